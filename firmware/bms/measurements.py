@@ -1,0 +1,88 @@
+"""Scans to readings, each with a sequence number and an age (MEA-01, MEA-02, MEA-03, MEA-05)."""
+
+from array import array
+
+from bms import ntc, readings
+from bms.readings import NO_READING
+from hot.scan_values import decode_scan
+
+_ALERT_PIN = 0x6E           # ambient thermistor, raw counts
+_SAFETY_A = 0x03
+_BATTERY_STATUS = 0x12
+_FET_STATUS = 0x7F
+_MASK = (1 << 30) - 1
+USABLE_SCANS = 3            # MEA-05: older than this many periods is unusable
+
+
+class Measurements:
+    """The newest complete scan.
+
+    params       Parameters: plausibility limits
+    cells        cells fitted
+    period_ms    of scans
+
+    seq          number of complete scans; 0: none yet
+    values       array('i') by slots of bms.readings
+    cells_mv     array('H')
+    doubts       bits of bms.readings about the newest scan
+    failed_row   failed scans in a row; failed_all: since start
+    safety       AFE safety status A, B, C as one number (A lowest)
+    battery      AFE battery status
+    fets         AFE FET status
+    """
+
+    def __init__(self, params, cells, period_ms):
+        self._params = params
+        self._taken = -1
+        self._cells = cells
+        self._low_mv = self._high_mv = self._sum_mv = 0
+        self._usable_ms = USABLE_SCANS * period_ms
+        self._at_ms = 0
+        self.values = array("i", (NO_READING for _ in range(readings.COUNT)))
+        self.cells_mv = array("H", (0 for _ in range(cells)))
+        self.seq = 0
+        self.dt_ms = 0              # from the scan before to the newest
+        self.doubts = 0
+        self.failed_row = 0
+        self.failed_all = 0
+        self.safety = 0
+        self.battery = 0
+        self.fets = 0
+
+    def take(self, regs, now_ms):
+        """Take over a complete scan of AFE registers."""
+        p = self._params
+        if self._taken != p.changed:
+            self._low_mv = p["cell_low_limit_mv"]
+            self._high_mv = p["cell_high_limit_mv"]
+            self._sum_mv = p["cell_sum_error_mv"]
+            self._taken = p.changed
+        values = self.values
+        doubts = decode_scan(regs, self.cells_mv, values, self._cells, self._low_mv,
+                             self._high_mv, self._sum_mv)
+        counts = regs[_ALERT_PIN] | regs[_ALERT_PIN + 1] << 8
+        ambient = ntc.counts_to_dc(counts)
+        if ambient == NO_READING:
+            doubts |= readings.NTC_OPEN if ntc.is_open(counts) else readings.NTC_SHORT
+        values[readings.AMBIENT_DC] = ambient
+        self.doubts = doubts
+        self.safety = regs[_SAFETY_A] | regs[_SAFETY_A + 2] << 8 | regs[_SAFETY_A + 4] << 16
+        self.battery = regs[_BATTERY_STATUS] | regs[_BATTERY_STATUS + 1] << 8
+        self.fets = regs[_FET_STATUS]
+        self.dt_ms = (now_ms - self._at_ms) & _MASK if self.seq else 0
+        self._at_ms = now_ms
+        self.seq += 1
+        self.failed_row = 0
+
+    def fail(self):
+        """A scan gave no complete set of values: nothing is taken over."""
+        self.failed_row += 1
+        self.failed_all += 1
+
+    def age_ms(self, now_ms):
+        """Age of the newest scan; 2**29 if there has been none."""
+        return (now_ms - self._at_ms) & _MASK if self.seq else 1 << 29
+
+    def is_usable(self, now_ms):
+        """True while the newest scan may be used for anything."""
+        return self.seq > 0 and self.age_ms(now_ms) <= self._usable_ms

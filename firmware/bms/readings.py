@@ -1,0 +1,32 @@
+"""What one scan measured, as slots of one array of ints: the input of the protection table."""
+
+from micropython import const
+
+NO_READING = const(-0x20000000)     # not measured, or not to be believed
+
+MAX_CELL_MV = const(0)
+MIN_CELL_MV = const(1)
+CELL_DIFF_MV = const(2)
+CELL_SUM_MV = const(3)
+STACK_MV = const(4)         # battery side of the FETs
+PACK_MV = const(5)          # terminals
+CURRENT_MA = const(6)       # charging positive
+CHARGE_MA = const(7)        # 0 or more
+DISCHARGE_MA = const(8)     # 0 or more
+MIN_TEMP_DC = const(9)
+MAX_TEMP_DC = const(10)
+TEMP_DC = const(11)         # four slots, one a cell thermistor
+MOS_DC = const(15)
+AMBIENT_DC = const(16)
+DIE_DC = const(17)
+SOC_CPCT = const(18)
+MAX_CELL = const(19)        # index of the highest cell
+MIN_CELL = const(20)
+REVERSED = const(21)        # 1: charger connected the wrong way round
+COUNT = const(22)
+
+# Doubts about a scan, bits
+CELL_IMPLAUSIBLE = const(0x01)      # a cell at 0 V or beyond the chip's range
+SUM_IMPLAUSIBLE = const(0x02)       # sum of cells and stack voltage do not agree
+NTC_OPEN = const(0x04)
+NTC_SHORT = const(0x08)

@@ -1,0 +1,109 @@
+"""Viper version of protect_py.py; see there for columns and rules."""
+
+import micropython
+
+
+@micropython.viper
+def protect_step(rows: ptr32, state: ptr32, readings: ptr32, count: int, dt_ms: int,
+                 conditions: int, forget_ms: int) -> int:
+    no_reading = -0x20000000
+    longest_ms = 0x10000000
+    blocked = 0
+    changed = 0
+    row = ptr32(int(rows))
+    st = ptr32(int(state))
+    i = 0
+    while i < count:
+        value = readings[row[0]]
+        sense = row[1]
+        delay_ms = row[6]
+        flags = st[3]
+        before = flags
+        if row[7] & 1 != 0:
+            ms = st[0]
+            if conditions & row[13] != 0:
+                flags &= 6
+                ms = -1
+            elif value == no_reading:
+                if ms >= 0:
+                    if ms < longest_ms:
+                        ms += dt_ms
+            else:
+                if flags & 1 != 0:
+                    going = (row[3] - value) * sense
+                else:
+                    going = (value - row[2]) * sense
+                if going < 0:
+                    ms = -1
+                else:
+                    if ms < 0:
+                        ms = 0
+                    else:
+                        ms += dt_ms
+                    if ms >= delay_ms:
+                        flags ^= 1
+                        ms = -1
+            st[0] = ms
+        if row[7] & 2 != 0:
+            out = conditions & row[9]
+            if flags & 2 != 0:
+                held_ms = st[2]
+                if held_ms < longest_ms:
+                    held_ms += dt_ms
+                st[2] = held_ms
+                release = 0
+                if out != 0:
+                    release = 1
+                elif flags & 4 == 0:
+                    if row[10] > 0:
+                        if held_ms >= row[10]:
+                            release = 1
+                    elif value != no_reading:
+                        if conditions & row[8] == row[8]:
+                            if (value - row[5]) * sense <= 0:
+                                release = 1
+                if release != 0:
+                    flags &= 1
+                    st[1] = -1
+                    st[5] = 0
+                    if out != 0:
+                        st[4] = 0
+            else:
+                ms = st[1]
+                if out != 0:
+                    ms = -1
+                    st[4] = 0
+                elif value == no_reading:
+                    if ms >= 0:
+                        if ms < longest_ms:
+                            ms += dt_ms
+                elif (value - row[4]) * sense >= 0:
+                    if ms < 0:
+                        ms = 0
+                    else:
+                        ms += dt_ms
+                    if ms >= delay_ms:
+                        flags |= 2
+                        ms = -1
+                        st[2] = 0
+                        st[4] += 1
+                        if row[11] > 0:
+                            if st[4] >= row[11]:
+                                flags |= 4
+                else:
+                    ms = -1
+                st[1] = ms
+                if flags & 2 == 0:
+                    if st[4] > 0:
+                        st[5] += dt_ms
+                        if st[5] >= forget_ms:
+                            st[4] = 0
+        if flags != before:
+            st[3] = flags
+            changed = 256
+        if flags & 2 != 0:
+            blocked |= row[12]
+        row = ptr32(int(row) + 56)      # WIDTH words
+        st = ptr32(int(st) + 24)        # STATE words
+        i += 1
+    return blocked | changed

@@ -1,0 +1,101 @@
+"""Registers of a scan to readings: the definition of what scan_values_viper.py must do.
+
+Register numbers: BQ76952 direct commands. Units set by afe_config: 10 mV, 10 mA, 0.1 K.
+"""
+
+_NO_READING = -0x20000000
+_KELVIN_DK = 2731
+_COLDEST_DC = -450      # an open thermistor reads below, a shorted one above
+_HOTTEST_DC = 1300
+
+
+def _signed(low, high):
+    value = low | high << 8
+    return value - 0x10000 if value & 0x8000 else value
+
+
+def decode_scan(regs, cells_mv, out, count, cell_low_mv, cell_high_mv, sum_error_mv):
+    """Decode one complete scan.
+
+    regs          bytearray(128) of direct-command bytes
+    cells_mv      array('H'), length *count*: cell voltages, overwritten
+    out           array('i'): readings by the slots of bms.readings, overwritten except SOC_CPCT,
+                  AMBIENT_DC and REVERSED
+    cell_low_mv   a cell at or below is implausible; cell_high_mv: at or above
+    sum_error_mv  largest believable difference between sum of cells and stack
+    returns       doubts, bits of bms.readings. Extremes leave implausible cells out, and are
+                  NO_READING where the sum contradicts the stack.
+    """
+    doubts = 0
+    total = 0
+    high = -1
+    low = 0x10000
+    high_at = 0
+    low_at = 0
+    i = 0
+    while i < count:
+        value = _signed(regs[0x14 + 2 * i], regs[0x15 + 2 * i])
+        if value < 0:
+            value = 0
+        cells_mv[i] = value
+        total += value
+        if value <= cell_low_mv or value >= cell_high_mv:
+            doubts |= 1
+        else:
+            if value > high:
+                high = value
+                high_at = i
+            if value < low:
+                low = value
+                low_at = i
+        i += 1
+    stack = _signed(regs[0x34], regs[0x35]) * 10
+    error = total - stack
+    if error > sum_error_mv or -error > sum_error_mv:
+        doubts |= 2
+    out[3] = total
+    out[4] = stack
+    out[5] = _signed(regs[0x36], regs[0x37]) * 10
+    if doubts & 2 or high < 0:
+        out[0] = _NO_READING
+        out[1] = _NO_READING
+        out[2] = _NO_READING
+    else:
+        out[0] = high
+        out[1] = low
+        out[2] = high - low
+    out[19] = high_at
+    out[20] = low_at
+    current = _signed(regs[0x3A], regs[0x3B]) * 10
+    out[6] = current
+    out[7] = current if current > 0 else 0
+    out[8] = -current if current < 0 else 0
+    coldest = 0x7FFF
+    hottest = -0x7FFF
+    i = 0
+    while i < 5:
+        at = 0x70 + 2 * i           # TS1 TS2 TS3, then DCHG DDSG
+        if i >= 3:
+            at += 2                 # HDQ stands between
+        value = _signed(regs[at], regs[at + 1]) - _KELVIN_DK
+        if value < _COLDEST_DC:
+            doubts |= 4
+            value = _NO_READING
+        elif value > _HOTTEST_DC:
+            doubts |= 8
+            value = _NO_READING
+        elif i < 4:
+            if value < coldest:
+                coldest = value
+            if value > hottest:
+                hottest = value
+        out[11 + i] = value         # four cells, then the MOSFET in slot 15
+        i += 1
+    if coldest == 0x7FFF:
+        out[9] = _NO_READING
+        out[10] = _NO_READING
+    else:
+        out[9] = coldest
+        out[10] = hottest
+    out[17] = _signed(regs[0x68], regs[0x69]) - _KELVIN_DK
+    return doubts

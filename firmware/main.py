@@ -1,0 +1,188 @@
+"""Composition root: builds the machine objects, wires the parts, starts the tasks."""
+
+import sys
+
+import machine
+
+import bq_frames
+import version
+from bms import events as ev
+from bms.pack_state import Pack
+from bms.parameters import Parameters
+from bms.protection_rules import FAULTS, ITEMS
+from bq76952 import BQ76952
+from hot import protect
+from protocols.link import Link
+from protocols.pylontech import Pylontech
+from protocols.report import Reporter
+from scheduler import Scheduler, Task
+from tasks.control import Control
+from tasks.panel import PERIOD_MS as PANEL_MS
+from tasks.panel import Panel
+from tasks.serial_port import SerialPort
+from tasks.supervisor import Supervisor
+
+if sys.platform == "rp2":
+    import port_rp2 as port
+elif sys.platform == "esp32":
+    import port_esp32 as port
+else:
+    import port_sim as port
+
+SHUNT_UOHM = 250
+SCAN_MS = 100
+WATCHDOG_MS = 8000
+_TICKS = (1 << 30) - 1
+
+
+def _out(name, level=0):
+    return machine.Pin(name, machine.Pin.OUT, value=level)
+
+
+class App:
+    """Everything that runs, put together.
+
+    scheduler  Scheduler; pack: PackState
+    """
+
+    def __init__(self, profile):
+        now_ms = port.ticks_ms()
+        self.params = params = Parameters(profile.DEFAULTS)
+        self.pack = pack = Pack(profile, params, SCAN_MS)
+        afe = BQ76952(
+            machine.SPI(port.AFE_SPI, baudrate=1_000_000, polarity=0, phase=0,
+                        sck=machine.Pin("AFE_SCK"), mosi=machine.Pin("AFE_MOSI"),
+                        miso=machine.Pin("AFE_MISO")),
+            _out("AFE_CS", 1), port.wait_us)
+        self.control = Control(afe, pack, SHUNT_UOHM, _out("AFE_BOTHOFF"), port.ticks_us)
+        self._aux_spi = machine.SPI(port.AUX_SPI, baudrate=4_000_000, polarity=0, phase=0,
+                                    sck=machine.Pin("AUX_SCK"), mosi=machine.Pin("AUX_MOSI"),
+                                    miso=machine.Pin("AUX_MISO"))
+        self._latch = _out("LAMP_RCLK")
+        self._word = bytearray(2)
+        i2c = machine.I2C(port.I2C, scl=machine.Pin("I2C_SCL"), sda=machine.Pin("I2C_SDA"),
+                          freq=400_000)
+        self.panel = Panel(pack, self._show, i2c)
+        number = version.VERSION.split(".")
+        serial = "%-16s" % ("PC" + port.unique_id().hex().upper()[-14:])
+        pylontech = Pylontech(pack, profile.NAME.upper()[:10],
+                              (int(number[0]), int(number[1])), serial)
+        pcs = machine.UART(port.PCS_UART, baudrate=params["pcs_baud"], tx=machine.Pin("PCS_TX"),
+                           rx=machine.Pin("PCS_RX"), rxbuf=256, txbuf=512, timeout=0)
+        self.supervisor = Supervisor(pack, port.wdt(WATCHDOG_MS), port.heartbeat())
+        self.mark = port.survivor()
+        self.stuck = self.mark[0]       # number of the task a watchdog reset interrupted, 0: none
+        start_ms = port.ticks_ms()
+        self.reporter = Reporter(pack, self.control, port, start_ms)
+        link = Link(pack, self.reporter, self._identity(profile, serial),
+                    {"why": self._why, "reset": self._reset}, self._provoke)
+        tasks = [
+            Task("control", self.control, SCAN_MS, 0, 80),
+            Task("pcs", SerialPort(pcs, pylontech, _out("PCS_DE")), 10, 3, 40),
+            Task("debug", SerialPort(port.debug_uart(), link), 20, 7, 40),
+            Task("panel", self.panel, PANEL_MS, 11, 40),
+            Task("supervisor", self.supervisor, 1000, 53, 900),
+        ]
+        self.scheduler = Scheduler(tasks, port.ticks_us, self.mark, self.supervisor.record_error)
+        self.supervisor.scheduler = self.scheduler
+        self.reporter.tasks = tasks
+
+    def boot(self):
+        """Start the schedule; the control task brings the AFE up with both FETs off."""
+        now_ms = port.ticks_ms()
+        self.mark[0] = 0
+        self.pack.events.add(now_ms, ev.BOOT, self.stuck, -1, port.reset_cause())
+        self.scheduler.start(now_ms)
+
+    def run(self):
+        """For ever: what is due, then sleep until the next is."""
+        run_due = self.scheduler.run_due
+        ticks_ms = port.ticks_ms
+        idle_until = port.idle_until
+        while True:
+            idle_until(run_due(ticks_ms()))
+
+    def stop(self):
+        """Both FETs off, whatever happened."""
+        _out("AFE_BOTHOFF")
+
+    def _show(self, word):
+        self._word[0] = word >> 8
+        self._word[1] = word & 0xFF
+        self._aux_spi.write(self._word)
+        self._latch(1)
+        self._latch(0)
+
+    def _identity(self, profile, serial):
+        return "product=packctl\nversion=%s\nproto=1\nboard=%s\nprofile=%s\nhot=%s\n" \
+            "afe_frames=%s\nserial=%s" % (version.VERSION, port.NAME, profile.NAME, protect.KIND,
+                                          bq_frames.KIND, serial)
+
+    def _why(self, words):
+        """The first-out record as text (REC-03)."""
+        first = self.pack.first_out
+        if first is None:
+            return "no FET has been opened by a protection or fault since start"
+        item, cell, value, limit, at_ms = first
+        name = ITEMS[item][0] if item < len(ITEMS) else FAULTS[item - len(ITEMS)]
+        return "%s%s: value %d, limit %d, %d ms ago" % (
+            name, " cell %d" % cell if cell >= 0 else "", value, limit,
+            (port.ticks_ms() - at_ms) & _TICKS)
+
+    def _reset(self, words):
+        self.stop()
+        machine.reset()
+
+    def _provoke(self, text):
+        """Make a fault happen that only the firmware itself can have; ValueError if unknown."""
+        words = text.split()
+        kind = words[0] if words else ""
+        if kind in ("task_raise", "task_hang") and len(words) == 2:
+            for task in self.scheduler.tasks:
+                if task.name == words[1]:
+                    task.work = Provoked(task, kind == "task_hang")
+                    return
+            raise ValueError("tasks: " + " ".join(task.name for task in self.scheduler.tasks))
+        raise ValueError("known: task_raise NAME, task_hang NAME")
+
+
+class Provoked:
+    """Stands in for a task's work, once: raises, or never returns."""
+
+    def __init__(self, task, hang):
+        self._task = task
+        self._work = task.work
+        self._hang = hang
+
+    def step(self, now_ms):
+        while self._hang:
+            port.wait_us(1000)
+        self._task.work = self._work
+        raise RuntimeError("provoked")
+
+    def restart(self):
+        """As a task that failed is restarted."""
+        again = getattr(self._work, "restart", None)
+        if again:
+            again()
+
+
+def build():
+    """Put the pack together; nothing runs yet."""
+    name = getattr(port, "profile", None) or "am5000"
+    return App(getattr(__import__("profiles." + name), name))
+
+
+def main():
+    """What a board does after power-on."""
+    app = build()
+    app.boot()
+    try:
+        app.run()
+    finally:
+        app.stop()
+        port.release_watchdog()     # FETs are off in hardware: a person may work at the prompt
+
+
+if __name__ == "__main__":
+    main()

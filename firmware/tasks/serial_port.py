@@ -1,0 +1,51 @@
+"""A byte stream served by a protocol: RS485 to the inverter, RS232 for the host tool."""
+
+_AT_ONCE = 64
+
+
+class SerialPort:
+    """Feeds received bytes to *protocol*, sends its answers, and steers the RS485 driver.
+
+    uart       any(), readinto(buf), write(buf), txdone()
+    protocol   take(byte, now_ms) -> length of the answer in protocol.out, or 0
+    de         pin that enables the RS485 driver, or None
+    """
+
+    def __init__(self, uart, protocol, de=None):
+        self._uart = uart
+        self._protocol = protocol
+        self._de = de
+        self._buf = bytearray(_AT_ONCE)
+        self._out = memoryview(protocol.out)
+        self._sending = False
+        self.received = 0
+        self.sent = 0
+        if de is not None:
+            de(0)
+
+    def step(self, now_ms):
+        """Drop the driver when the answer is out; take what came; send what is to be sent.
+
+        While an answer is going out nothing is taken: the bus is half-duplex, and what came
+        meanwhile waits in the receive buffer.
+        """
+        uart = self._uart
+        if self._sending:
+            if not uart.txdone():
+                return
+            self._sending = False
+            if self._de is not None:
+                self._de(0)
+        if not uart.any():
+            return
+        count = uart.readinto(self._buf) or 0
+        self.received += count
+        protocol = self._protocol
+        for i in range(count):
+            length = protocol.take(self._buf[i], now_ms)
+            if length:
+                if self._de is not None:
+                    self._de(1)
+                uart.write(self._out[:length])
+                self.sent += length
+                self._sending = True

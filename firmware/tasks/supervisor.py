@@ -1,0 +1,45 @@
+"""Feeds the watchdog when every task met its deadline; collects garbage at a quiet point."""
+
+import gc
+
+from bms import events as ev
+from bms.protection_rules import FAULT_TASK
+
+_STREAK = 5         # steps in a row that raise before a task is a fault (SAF-03)
+
+
+class Supervisor:
+    """The supervisor task, lowest in the table.
+
+    pack       PackState; watchdog: feed(); heartbeat: pin of the board's lamp
+    scheduler  set by main after the table is built
+    """
+
+    def __init__(self, pack, watchdog, heartbeat):
+        self._pack = pack
+        self._watchdog = watchdog
+        self._heartbeat = heartbeat
+        self._beat = 0
+        self.scheduler = None
+        self.withheld = 0
+
+    def step(self, now_ms):
+        """Once a second."""
+        scheduler = self.scheduler
+        if scheduler.fit_to_feed(now_ms):
+            self._watchdog.feed()
+        else:
+            self.withheld += 1
+        failing = False
+        for task in scheduler.tasks:
+            if task.streak >= _STREAK:
+                failing = True
+        self._pack.set_fault(FAULT_TASK, failing)
+        self._beat ^= 1
+        self._heartbeat(self._beat)
+        gc.collect()
+
+    def record_error(self, task, now_ms):
+        """Scheduler's on_error: keep which task raised."""
+        index = self.scheduler.tasks.index(task)
+        self._pack.events.add(now_ms, ev.TASK_ERROR, index, -1, task.errors, task.streak)

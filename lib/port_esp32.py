@@ -1,0 +1,58 @@
+"""What differs on the ESP32 (WROOM-32): peripheral numbers, time, sleeping, the watchdog."""
+
+import gc
+import time
+
+import machine
+
+NAME = "PACKCTL_ESP32"
+AFE_SPI = 2                 # VSPI, its own pins
+AUX_SPI = 1                 # HSPI
+PCS_UART = 1
+PAR_UART = 2
+I2C = 0
+
+ticks_ms = time.ticks_ms
+ticks_us = time.ticks_us
+heap_free = gc.mem_free
+unique_id = machine.unique_id
+reset_cause = machine.reset_cause
+
+_mark = bytearray(4)
+
+
+def wait_us(us):
+    """Wait; the gap between AFE frames is too short to sleep in."""
+    time.sleep_us(us)
+
+
+def idle_until(ticks):
+    """Sleep until ticks_ms() is *ticks*; other threads and interrupts are served meanwhile."""
+    ahead_ms = time.ticks_diff(ticks, time.ticks_ms())
+    if ahead_ms > 0:
+        time.sleep_ms(ahead_ms)
+
+
+def debug_uart():
+    """RS232 on UART0, shared with the prompt until main.py takes it."""
+    return machine.UART(0, baudrate=115200, tx=machine.Pin("DBG_TX"), rx=machine.Pin("DBG_RX"),
+                        rxbuf=1024, txbuf=2048, timeout=0)
+
+
+def wdt(ms):
+    """The task watchdog. It runs from here on."""
+    return machine.WDT(timeout=ms)
+
+
+def release_watchdog():
+    """The ESP32's task watchdog cannot be stopped from Python; it will reset the board."""
+
+
+def survivor():
+    """RAM: the ESP32 keeps nothing of it over a watchdog reset, so no task is named then."""
+    return _mark
+
+
+def heartbeat():
+    """On this board the lamp is an output of the shift register: not a pin of its own."""
+    return lambda level: None

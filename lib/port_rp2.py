@@ -1,0 +1,52 @@
+"""What differs on the RP2040: peripheral numbers, time, sleeping, the third UART, the watchdog."""
+
+import gc
+import time
+
+import machine
+import uctypes
+
+from idle_rp2 import idle_until, wait_us  # noqa: F401 - part of this port
+from pio_uart import PioUart
+
+NAME = "PACKCTL_PICO"
+AFE_SPI = 0
+AUX_SPI = 1
+PCS_UART = 0
+PAR_UART = 1
+I2C = 1
+
+_WATCHDOG_CTRL = 0x40058000
+_WATCHDOG_SCRATCH0 = 0x4005800C     # 0..3 are free; the SDK uses 4..7
+_WATCHDOG_ENABLE = 1 << 30
+
+ticks_ms = time.ticks_ms
+ticks_us = time.ticks_us
+heap_free = gc.mem_free
+unique_id = machine.unique_id
+reset_cause = machine.reset_cause
+
+
+def debug_uart():
+    """RS232 on PIO: both hardware UARTs are RS485's."""
+    return PioUart(machine.Pin("DBG_TX"), machine.Pin("DBG_RX"), 115200)
+
+
+def wdt(ms):
+    """The hardware watchdog, at most 8388 ms. It runs from here on."""
+    return machine.WDT(timeout=ms)
+
+
+def release_watchdog():
+    """Stop the watchdog: for a person at the prompt, with the FETs off."""
+    machine.mem32[_WATCHDOG_CTRL] &= ~_WATCHDOG_ENABLE
+
+
+def survivor():
+    """Memory that outlives a watchdog reset, laid over a scratch register of the watchdog."""
+    return uctypes.bytearray_at(_WATCHDOG_SCRATCH0, 4)
+
+
+def heartbeat():
+    """The board's own lamp."""
+    return machine.Pin("HEARTBEAT", machine.Pin.OUT, value=0)
