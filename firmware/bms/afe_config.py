@@ -1,7 +1,8 @@
 """The AFE's configuration: an image of data-memory rows made from the parameters and the shunt.
 
-The AFE is the second line: its thresholds lie one step of its grid outside the firmware's, so
-that the firmware acts first with its exact values and the pack is safe with the firmware dead.
+The AFE is the second line: its thresholds lie one step of its grid outside the firmware's and
+its delays are longer, so that the firmware acts first with its exact values, and the pack is
+safe with the firmware dead.
 Source: SLUUBY2B, data memory; codes and steps as in its protections chapter.
 """
 
@@ -9,6 +10,7 @@ import struct
 
 _UV_OV_STEP_UV = 50_600         # cell comparators
 _DELAY_STEP_US = 3_300
+_LATER_MS = 500                 # so much longer than the firmware's are the AFE's cell delays
 _OC_STEP_UV = 2_000             # over-current comparators
 _CC_GAIN_UOHM = 7_568_400       # CC gain = 7.5684 / shunt in mOhm
 _CAPACITY_FACTOR = 298261.6178
@@ -24,9 +26,12 @@ _OCD3_DELAY_S = 3
 _HOST_WATCHDOG_S = 10
 
 
-def _delay_code(delay_ms):
-    """Cell comparator delay code: 3.3 ms * (2 + code), not longer than *delay_ms* + one step."""
-    return max(1, min(2047, (delay_ms * 1000 + _DELAY_STEP_US - 1) // _DELAY_STEP_US - 2))
+def delay_code(delay_ms):
+    """Cell comparator delay, 3.3 ms * (2 + code): _LATER_MS after the firmware's *delay_ms*.
+
+    The chip's longest is 6.8 s; behind a longer firmware delay the AFE acts first.
+    """
+    return max(1, min(2047, (delay_ms + _LATER_MS) * 1000 // _DELAY_STEP_US - 2))
 
 
 def cov_code(trip_mv):
@@ -70,9 +75,9 @@ def image(params, shunt_uohm):
         (0x926D, b"\x00\xf8"),
         (0x9273, struct.pack("<h", 500)),           # body diode threshold, mA
         (0x9275, struct.pack("<BH", cuv_code(params["cell_uv_trip_mv"]),
-                             _delay_code(params["cell_uv_delay_ms"]))),
+                             delay_code(params["cell_uv_delay_ms"]))),
         (0x9278, struct.pack("<BH", cov_code(params["cell_ov_trip_mv"]),
-                             _delay_code(params["cell_ov_delay_ms"]))),
+                             delay_code(params["cell_ov_delay_ms"]))),
         (0x927B, b"\x04\x04"),                      # hysteresis
         (0x9280, bytes((_oc_code(_OCC_A, shunt_uohm, 62), _OCC_DELAY))),
         (0x9284, bytes((_oc_code(_OC2_A, shunt_uohm, 100), _OC2_DELAY))),

@@ -2,7 +2,7 @@
 
 from array import array
 
-from bms.protection_rules import ITEMS
+from bms.protection_rules import BELOW, ITEMS
 from hot.protect import protect_step
 from hot.protect_py import STATE, WIDTH
 
@@ -25,9 +25,6 @@ class Protection:
         self._taken = -1
         self._rows = array("i", (0 for _ in range(WIDTH * len(ITEMS))))
         self._state = array("i", (0 for _ in range(STATE * len(ITEMS))))
-        for i in range(len(ITEMS)):
-            self._state[i * STATE] = -1
-            self._state[i * STATE + 1] = -1
         self._flags = bytearray(len(ITEMS))
         self._forget_ms = 0
         self.blocked = 0
@@ -41,11 +38,11 @@ class Protection:
         for i in range(len(ITEMS)):
             _, reading, sense, prefix, unit, hysteresis, need, any_of, blocks = ITEMS[i]
             alarm = p["%s_alarm_%s" % (prefix, unit)]
-            row = (reading, sense, alarm, alarm - sense * hysteresis,
+            row = (reading, sense == BELOW, alarm, alarm - sense * hysteresis,
                    p["%s_trip_%s" % (prefix, unit)], p["%s_release_%s" % (prefix, unit)],
                    p["%s_delay_ms" % prefix], ALARM | TRIPPED, need, any_of, 0, 0, blocks, 0)
             for column in range(WIDTH):
-                self._rows[i * WIDTH + column] = row[column]
+                self._rows[i * WIDTH + column] = int(row[column])
         self._forget_ms = p["in_a_row_forget_s"] * 1000
         self._taken = p.changed
 

@@ -1,7 +1,7 @@
 """One step of the protection table: the definition of what protect_viper.py must do.
 
 Rows and states are flat arrays of ints. Columns of a row (WIDTH of them):
-  0 reading    slot of the value          1 sense      +1: worse above, -1: worse below
+  0 reading    slot of the value          1 below      0: worse above, 1: worse below
   2 alarm      threshold                  3 alarm_clear threshold
   4 trip       threshold                  5 release    threshold
   6 delay_ms   of alarm and trip          7 has        1: alarm, 2: trip
@@ -13,8 +13,8 @@ Rows and states are flat arrays of ints. Columns of a row (WIDTH of them):
  12 blocks     1: charge FET, 2: discharge FET
  13 mute       conditions under which there is no alarm
 Columns of a state (STATE of them):
-  0 alarm_ms   time beyond (or, with the alarm up, back inside); -1: not
-  1 trip_ms    time beyond; -1: not       2 held_ms    time since the trip
+  0 alarm_ms   1 + time beyond (or, with the alarm up, back inside); 0: not
+  1 trip_ms    1 + time beyond; 0: not    2 held_ms    time since the trip
   3 flags      1: alarm, 2: tripped, 4: locked
   4 in_row     trips in a row             5 quiet_ms   time since the last release
 """
@@ -42,30 +42,30 @@ def protect_step(rows, state, readings, count, dt_ms, conditions, forget_ms):
         r = i * WIDTH
         s = i * STATE
         value = readings[rows[r]]
-        sense = rows[r + 1]
+        sense = -1 if rows[r + 1] else 1
         delay_ms = rows[r + 6]
         flags = state[s + 3]
         before = flags
         if rows[r + 7] & 1:
             ms = state[s]
             if conditions & rows[r + 13]:
-                flags &= ~1
-                ms = -1
+                flags &= 6
+                ms = 0
             elif value == _NO_READING:
-                if 0 <= ms < _LONGEST_MS:
+                if 0 < ms < _LONGEST_MS:
                     ms += dt_ms
             else:
                 if flags & 1:
-                    going = (value - rows[r + 3]) * sense <= 0
+                    going = (rows[r + 3] - value) * sense
                 else:
-                    going = (value - rows[r + 2]) * sense >= 0
-                if not going:
-                    ms = -1
+                    going = (value - rows[r + 2]) * sense
+                if going < 0:
+                    ms = 0
                 else:
-                    ms = 0 if ms < 0 else ms + dt_ms
-                    if ms >= delay_ms:
+                    ms = ms + dt_ms if ms else 1
+                    if ms > delay_ms:
                         flags ^= 1
-                        ms = -1
+                        ms = 0
             state[s] = ms
         if rows[r + 7] & 2:
             out = conditions & rows[r + 9]
@@ -78,39 +78,39 @@ def protect_step(rows, state, readings, count, dt_ms, conditions, forget_ms):
                 if out:
                     release = 1
                 elif not flags & 4:
-                    if rows[r + 10] > 0:
+                    if rows[r + 10]:
                         if held_ms >= rows[r + 10]:
                             release = 1
                     elif value != _NO_READING and conditions & rows[r + 8] == rows[r + 8]:
                         if (value - rows[r + 5]) * sense <= 0:
                             release = 1
                 if release:
-                    flags &= ~6
-                    state[s + 1] = -1
+                    flags &= 1
+                    state[s + 1] = 0
                     state[s + 5] = 0
                     if out:
                         state[s + 4] = 0
             else:
                 ms = state[s + 1]
                 if out:
-                    ms = -1
+                    ms = 0
                     state[s + 4] = 0
                 elif value == _NO_READING:
-                    if 0 <= ms < _LONGEST_MS:
+                    if 0 < ms < _LONGEST_MS:
                         ms += dt_ms
                 elif (value - rows[r + 4]) * sense >= 0:
-                    ms = 0 if ms < 0 else ms + dt_ms
-                    if ms >= delay_ms:
+                    ms = ms + dt_ms if ms else 1
+                    if ms > delay_ms:
                         flags |= 2
-                        ms = -1
+                        ms = 0
                         state[s + 2] = 0
                         state[s + 4] += 1
-                        if 0 < rows[r + 11] <= state[s + 4]:
+                        if rows[r + 11] and state[s + 4] >= rows[r + 11]:
                             flags |= 4
                 else:
-                    ms = -1
+                    ms = 0
                 state[s + 1] = ms
-                if state[s + 4] > 0 and not flags & 2:
+                if state[s + 4] and not flags & 2:
                     state[s + 5] += dt_ms
                     if state[s + 5] >= forget_ms:
                         state[s + 4] = 0

@@ -1,4 +1,8 @@
-"""Viper version of protect_py.py; see there for columns and rules."""
+"""Viper version of protect_py.py; see there for columns and rules.
+
+A word of memory is read without its sign where words have 64 bits: what may be negative goes
+through (x & low) ^ half) - half, which is right on both for +-2**30.
+"""
 
 import micropython
 
@@ -6,6 +10,8 @@ import micropython
 @micropython.viper
 def protect_step(rows: ptr32, state: ptr32, readings: ptr32, count: int, dt_ms: int,
                  conditions: int, forget_ms: int) -> int:
+    low = int(0x7FFFFFFF)
+    half = int(0x40000000)
     no_reading = -0x20000000
     longest_ms = 0x10000000
     blocked = 0
@@ -14,8 +20,7 @@ def protect_step(rows: ptr32, state: ptr32, readings: ptr32, count: int, dt_ms: 
     st = ptr32(int(state))
     i = 0
     while i < count:
-        value = readings[row[0]]
-        sense = row[1]
+        value = ((readings[row[0]] & low) ^ half) - half
         delay_ms = row[6]
         flags = st[3]
         before = flags
@@ -23,26 +28,28 @@ def protect_step(rows: ptr32, state: ptr32, readings: ptr32, count: int, dt_ms: 
             ms = st[0]
             if conditions & row[13] != 0:
                 flags &= 6
-                ms = -1
+                ms = 0
             elif value == no_reading:
-                if ms >= 0:
+                if ms != 0:
                     if ms < longest_ms:
                         ms += dt_ms
             else:
                 if flags & 1 != 0:
-                    going = (row[3] - value) * sense
+                    going = ((row[3] & low) ^ half) - half - value
                 else:
-                    going = (value - row[2]) * sense
+                    going = value - (((row[2] & low) ^ half) - half)
+                if row[1] != 0:
+                    going = 0 - going
                 if going < 0:
-                    ms = -1
+                    ms = 0
                 else:
-                    if ms < 0:
-                        ms = 0
-                    else:
+                    if ms != 0:
                         ms += dt_ms
-                    if ms >= delay_ms:
+                    else:
+                        ms = 1
+                    if ms > delay_ms:
                         flags ^= 1
-                        ms = -1
+                        ms = 0
             st[0] = ms
         if row[7] & 2 != 0:
             out = conditions & row[9]
@@ -55,46 +62,53 @@ def protect_step(rows: ptr32, state: ptr32, readings: ptr32, count: int, dt_ms: 
                 if out != 0:
                     release = 1
                 elif flags & 4 == 0:
-                    if row[10] > 0:
+                    if row[10] != 0:
                         if held_ms >= row[10]:
                             release = 1
                     elif value != no_reading:
                         if conditions & row[8] == row[8]:
-                            if (value - row[5]) * sense <= 0:
+                            going = value - (((row[5] & low) ^ half) - half)
+                            if row[1] != 0:
+                                going = 0 - going
+                            if going <= 0:
                                 release = 1
                 if release != 0:
                     flags &= 1
-                    st[1] = -1
+                    st[1] = 0
                     st[5] = 0
                     if out != 0:
                         st[4] = 0
             else:
                 ms = st[1]
                 if out != 0:
-                    ms = -1
+                    ms = 0
                     st[4] = 0
                 elif value == no_reading:
-                    if ms >= 0:
+                    if ms != 0:
                         if ms < longest_ms:
                             ms += dt_ms
-                elif (value - row[4]) * sense >= 0:
-                    if ms < 0:
+                else:
+                    going = value - (((row[4] & low) ^ half) - half)
+                    if row[1] != 0:
+                        going = 0 - going
+                    if going < 0:
                         ms = 0
                     else:
-                        ms += dt_ms
-                    if ms >= delay_ms:
-                        flags |= 2
-                        ms = -1
-                        st[2] = 0
-                        st[4] += 1
-                        if row[11] > 0:
-                            if st[4] >= row[11]:
-                                flags |= 4
-                else:
-                    ms = -1
+                        if ms != 0:
+                            ms += dt_ms
+                        else:
+                            ms = 1
+                        if ms > delay_ms:
+                            flags |= 2
+                            ms = 0
+                            st[2] = 0
+                            st[4] += 1
+                            if row[11] != 0:
+                                if st[4] >= row[11]:
+                                    flags |= 4
                 st[1] = ms
                 if flags & 2 == 0:
-                    if st[4] > 0:
+                    if st[4] != 0:
                         st[5] += dt_ms
                         if st[5] >= forget_ms:
                             st[4] = 0

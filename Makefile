@@ -1,0 +1,98 @@
+# packctl: `make help` lists the targets.
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+TOOLCHAIN := $(PY) tools/toolchain.py
+PIP := $(PY) -m pip --disable-pip-version-check -q
+# The first releases of pip do not know the dependency groups of pyproject.toml.
+PIP_VERSION := 25.3
+
+MAKEFLAGS += --no-print-directory
+SHELL := /bin/bash
+.SHELLFLAGS := -e -o pipefail -c
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+# Variables given on the command line (DURATION=20 PLAIN=1) reach the tools as environment.
+
+.PHONY: help setup ready firmware run rig test test-fast lint trace bench flash size clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.stamp ## Python environment in .venv (made anew when pyproject.toml changes)
+
+# Everything below talks on standard error: `make rig` keeps standard output for itself.
+$(VENV)/.stamp: pyproject.toml
+	@exec >&2; \
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
+	    || { echo "setup: $(PYTHON) has to be Python 3.10 or later"; exit 1; }; \
+	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	    echo "setup: installing python3-venv"; \
+	    sudo=$$([ $$(id -u) = 0 ] || echo sudo); \
+	    { $$sudo apt-get update -q && $$sudo apt-get install -y -q python3-venv; } >/dev/null \
+	        || { echo "setup: install the package python3-venv and try again"; exit 1; }; }; \
+	echo "setup: Python environment in $(VENV)"; \
+	rm -rf $(VENV); \
+	$(PYTHON) -m venv $(VENV); \
+	$(PIP) install 'pip==$(PIP_VERSION)'; \
+	$(PIP) install --group dev; \
+	$(PIP) install --target $(VENV)/micropython-lib --group device; \
+	for port in rp2 esp32; do \
+	    $(PIP) install --target $(VENV)/stubs/$$port --group stubs-$$port; \
+	    sed -i -E -e '/^@overload  # force merge/d' \
+	        -e 's/^def (viper|asm_thumb)\(.*/def \1(_func: Callable[..., Any], \/) -> Callable[..., Any]:/' \
+	        $(VENV)/stubs/$$port/micropython.pyi; \
+	done; \
+	touch $@
+# The `sed` above: to the stubs a viper function takes a ptr8 and nothing else; callers pass buffers.
+
+ready: setup
+	@$(TOOLCHAIN) all >/dev/null
+
+firmware: setup ## build/packctl-pico.uf2 with the application frozen in
+	@$(TOOLCHAIN) firmware
+
+run: ready ## a pack on the emulated Pico, live (DURATION=seconds, PLAIN=1 for lines)
+	@exec $(PY) tools/run.py
+
+rig: ready ## the test rig: JSON lines on standard input and output (make -s rig)
+	@exec $(PY) tools/rig.py
+
+test: ready ## all tests: host, unix port, emulated RP2040
+	@$(PY) -m pytest tests_host
+
+test-fast: ready ## the tests that need no emulator and no interpreter but CPython
+	@$(PY) -m pytest tests_host -m "not slow and not unix and not rp2040"
+
+lint: ready ## ruff, codespell, types against the stubs of both ports, both compilers
+	@rc=0; \
+	$(VENV)/bin/ruff check --output-format concise . || rc=1; \
+	$(VENV)/bin/codespell || rc=1; \
+	$(call types,rp2,esp32|xtensa) || rc=1; \
+	$(call types,esp32,rp2|thumb) || rc=1; \
+	$(TOOLCHAIN) crosscheck || rc=1; \
+	exit $$rc
+
+# $(call types,port,endings of files for other ports)
+types = echo "types: $(1)"; MYPYPATH=firmware:lib:$(VENV)/stubs/$(1) $(VENV)/bin/mypy \
+	--platform $(1) --exclude '_($(2))\.py$$' --cache-dir .mypy_cache/$(1) \
+	--custom-typeshed-dir $(VENV)/stubs/$(1) firmware lib
+
+trace: setup ## which test proves which requirement
+	@$(PY) tools/trace.py
+
+bench: ready ## time, memory and load on the emulated Pico (build/bench.json)
+	@$(PY) tools/bench.py
+
+flash: ready ## put the firmware on a board: make flash PORT=/dev/ttyACM0
+	@[ -n "$(PORT)" ] || { echo "make flash PORT=/dev/ttyACM0 (or the folder of the BOOTSEL drive)" >&2; exit 1; }
+	@$(PY) tools/flash.py "$(PORT)"
+
+size: setup ## flash used, bytes per frozen module
+	@$(TOOLCHAIN) size
+
+clean: ## remove what was built here (.venv and the cache of compilers stay)
+	rm -rf build .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
