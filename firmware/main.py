@@ -46,7 +46,6 @@ class App:
     """
 
     def __init__(self, profile):
-        now_ms = port.ticks_ms()
         self.params = params = Parameters(profile.DEFAULTS)
         self.pack = pack = Pack(profile, params, SCAN_MS)
         afe = BQ76952(
@@ -72,8 +71,7 @@ class App:
         self.supervisor = Supervisor(pack, port.wdt(WATCHDOG_MS), port.heartbeat())
         self.mark = port.survivor()
         self.stuck = self.mark[0]       # number of the task a watchdog reset interrupted, 0: none
-        start_ms = port.ticks_ms()
-        self.reporter = Reporter(pack, self.control, port, start_ms)
+        self.reporter = Reporter(pack, self.control, port, port.ticks_ms())
         link = Link(pack, self.reporter, self._identity(profile, serial),
                     {"why": self._why, "reset": self._reset}, self._provoke)
         tasks = [

@@ -64,7 +64,9 @@ _IDENTITY = const(0x7695)
 _GAP_US = const(50)         # least pause between frames
 _TRIES = const(12)          # frames until an answer must have come
 _POLLS = const(200)         # polls of a sub-command: 200 x about 0.1 ms
-_REREADS = const(24)        # registers a scan may read again
+_REREADS = const(32)        # registers and pairs that a scan may read again: more is a failure
+_JUMP = const(100)          # a value this far off the last one is read again: it may be torn
+_ANY_JUMP = const(0x10000)
 _PAIR_TRIES = const(3)
 
 SCAN = tuple(range(CELL_1, CELL_1 + 32)) + (
@@ -114,6 +116,7 @@ class BQ76952:
         view = memoryview(self._buf)
         self._views = tuple(view[3 * k:3 * k + 3] for k in range(count + 1))
         self.regs = bytearray(128)
+        self._jump = _ANY_JUMP      # until a first scan there is nothing to compare with
         self.rereads = 0
         self.failures = 0
         cs(1)
@@ -123,19 +126,19 @@ class BQ76952:
     def scan(self):
         """Read every register of SCAN into *regs*; True if each answer was right.
 
-        A wrong or missing answer, and a 16-bit value whose high byte changed (its bytes may be
-        of two samples), is read again singly, at most _REREADS a scan. Allocates nothing.
+        A wrong or missing answer, and a 16-bit value that jumped (its bytes may be of two
+        samples), is read again singly, at most _REREADS a scan. Allocates nothing.
         """
         load_frames(self._buf, self._tx, len(self._tx))
         run_frames(self._transfer, self._cs, self._wait, self._views, _GAP_US)
         result = check_frames(self._buf, self._tx, self._count, CRC8, self._high, self.regs,
-                              self._status)
-        if result == 0:
-            return True
-        if (result & 0xFF) + (result >> 8) > _REREADS:
-            self.failures += 1
-            return False
-        return self._mend()
+                              self._status, self._jump)
+        if result:
+            if (result & 0xFF) + (result >> 8) > _REREADS or not self._mend():
+                self.failures += 1
+                return False
+        self._jump = _JUMP
+        return True
 
     def _mend(self):
         """Read again what check_frames() marked; False as soon as one read fails."""
@@ -151,7 +154,6 @@ class BQ76952:
                 if not self._high[k]:
                     status[k + 1] = OK
             if not good:
-                self.failures += 1
                 return False
             self.rereads += 1
         return True
@@ -341,8 +343,8 @@ class BQ76952:
         elif not charge and not discharge:
             self.command(_ALL_FETS_OFF)
         else:
-            self.write_block(_FET_CONTROL,
-                             bytes(((0 if charge else _CHG_OFF) | (0 if discharge else _DSG_OFF),)))
+            off = (0 if charge else _CHG_OFF) | (0 if discharge else _DSG_OFF)
+            self.write_block(_FET_CONTROL, bytes((off,)))
 
     def set_balance(self, mask):
         """Bleed the cells of *mask* (bit n = cell n); ValueError if two are neighbours."""

@@ -685,6 +685,20 @@ def _flash_limit(board_files):
     return FLASH_BYTES - int(found.group(1)) * 1024 if found else FLASH_BYTES
 
 
+def _check_alignment(work):
+    """Refuse an image whose native code is not at multiples of 4: it would read wrong constants.
+
+    See boards/PACKCTL_PICO/mpconfigboard.cmake.
+    """
+    out = subprocess.run(
+        ["arm-none-eabi-nm", work / "firmware.elf"], capture_output=True, text=True, check=True
+    ).stdout
+    for line in out.splitlines():
+        address, kind, name = line.split()[-3:] if len(line.split()) == 3 else ("0", "", "")
+        if kind == "t" and name.startswith("fun_data_") and int(address, 16) % 4:
+            raise ToolchainError(f"native function {name} at 0x{address} is not aligned to 4")
+
+
 def _size_info(work, files, board_files):
     out = subprocess.run(
         ["arm-none-eabi-size", work / "firmware.elf"], capture_output=True, text=True, check=True
@@ -815,6 +829,7 @@ def firmware(extra=(), out=None, board=BOARD):
 
 def _build_image(folder, tree, board, board_files, files, cross):
     work = _compile_rp2(tree, board, board_files, files, cross)
+    _check_alignment(work)
     size = _size_info(work, files, board_files)
     if size["flash"] > size["flash_limit"]:
         raise ToolchainError(

@@ -2,3 +2,10 @@
 set(PICO_BOARD "pico")
 set(PICO_PLATFORM "rp2040")
 set(MICROPY_FROZEN_MANIFEST ${MICROPY_BOARD_DIR}/manifest.py)
+
+# The compiler of native code places 32-bit constants in it and reads them by an address rounded
+# down to a multiple of 4. tools/mpy-tool.py aligns frozen functions for the Cortex-M0+ to 2 only
+# (MicroPython 1.25 to 1.28): half of them would read a wrong constant. Every alignment of that
+# one file becomes 4. tools/toolchain.py checks the result.
+set_source_files_properties(${CMAKE_BINARY_DIR}/frozen_content.c PROPERTIES
+    COMPILE_OPTIONS "-Daligned(bytes)=aligned(4)")

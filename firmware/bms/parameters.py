@@ -31,9 +31,9 @@ TABLE = (
     (43, "in_a_row_forget_s", "s", 60, 3600, 600, "PRO-22 trips are in a row within"),
     (60, "failed_scans", "", 2, 20, 5, "MEA-02 failed scans in a row that mean fail"),
     (61, "cell_sum_error_mv", "mV", 100, 3000, 600, "MEA-03 sum of cells against stack"),
-    (62, "cell_low_limit_mv", "mV", 0, 1000, 100, "MEA-03 a cell at or below is implausible"),
-    (63, "cell_high_limit_mv", "mV", 4300, 5500, 5000, "MEA-03 a cell at or above is implausible"),
-    (64, "doubt_delay_ms", "ms", 300, 5000, 1000, "MEA-03 an implausible reading is a fault after"),
+    (62, "cell_low_limit_mv", "mV", 0, 1000, 100, "MEA-03 cell at or below is wrong"),
+    (63, "cell_high_limit_mv", "mV", 4300, 5500, 5000, "MEA-03 cell at or above is wrong"),
+    (64, "doubt_delay_ms", "ms", 300, 5000, 1000, "MEA-03 a wrong reading is a fault after"),
     (80, "nominal_ma", "mA", 5000, 100000, 50000, "PRF-01 continuous charge and discharge current"),
     (81, "cvl_mv", "mV", 48000, 58400, 56000, "COM-05 charge voltage asked of the charger"),
     (82, "dvl_mv", "mV", 40000, 52000, 46000, "COM-05 lowest discharge voltage told"),
@@ -42,8 +42,6 @@ TABLE = (
     (100, "pcs_baud", "", 1200, 115200, 9600, "COM-01 RS485 to the inverter, bit/s"),
     (120, "bench_enable", "", 0, 1, 1, "Debug port may provoke faults (test bench)"),
 )
-
-_ID, _NAME, _UNIT, _LOW, _HIGH, _DEFAULT, _HELP = range(7)
 
 # (lesser, greater): the first must stay below the second
 RULES = (
@@ -73,8 +71,8 @@ class Parameters:
     """
 
     def __init__(self, defaults=None):
-        self._index = {TABLE[i][_NAME]: i for i in range(len(TABLE))}
-        self._default = array("i", (row[_DEFAULT] for row in TABLE))
+        self._index = {TABLE[i][1]: i for i in range(len(TABLE))}
+        self._default = array("i", (row[5] for row in TABLE))
         for name, value in (defaults or {}).items():
             i = self._row(name)
             self._check_range(i, value)
@@ -109,16 +107,15 @@ class Parameters:
     def name_of(self, number):
         """The name of parameter id *number*; ValueError if there is none."""
         for row in TABLE:
-            if row[_ID] == number:
-                return row[_NAME]
+            if row[0] == number:
+                return row[1]
         raise ValueError("no parameter has id %d" % number)
 
     def describe(self, i):
         """Row *i* of TABLE as text: id;name;unit;min;max;default;value;help."""
-        row = TABLE[i]
+        number, name, unit, low, high, _, text = TABLE[i]
         return "%d;%s;%s;%d;%d;%d;%d;%s" % (
-            row[_ID], row[_NAME], row[_UNIT], row[_LOW], row[_HIGH], self._default[i],
-            self._values[i], row[_HELP])
+            number, name, unit, low, high, self._default[i], self._values[i], text)
 
     def _row(self, name):
         try:
@@ -127,10 +124,9 @@ class Parameters:
             raise ValueError("no parameter is called %s" % name)
 
     def _check_range(self, i, value):
-        row = TABLE[i]
-        if not row[_LOW] <= value <= row[_HIGH]:
-            raise ValueError("%s: %d is outside %d..%d %s"
-                             % (row[_NAME], value, row[_LOW], row[_HIGH], row[_UNIT]))
+        _, name, unit, low, high, _, _ = TABLE[i]
+        if not low <= value <= high:
+            raise ValueError("%s: %d is outside %d..%d %s" % (name, value, low, high, unit))
 
     def _check_rules(self):
         for lesser, greater in RULES:

@@ -8,16 +8,7 @@ import struct
 
 from bms import readings as rd
 from bms.protection_rules import CHARGE, DISCHARGE
-from protocols.ascii_frame import (
-    BAD_CHKSUM,
-    BAD_FORMAT,
-    BAD_LCHKSUM,
-    DROPPED,
-    NOTHING,
-    OK,
-    Parser,
-    encode,
-)
+from protocols.ascii_frame import BAD_FORMAT, DROPPED, NOTHING, OK, Parser, encode
 
 _CID1 = 0x46
 _VER = 0x20

@@ -5,6 +5,7 @@ other change. Sentinels for "no reading": all ones in B, H, I; the most negative
 """
 
 import struct
+from array import array
 
 from bms import pack_state as st
 from bms import readings as rd
@@ -99,10 +100,11 @@ class Reporter:
         self._pack = pack
         self._control = control
         self._port = port
-        self.tasks = ()             # the scheduler's, set by main
+        self.tasks = []             # the scheduler's, set by main
         self._last_ms = start_ms
         self._rest_ms = 0
         self._uptime_s = 0
+        self._temps_dc = array("i", (0, 0, 0, 0))
         self._formats = tuple("<" + row[1] for row in FIELDS)
         self._sizes = tuple(struct.calcsize("<" + row[1]) for row in FIELDS)
 
@@ -120,17 +122,19 @@ class Reporter:
         measured = pack.measurements
         usable = measured.is_usable(now_ms)
         values = measured.values
+        for i in range(len(self._temps_dc)):
+            self._temps_dc[i] = values[rd.TEMP_DC + i]
         protection = pack.protection
         tasks = self.tasks
         reasons = ((1 if protection.blocked else 0) | (2 if pack.state == st.FAIL else 0)
                    | (4 if protection.alarms else 0))
-        row = (
+        row: list = [
             self.uptime_s(now_ms), measured.seq, min(measured.age_ms(now_ms), 0xFFFF), pack.state,
             pack.direction, protection.alarms, protection.trips, pack.faults, protection.locks,
             pack.soc.cpct, pack.soc.remaining_mah, pack.soc.full_mah,
             measured.cells_mv if usable else None,
             values[rd.STACK_MV] if usable else None, values[rd.PACK_MV] if usable else None,
-            values[rd.CURRENT_MA] if usable else None, rd.TEMP_DC if usable else None,
+            values[rd.CURRENT_MA] if usable else None, self._temps_dc if usable else None,
             values[rd.MOS_DC] if usable else None, values[rd.AMBIENT_DC] if usable else None,
             values[rd.DIE_DC] if usable else None, pack.fets.actual if usable else 0,
             pack.fets.wanted, 0, pack.params["cvl_mv"], pack.ccl_ma, pack.dcl_ma, reasons,
@@ -138,7 +142,7 @@ class Reporter:
             pack.dip, pack.events.newest, tasks[0].worst_us,
             min(sum(task.overruns for task in tasks), 0xFFFF),
             min(sum(task.errors for task in tasks), 0xFFFF), self._port.heap_free(),
-        )
+        ]
         for i in range(len(FIELDS)):
             _, letter, count, _, _ = FIELDS[i]
             value = row[i]
@@ -147,8 +151,6 @@ class Reporter:
                     one = _EMPTY[letter]
                 elif count == 1:
                     one = value
-                elif letter == "h":
-                    one = values[value + k]
                 else:
                     one = value[k]
                 if one == rd.NO_READING:

@@ -1,0 +1,94 @@
+"""Current limits that fall before a protection has to act (DER-01 to DER-05, COM-05).
+
+Each row is a curve of permille of the nominal current over a reading, flat outside its points;
+the lowest of all rows that apply is the target. The limit follows the target at no more than
+SLEW_MA_S either way, and drops to 0 at once when a FET is held off or the reading is already
+beyond its protection.
+"""
+
+from micropython import const
+
+from bms import readings as rd
+from bms.readings import NO_READING
+
+SLEW_MA_S = const(2000)
+FULL = const(1000)
+
+CHARGE_LIMIT, DISCHARGE_LIMIT = range(2)
+
+
+class Derating:
+    """CCL and DCL of one pack.
+
+    ccl_ma, dcl_ma  limits, 0 or more
+    reasons         what lowers each, bit i = row i of the curves; more than one may
+    """
+
+    def __init__(self, curves):
+        self._curves = curves
+        self.ccl_ma = 0
+        self.dcl_ma = 0
+        self.reasons = 0
+
+    def step(self, values, nominal_ma, allowed_charge, allowed_discharge, dt_ms):
+        """Advance by one scan.
+
+        values       readings; nominal_ma: most that may be asked now, each way (DER-03)
+        allowed_*    False: the FET of that direction is, or is about to be, held off
+        """
+        self.reasons = 0
+        charge = self._target(values, CHARGE_LIMIT) * nominal_ma // FULL
+        discharge = self._target(values, DISCHARGE_LIMIT) * nominal_ma // FULL
+        step_ma = SLEW_MA_S * dt_ms // 1000
+        self.ccl_ma = self._follow(self.ccl_ma, charge, step_ma) if allowed_charge else 0
+        self.dcl_ma = self._follow(self.dcl_ma, discharge, step_ma) if allowed_discharge else 0
+
+    def _target(self, values, limit):
+        lowest = FULL
+        for i in range(len(self._curves)):
+            of, reading, points = self._curves[i][:3]
+            if of != limit:
+                continue
+            value = values[reading]
+            share = 0 if value == NO_READING else interpolate(points, value)
+            if share < FULL:
+                self.reasons |= 1 << i
+                if share < lowest:
+                    lowest = share
+        return lowest
+
+    def _follow(self, now_ma, target_ma, step_ma):
+        if target_ma > now_ma + step_ma:
+            return now_ma + step_ma
+        if target_ma < now_ma - step_ma:
+            return now_ma - step_ma
+        return target_ma
+
+
+def interpolate(points, value):
+    """Permille at *value* on the polyline *points* ((reading, permille), …), readings rising."""
+    if value <= points[0][0]:
+        return points[0][1]
+    for i in range(1, len(points)):
+        x, y = points[i]
+        if value < x:
+            x0, y0 = points[i - 1]
+            return y0 + (y - y0) * (value - x0) // (x - x0)
+    return points[-1][1]
+
+
+# limit, reading, points, name
+CURVES = (
+    (CHARGE_LIMIT, rd.MAX_CELL_MV, ((3400, 1000), (3500, 250), (3560, 0)), "PRO-01 highest cell"),
+    (CHARGE_LIMIT, rd.STACK_MV, ((54800, 1000), (56400, 250), (57200, 0)), "PRO-03 pack voltage"),
+    (DISCHARGE_LIMIT, rd.MIN_CELL_MV, ((2750, 0), (2850, 250), (3000, 1000)),
+     "PRO-02 lowest cell"),
+    (DISCHARGE_LIMIT, rd.STACK_MV, ((44500, 0), (46000, 250), (48000, 1000)),
+     "PRO-04 pack voltage"),
+    (CHARGE_LIMIT, rd.MAX_TEMP_DC, ((500, 1000), (560, 0)), "PRO-10 highest temperature"),
+    (DISCHARGE_LIMIT, rd.MAX_TEMP_DC, ((500, 1000), (560, 0)), "PRO-12 highest temperature"),
+    (CHARGE_LIMIT, rd.MIN_TEMP_DC, ((60, 0), (150, 1000)), "PRO-09 lowest temperature"),
+    (DISCHARGE_LIMIT, rd.MIN_TEMP_DC, ((-190, 0), (-150, 1000)), "PRO-11 lowest temperature"),
+    (CHARGE_LIMIT, rd.MOS_DC, ((850, 1000), (1000, 0)), "PRO-17 MOSFET temperature"),
+    (DISCHARGE_LIMIT, rd.MOS_DC, ((850, 1000), (1000, 0)), "PRO-17 MOSFET temperature"),
+)

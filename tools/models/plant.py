@@ -1,0 +1,569 @@
+"""Sixteen LFP cells in series, two FETs, a shunt, a charger and a load.
+
+One source for CPython and MicroPython's unix port (64-bit integers, double floats).
+
+How a cell behaves, and where the figures come from
+* Open-circuit voltage against state of charge: the shape every published low-rate test of
+  LFP on graphite shows (A123 26650 and Lithium Werks data sheets, EVE and CATL prismatic
+  cells in the literature): a knee below 10 %, a shelf near 3.29 V up to 60 %, a step of some
+  30 mV at the graphite stage change, a shelf near 3.33 V up to 95 %, a steep end. The table
+  below is our own drawing of that shape. It goes on past 0 and 100 %, so that abuse can be
+  modelled: the curve falls or rises quickly there.
+* Hysteresis: the rest voltage after charge lies above that after discharge by 5 to 25 mV;
+  here by 2 * 9 mV, approached within a few per cent of charge moved.
+* Entropy: some tenths of a millivolt a kelvin.
+* Resistance: 0.5 mOhm ohmic for 100 Ah at 25 degC, an Arrhenius factor (about 2 at 0 degC),
+  more at the ends of the charge range, two diffusion branches (30 s and 600 s). The branches
+  have the same time constants in all cells, so that one filtered current each does for all
+  sixteen: a cell's polarisation is its resistance times that current.
+* Spread: capacity +-1 %, resistance +-5 %, self-discharge 2 to 5 mA.
+* Heat: four groups of four cells (about 2 kg each), a MOSFET heat sink, one ambient.
+
+Current is positive when charging. Between steps everything is constant.
+
+The path: cells - shunt - charge FET - discharge FET - terminals. A FET that is open still
+lets current pass through its body diode: the charge FET's in the direction of discharge, the
+discharge FET's in that of charge. So charge needs the charge FET closed, and discharge needs
+the discharge FET closed.
+"""
+
+import math
+
+CELLS = 16
+GROUPS = 4
+GRID_US = 100_000
+FAR_US = 1 << 60
+
+_MASK32 = 0xFFFFFFFF
+
+# Open-circuit voltage in mV, mean of both directions, 25 degC: (per cent of charge, mV)
+_OCV_POINTS = (
+    (-6.0, 0.0), (-4.0, 1200.0), (-2.0, 2000.0), (-1.0, 2320.0), (0.0, 2560.0), (0.5, 2680.0),
+    (1.0, 2780.0), (2.0, 2905.0), (3.0, 2985.0), (4.0, 3045.0), (5.0, 3090.0), (7.0, 3150.0),
+    (9.0, 3190.0), (11.0, 3206.0), (14.0, 3214.0), (17.0, 3228.0), (20.0, 3243.0),
+    (24.0, 3257.0), (28.0, 3270.0), (32.0, 3280.0), (36.0, 3285.0), (40.0, 3287.5),
+    (45.0, 3289.0), (50.0, 3290.5), (55.0, 3293.0), (58.0, 3297.0), (61.0, 3304.0),
+    (64.0, 3315.0), (67.0, 3323.0), (70.0, 3326.5), (75.0, 3328.0), (80.0, 3329.0),
+    (85.0, 3330.0), (90.0, 3331.5), (93.0, 3333.5), (95.0, 3336.0), (96.0, 3339.0),
+    (97.0, 3344.0), (98.0, 3355.0), (98.5, 3366.0), (99.0, 3384.0), (99.5, 3412.0),
+    (100.0, 3455.0), (100.5, 3520.0), (101.0, 3610.0), (102.0, 3850.0), (104.0, 4400.0),
+    (106.0, 5000.0),
+)
+_LOW = -0.06                # the tables' first and last state of charge
+_HIGH = 0.06 + 1.0
+_PER_UNIT = 400             # table steps per 100 %
+_ROWS = 448
+
+# Resistance against charge, times the value at the middle
+_R_POINTS = ((-6.0, 3.0), (0.0, 2.4), (3.0, 1.8), (6.0, 1.45), (10.0, 1.25), (20.0, 1.08),
+             (35.0, 1.0), (85.0, 1.0), (95.0, 1.1), (100.0, 1.3), (106.0, 1.8))
+
+_R0_UOHM_100AH = 500.0
+_ARRHENIUS_K = 2500.0
+_RHO1 = 0.55                # branch resistances, of R0
+_RHO2 = 0.75
+_TAU1_US = 30e6
+_TAU2_US = 600e6
+_HYST_MV = 9.0
+_HYST_RATE = 40.0           # 1/e after 1/40 of the capacity
+_ENTROPY_MV_K = 0.12
+_COULOMBIC = 0.9995         # of the charge put in
+
+_SHUNT_UOHM = 250.0
+_FETS_UOHM = 900.0
+_LEADS_UOHM = 600.0
+_SHORT_UOHM = 8_000.0
+_DIODE_MV = 750.0
+_LIMITER_MA = 10_000.0      # what the limiting circuit lets through
+_FLOAT_TAU_US = 1.5e6       # terminals with nothing on them
+_BLEED_OHM = 68.0           # 2 * 20 ohm in the sense lines and the switch
+
+_GROUP_J_K = 8_000.0
+_GROUP_W_K = (1.6, 1.2, 1.2, 1.6)
+_NEIGHBOUR_W_K = 2.5
+_MOS_J_K = 90.0
+_MOS_W_K = 1.1
+_HEAT_EVERY_US = 1_000_000
+
+DEFAULT_CHARGER_MV = 56_800
+DEFAULT_CHARGER_MA = 50_000
+
+
+class Xorshift:
+    """Pseudo-random integers, the same on every interpreter."""
+
+    def __init__(self, seed):
+        self.x = (seed * 0x9E3779B1 + 0x7F4A7C15) & _MASK32 or 1
+        for _ in range(8):
+            self.next()
+
+    def next(self):
+        """32 bits."""
+        x = self.x
+        x ^= (x << 13) & _MASK32
+        x ^= x >> 17
+        x ^= (x << 5) & _MASK32
+        self.x = x
+        return x
+
+    def uniform(self, low, high):
+        return low + (high - low) * (self.next() / 4294967296.0)
+
+    def gauss(self):
+        """Mean 0, deviation 1, never beyond 3.5."""
+        total = 0.0
+        for _ in range(12):
+            total += self.next() / 4294967296.0
+        total -= 6.0
+        return max(-3.5, min(3.5, total))
+
+
+def _tabulate(points):
+    """Points (per cent, value) -> list of _ROWS + 1 values on the even grid."""
+    values = []
+    k = 0
+    for row in range(_ROWS + 1):
+        x = (_LOW + row / _PER_UNIT) * 100.0
+        while k < len(points) - 2 and x > points[k + 1][0]:
+            k += 1
+        x0, y0 = points[k]
+        x1, y1 = points[k + 1]
+        part = (x - x0) / (x1 - x0)
+        values.append(y0 + (y1 - y0) * max(0.0, min(1.0, part)))
+    return values
+
+
+_OCV_MV = _tabulate(_OCV_POINTS)
+_R_FACTOR = _tabulate(_R_POINTS)
+
+
+def ocv_mv(soc, temp_c=25.0):
+    """Open-circuit voltage of the model cell, without hysteresis."""
+    x = (min(max(soc, _LOW), _HIGH - 1e-9) - _LOW) * _PER_UNIT
+    k = min(int(x), _ROWS - 1)
+    value = _OCV_MV[k] + (x - k) * (_OCV_MV[k + 1] - _OCV_MV[k])
+    return value + (temp_c - 25.0) * _ENTROPY_MV_K * (soc - 0.3)
+
+
+class Plant:
+    """The cells and what hangs on them.
+
+    seed          spread of the cells
+    soc           state of charge at the start, 0..1
+    temp_c        ambient, and of everything at the start
+    capacity_ah   rated; soh scales it (and raises the resistance)
+    imbalance_mv  spread of the open-circuit voltages at the start, made by state of charge;
+                  where the curve is flat it is kept within +-15 % of charge
+
+    Read by others: epoch (t_us, cell_mv list, current_ma, stack_mv, pack_mv, balance mask),
+    replaced at every change and never altered; next_us; mos_c, ambient_c, die_c, group_c.
+    """
+
+    def __init__(self, seed=1, soc=0.5, temp_c=25.0, capacity_ah=100.0, soh=1.0,
+                 imbalance_mv=0.0, start_us=0):
+        rng = Xorshift(seed)
+        self.t_us = start_us
+        self.next_us = start_us + GRID_US
+        self.nominal_mah = capacity_ah * 1000.0
+        cap = []
+        self._r25 = []
+        self._leak_ma = []
+        base = _R0_UOHM_100AH * 100.0 / capacity_ah * (1.0 + 1.5 * (1.0 - soh))
+        for _ in range(CELLS):
+            cap.append(self.nominal_mah * soh * rng.uniform(0.99, 1.01))
+            self._r25.append(base * rng.uniform(0.95, 1.05) * 1e-6)     # mA * this = mV
+            self._leak_ma.append(rng.uniform(2.0, 5.0))
+        self.cap_mah = cap
+        self._per_mah = [1.0 / c for c in cap]
+        # charge: state of charge of cell i = _soc0[i] + _charge_mah * _per_mah[i]
+        self._charge_mah = 0.0
+        self._soc0 = self._initial_soc(rng, soc, imbalance_mv)
+        self._leak_us = [start_us] * CELLS
+        self._hyst = 0.0
+        self._i1 = 0.0          # current behind the 30 s and the 600 s branch
+        self._i2 = 0.0
+        self._k_dt = 0
+        self._k1 = self._k2 = 0.0
+        # per cell, refreshed in turn: voltage = _b + _s * _charge_mah + _r * (...)
+        self._b = [0.0] * CELLS
+        self._s = [0.0] * CELLS
+        self._r = [0.0] * CELLS
+        self._turn = 0
+        # temperatures
+        self._temp_c0 = float(temp_c)
+        self.ambient_c = float(temp_c)
+        self.group_c = [float(temp_c)] * GROUPS
+        self.mos_c = float(temp_c)
+        self.die_c = float(temp_c) + 3.0
+        self._group_set = [None] * GROUPS   # type: list
+        self._mos_set = None
+        self._heat = 0.0        # integral of I * (I + polarisation), mA^2 us
+        self._mos_heat = 0.0    # integral of the FETs' power, mW us
+        self._heat_us = start_us
+        # what hangs on it
+        self.charger_mv = None
+        self.charger_ma = None
+        self.load_ma = None
+        self.shorted = False
+        self.force_ma = None
+        self.reverse = False
+        self.limiter = False
+        self.ld_source = False
+        self._cell_set = [None] * CELLS     # type: list
+        self._any_cell_set = False
+        self.chg_gate = self.dsg_gate = False
+        self.weld_chg = self.weld_dsg = self.dead_chg = self.dead_dsg = False
+        self.balance = 0
+        self.current_ma = 0.0
+        self.pack_mv = 0.0
+        self.epoch = (start_us, [0.0] * CELLS, 0.0, 0.0, 0.0, 0)
+        self.throughput_mah = 0.0
+        self._refresh(CELLS)
+        self._solve(0)
+
+    def _initial_soc(self, rng, soc, imbalance_mv):
+        socs = []
+        spread = [rng.uniform(-0.5, 0.5) for _ in range(CELLS)]
+        high = rng.next() % CELLS
+        spread[high] = 0.5
+        spread[(high + 1 + rng.next() % (CELLS - 1)) % CELLS] = -0.5
+        middle = ocv_mv(soc)
+        for part in spread:
+            if not imbalance_mv:
+                socs.append(float(soc))
+                continue
+            want = middle + part * imbalance_mv
+            low, top = max(_LOW, soc - 0.15), min(_HIGH, soc + 0.15)
+            for _ in range(40):
+                half = (low + top) / 2
+                if ocv_mv(half) < want:
+                    low = half
+                else:
+                    top = half
+            socs.append((low + top) / 2)
+        return socs
+
+    # -- time --------
+
+    def step(self, dt_us):
+        """Let *dt_us* pass in one step (for studies without a chip)."""
+        self.step_to(self.t_us + dt_us)
+
+    def step_to(self, now_us):
+        """Integrate up to *now_us* at the present current, then find the new one."""
+        dt = now_us - self.t_us
+        if dt > 0:
+            i = self.current_ma
+            if dt != self._k_dt:
+                self._k_dt = dt
+                self._k1 = 1.0 - math.exp(-dt / _TAU1_US)
+                self._k2 = 1.0 - math.exp(-dt / _TAU2_US)
+            polar = _RHO1 * self._i1 + _RHO2 * self._i2
+            self._heat += i * (i + polar) * dt
+            self._i1 += (i - self._i1) * self._k1
+            self._i2 += (i - self._i2) * self._k2
+            if i:
+                moved = i * dt / 3.6e9
+                self._mos_heat += self._fet_mw(i) * dt
+                if moved > 0:
+                    self.throughput_mah += moved
+                    self._charge_mah += moved * _COULOMBIC
+                    k = moved * _HYST_RATE / self.nominal_mah
+                    self._hyst += (1.0 - self._hyst) * min(1.0, k)
+                else:
+                    self._charge_mah += moved
+                    self.throughput_mah -= moved
+                    k = -moved * _HYST_RATE / self.nominal_mah
+                    self._hyst -= (1.0 + self._hyst) * min(1.0, k)
+            self.t_us = now_us
+            if now_us - self._heat_us >= _HEAT_EVERY_US:
+                self._warm(now_us)
+            if dt > GRID_US:
+                self._refresh(CELLS)
+            elif dt >= 10_000:
+                self._refresh(4)
+            if now_us >= self.next_us:
+                self.next_us += GRID_US
+                if self.next_us <= now_us:
+                    self.next_us = now_us + GRID_US
+        self._solve(dt)
+
+    def _refresh(self, count):
+        """New straight pieces of curve and resistances for the next *count* cells."""
+        now = self.t_us
+        turn = self._turn
+        per = self._per_mah
+        charge = self._charge_mah
+        for _ in range(count):
+            i = turn
+            turn = (turn + 1) & 15
+            past = now - self._leak_us[i]
+            if past > 0:
+                drain = self._leak_ma[i]
+                if self.balance >> i & 1:
+                    drain += self.epoch[1][i] / _BLEED_OHM
+                self._soc0[i] -= drain * past / 3.6e9 * per[i]
+                self._leak_us[i] = now
+            soc = self._soc0[i] + charge * per[i]
+            x = (soc - _LOW) * _PER_UNIT
+            k = int(x)
+            if x < 0.0:
+                k = 0
+                x = 0.0
+            elif k >= _ROWS:
+                k = _ROWS - 1
+                x = float(_ROWS)
+            slope = (_OCV_MV[k + 1] - _OCV_MV[k]) * _PER_UNIT * per[i]
+            temp = self.group_c[i >> 2]
+            value = _OCV_MV[k] + (x - k) * (_OCV_MV[k + 1] - _OCV_MV[k])
+            value += (temp - 25.0) * _ENTROPY_MV_K * (soc - 0.3)
+            self._s[i] = slope
+            self._b[i] = value - slope * charge
+            factor = math.exp(_ARRHENIUS_K * (1.0 / (temp + 273.15) - 1.0 / 298.15))
+            self._r[i] = self._r25[i] * _R_FACTOR[k] * factor
+        self._turn = turn
+
+    def _warm(self, now_us):
+        span = now_us - self._heat_us
+        self._heat_us = now_us
+        dt_s = span / 1e6
+        heat = max(0.0, self._heat) / span              # mean mA^2
+        self._heat = 0.0
+        mos_w = self._mos_heat / span / 1000.0
+        self._mos_heat = 0.0
+        groups = self.group_c
+        ambient = self.ambient_c
+        old = list(groups)
+        r = self._r
+        bleed_w = 0.0
+        if self.balance:
+            bleed_w = 0.18 * sum([self.balance >> i & 1 for i in range(CELLS)])
+        steps = 1 + int(dt_s / 60)                       # long steps in pieces of a minute
+        dt_s /= steps
+        for _ in range(steps):
+            old = list(groups)
+            for g in range(GROUPS):
+                if self._group_set[g] is not None:
+                    groups[g] = self._group_set[g]
+                    continue
+                k = g * 4
+                watt = heat * (r[k] + r[k + 1] + r[k + 2] + r[k + 3]) * 1e-6
+                watt -= _GROUP_W_K[g] * (old[g] - ambient)
+                if g:
+                    watt -= _NEIGHBOUR_W_K * (old[g] - old[g - 1])
+                if g < GROUPS - 1:
+                    watt -= _NEIGHBOUR_W_K * (old[g] - old[g + 1])
+                groups[g] = old[g] + watt * dt_s / _GROUP_J_K
+            # the heat sink settles in about a minute and a half: exact step
+            rest = ambient + mos_w / _MOS_W_K
+            self.mos_c = rest + (self.mos_c - rest) * math.exp(-dt_s * _MOS_W_K / _MOS_J_K)
+        if self._mos_set is not None:
+            self.mos_c = self._mos_set
+        self.die_c = ambient + 3.0 + 0.35 * (self.mos_c - ambient) + 12.0 * bleed_w
+
+    def _fet_mw(self, i):
+        amps = abs(i) / 1000.0
+        mw = amps * amps * (_FETS_UOHM + _SHUNT_UOHM) / 1000.0
+        if i > 0 and not self.dsg_closed() or i < 0 and not self.chg_closed():
+            mw += amps * _DIODE_MV
+        return mw
+
+    # -- circuit --------
+
+    def chg_closed(self):
+        return self.weld_chg or self.chg_gate and not self.dead_chg
+
+    def dsg_closed(self):
+        return self.weld_dsg or self.dsg_gate and not self.dead_dsg
+
+    def _solve(self, dt):
+        """Find the current and every voltage from the state; make a new epoch."""
+        b, s, r = self._b, self._s, self._r
+        charge = self._charge_mah
+        polar = _RHO1 * self._i1 + _RHO2 * self._i2
+        hyst = self._hyst * _HYST_MV
+        if self._any_cell_set:
+            emf = ohm = 0.0
+            for k in range(CELLS):
+                fixed = self._cell_set[k]
+                if fixed is None:
+                    emf += b[k] + s[k] * charge + hyst + r[k] * polar
+                    ohm += r[k]
+                else:
+                    emf += fixed
+        else:
+            ohm = sum(r)
+            emf = sum(b) + sum(s) * charge + CELLS * hyst + ohm * polar
+        ohm += (_SHUNT_UOHM + _FETS_UOHM + _LEADS_UOHM) * 1e-6
+        i = self._current(emf, ohm)
+        self.current_ma = i
+        eff = i + polar
+        if self.balance:
+            cells = self._bled(eff, hyst)
+        else:
+            cells = [x + y * charge + z * eff + hyst for x, y, z in zip(b, s, r)]
+        if self._any_cell_set:
+            for k in range(CELLS):
+                if self._cell_set[k] is not None:
+                    cells[k] = self._cell_set[k]
+        stack = sum(cells)
+        pack = self._terminal(i, stack, dt)
+        self.pack_mv = pack
+        self.epoch = (self.t_us, cells, i, stack, pack, self.balance)
+
+    def _bled(self, eff, hyst):
+        charge = self._charge_mah
+        cells = []
+        for k in range(CELLS):
+            v = self._b[k] + self._s[k] * charge + self._r[k] * eff + hyst
+            if self.balance >> k & 1:
+                v -= v / _BLEED_OHM * self._r[k]
+            cells.append(v)
+        return cells
+
+    def _current(self, emf, ohm):
+        """Net current in mA for a stack of *emf* mV behind *ohm* (mV per mA)."""
+        can_charge = self.chg_closed()
+        can_discharge = self.dsg_closed()
+        if not (can_charge or can_discharge):
+            return 0.0
+        if self.force_ma is not None:
+            i = float(self.force_ma)
+        elif self.reverse or self.shorted:
+            drive = emf
+            if not can_charge:
+                drive -= _DIODE_MV
+            i = -max(0.0, drive) / (ohm + _SHORT_UOHM * 1e-6)
+        else:
+            load = float(self.load_ma or 0)
+            i = -load
+            if self.charger_mv is not None:
+                limit = float(self.charger_ma or 0)
+                if self.limiter and limit > _LIMITER_MA:
+                    limit = _LIMITER_MA
+                i = (self.charger_mv - emf - (0.0 if can_discharge else _DIODE_MV)) / ohm
+                i = max(-load, min(limit - load, i))
+            if i < 0.0:
+                # a load cannot pull the terminals below zero
+                i = max(i, -max(0.0, emf) / ohm)
+        if i > 0.0 and not can_charge or i < 0.0 and not can_discharge:
+            return 0.0
+        return i
+
+    def _terminal(self, i, stack, dt):
+        """Voltage at the terminals in mV."""
+        if i:
+            v = stack + i * (_SHUNT_UOHM + _FETS_UOHM + _LEADS_UOHM) * 1e-6
+            if i > 0 and not self.dsg_closed():
+                v += _DIODE_MV
+            elif i < 0 and not self.chg_closed():
+                v -= _DIODE_MV
+            return v if i > 0 else max(0.0, v)
+        closed = self.dsg_closed()
+        inside = stack - (0.0 if self.chg_closed() else _DIODE_MV)
+        if self.reverse:
+            mv = DEFAULT_CHARGER_MV if self.charger_mv is None else self.charger_mv
+            return -float(mv)
+        if self.force_ma is not None and self.force_ma:
+            if self.force_ma > 0:
+                return max(stack, self.charger_mv or 0) + 2000.0
+            return 0.0
+        if self.shorted:
+            return 0.0
+        if self.charger_mv is not None:
+            if closed:
+                return max(float(self.charger_mv), inside)
+            if (self.charger_ma or 0) >= (self.load_ma or 0):
+                return float(self.charger_mv)
+            return 0.0
+        if closed:
+            return inside
+        if self.load_ma:
+            return 0.0
+        if self.ld_source:
+            return max(self.pack_mv, stack - 1000.0)
+        return self.pack_mv * math.exp(-dt / _FLOAT_TAU_US) if dt else self.pack_mv
+
+    # -- stimuli: each takes the time, brings the state up to it, then changes --------
+
+    def set_fets(self, chg, dsg, now_us):
+        self.step_to(now_us)
+        self.chg_gate = bool(chg)
+        self.dsg_gate = bool(dsg)
+        self._solve(0)
+
+    def set_balance(self, mask, now_us):
+        self.step_to(now_us)
+        self._refresh(CELLS)
+        self.balance = mask
+        self._solve(0)
+
+    def apply(self, now_us, **changes):
+        """Change any of charger_mv charger_ma load_ma shorted force_ma reverse limiter
+        ld_source weld_chg weld_dsg dead_chg dead_dsg at *now_us*."""
+        self.step_to(now_us)
+        for name in changes:
+            setattr(self, name, changes[name])
+        self._solve(0)
+
+    def set_cell_mv(self, index, mv, now_us):
+        """Hold the terminals of cell *index* at *mv*; None gives it back to the model."""
+        self.step_to(now_us)
+        self._cell_set[index] = None if mv is None else float(mv)
+        self._any_cell_set = any(v is not None for v in self._cell_set)
+        self._solve(0)
+
+    def set_group_dc(self, group, dc, now_us):
+        """Hold the temperature of a cell group (0..3); None lets it go from there."""
+        self.step_to(now_us)
+        self._group_set[group] = None if dc is None else dc / 10.0
+        if dc is not None:
+            self.group_c[group] = dc / 10.0
+        self._refresh(CELLS)
+        self._solve(0)
+
+    def set_ambient_dc(self, dc, now_us):
+        self.step_to(now_us)
+        self.ambient_c = self._temp_c0 if dc is None else dc / 10.0
+
+    def set_mos_dc(self, dc, now_us):
+        self.step_to(now_us)
+        self._mos_set = None if dc is None else dc / 10.0
+        if dc is not None:
+            self.mos_c = dc / 10.0
+
+    # -- truth --------
+
+    def cell_soc(self):
+        """State of charge of each cell; may lie outside 0..1 after abuse."""
+        charge = self._charge_mah
+        return [self._soc0[i] + charge * self._per_mah[i] for i in range(CELLS)]
+
+    def capacity(self):
+        """(remaining mAh, total mAh) of the series string.
+
+        It is empty when its first cell is, and full when its first cell is.
+        """
+        socs = self.cell_soc()
+        left = room = 1e12
+        for i in range(CELLS):
+            left = min(left, socs[i] * self.cap_mah[i])
+            room = min(room, (1.0 - socs[i]) * self.cap_mah[i])
+        return left, left + room
+
+    def truth(self):
+        """What the specification of the rig calls truth.
+
+        temps_dc: the four cell groups, the MOSFETs, the ambient.
+        """
+        left, total = self.capacity()
+        temps = [int(math.floor(c * 10 + 0.5)) for c in self.group_c]
+        temps.append(int(math.floor(self.mos_c * 10 + 0.5)))
+        temps.append(int(math.floor(self.ambient_c * 10 + 0.5)))
+        return {
+            "soc": left / total if total > 0 else 0.0,
+            "cell_mv": [int(math.floor(v + 0.5)) for v in self.epoch[1]],
+            "current_ma": int(math.floor(self.current_ma + 0.5)),
+            "temps_dc": temps,
+            "capacity_mah": int(total + 0.5),
+        }
