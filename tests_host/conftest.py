@@ -1,0 +1,75 @@
+"""What the host tests share: where modules are found, and on what the firmware runs."""
+
+import pathlib
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+TARGETS = ("host", "unix", "rp2040")
+
+# The mocks' machine, micropython and port_sim stand in for the device's.
+sys.path[:0] = [str(ROOT / folder) for folder in
+                ("firmware", "lib", "tools/mocks", "tools/models", "tools")]
+
+
+def pytest_addoption(parser):
+    parser.addoption("--targets", default=",".join(TARGETS), metavar="NAMES",
+                     help="what tests with a `target` run the firmware on, by commas: "
+                          "host, unix, rp2040 (default: all)")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "targets(name, ...): the targets that a test is for")
+    for name in config.getoption("--targets").split(","):
+        if name not in TARGETS:
+            raise pytest.UsageError(f"--targets: {name!r} is none of {', '.join(TARGETS)}")
+
+
+def pytest_generate_tests(metafunc):
+    """A test with an argument `target` runs once on each chosen one.
+
+    @pytest.mark.targets("host", "unix") on a test leaves the others out.
+    """
+    if "target" in metafunc.fixturenames:
+        chosen = metafunc.config.getoption("--targets").split(",")
+        own = metafunc.definition.get_closest_marker("targets")
+        names = [name for name in chosen if own is None or name in own.args]
+        metafunc.parametrize(
+            "target", [pytest.param(name, marks=getattr(pytest.mark, name)) for name in names])
+
+
+def _found(find):
+    """A path, or a failed test that says what is missing: nothing is skipped in silence."""
+    from rig_targets import TargetError
+    try:
+        return find()
+    except TargetError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def unix_micropython():
+    """Path of the MicroPython interpreter for this computer."""
+    from rig_targets import find_unix
+    return _found(find_unix)
+
+
+@pytest.fixture(scope="session")
+def uf2():
+    """Path of the image for the RP2040 with the firmware frozen in."""
+    from rig_targets import find_uf2
+    return _found(find_uf2)
+
+
+@pytest.fixture
+def rig(request):
+    """A rig, closed at the end. With a `target`, what that one needs is there."""
+    if "target" in request.fixturenames:
+        target = request.getfixturevalue("target")
+        needs = {"unix": "unix_micropython", "rp2040": "uf2"}.get(target)
+        if needs:
+            request.getfixturevalue(needs)
+    from rig import Rig
+    with Rig() as bench:
+        yield bench
