@@ -6,16 +6,19 @@ import machine
 
 import bq_frames
 import version
+from bms import afe_config
 from bms import events as ev
 from bms.pack_state import Pack
 from bms.parameters import Parameters
-from bms.protection_rules import FAULTS, ITEMS
+from bms.protection_rules import FAULT_HOT, FAULT_PROFILE, FAULTS, ITEMS
+from bms.self_test import fast_functions_agree
 from bq76952 import BQ76952
 from hot import protect
 from protocols.link import Link
 from protocols.pylontech import Pylontech
 from protocols.report import Reporter
 from scheduler import Scheduler, Task
+from slots import Slots
 from tasks.control import Control
 from tasks.panel import PERIOD_MS as PANEL_MS
 from tasks.panel import Panel
@@ -29,6 +32,7 @@ elif sys.platform == "esp32":
 else:
     import port_sim as port
 
+PROFILES = ("am5000", "b1-5.1-48")
 SHUNT_UOHM = 250
 SCAN_MS = 100
 WATCHDOG_MS = 8000
@@ -46,14 +50,23 @@ class App:
     """
 
     def __init__(self, profile):
-        self.params = params = Parameters(profile.DEFAULTS)
+        refused = None
+        try:
+            params = Parameters(profile.DEFAULTS)
+        except ValueError as error:     # PRF-03: runs, says why, and never closes a FET
+            refused = str(error)
+            params = Parameters()
+        self.params = params
+        self.refused = refused
         self.pack = pack = Pack(profile, params, SCAN_MS)
+        pack.set_fault(FAULT_PROFILE, refused is not None)
         afe = BQ76952(
             machine.SPI(port.AFE_SPI, baudrate=1_000_000, polarity=0, phase=0,
                         sck=machine.Pin("AFE_SCK"), mosi=machine.Pin("AFE_MOSI"),
                         miso=machine.Pin("AFE_MISO")),
             _out("AFE_CS", 1), port.wait_us)
-        self.control = Control(afe, pack, SHUNT_UOHM, _out("AFE_BOTHOFF"), port.ticks_us)
+        self.control = Control(afe, pack, SHUNT_UOHM, _out("AFE_BOTHOFF"), port.limiter(),
+                               port.ticks_us)
         self._aux_spi = machine.SPI(port.AUX_SPI, baudrate=4_000_000, polarity=0, phase=0,
                                     sck=machine.Pin("AUX_SCK"), mosi=machine.Pin("AUX_MOSI"),
                                     miso=machine.Pin("AUX_MISO"))
@@ -68,12 +81,24 @@ class App:
                               (int(number[0]), int(number[1])), serial)
         pcs = machine.UART(port.PCS_UART, baudrate=params["pcs_baud"], tx=machine.Pin("PCS_TX"),
                            rx=machine.Pin("PCS_RX"), rxbuf=256, txbuf=512, timeout=0)
-        self.supervisor = Supervisor(pack, port.wdt(WATCHDOG_MS), port.heartbeat())
+        self._choice = Slots(port.files, "profile")
+        allowance = Slots(port.files, "allowance")
+        kept = allowance.load()
+        if kept is not None:
+            try:
+                pack.allowance.from_bytes(kept)
+            except ValueError:
+                pass                    # a record of another version: the meter begins anew
+        self.supervisor = Supervisor(pack, port.wdt(WATCHDOG_MS), port.heartbeat(), allowance)
+        pack.set_fault(FAULT_HOT, not fast_functions_agree())
         self.mark = port.survivor()
         self.stuck = self.mark[0]       # number of the task a watchdog reset interrupted, 0: none
         self.reporter = Reporter(pack, self.control, port, port.ticks_ms())
-        link = Link(pack, self.reporter, self._identity(profile, serial),
-                    {"why": self._why, "reset": self._reset}, self._provoke)
+        link = Link(pack, self.reporter, self._identity(profile, serial), {
+            "why": self._why, "reset": self._reset, "limits": lambda words: pack.limits_text(),
+            "afe": lambda words: afe_config.realised(params, SHUNT_UOHM),
+            "clear": lambda words: pack.clear(), "profile": self._set_profile,
+        }, self._provoke)
         tasks = [
             Task("control", self.control, SCAN_MS, 0, 80),
             Task("pcs", SerialPort(pcs, pylontech, _out("PCS_DE")), 10, 3, 40),
@@ -112,9 +137,16 @@ class App:
         self._latch(0)
 
     def _identity(self, profile, serial):
+        refused = "\nrefused=" + self.refused if self.refused else ""
         return "product=packctl\nversion=%s\nproto=1\nboard=%s\nprofile=%s\nhot=%s\n" \
             "afe_frames=%s\nserial=%s" % (version.VERSION, port.NAME, profile.NAME, protect.KIND,
-                                          bq_frames.KIND, serial)
+                                          bq_frames.KIND, serial) + refused
+
+    def _set_profile(self, words):
+        """Choose another product's profile; it holds from the next reset on."""
+        if len(words) != 1 or words[0] not in PROFILES:
+            raise ValueError("profiles: " + " ".join(PROFILES))
+        self._choice.save(words[0].encode())
 
     def _why(self, words):
         """The first-out record as text (REC-03)."""
@@ -122,7 +154,7 @@ class App:
         if first is None:
             return "no FET has been opened by a protection or fault since start"
         item, cell, value, limit, at_ms = first
-        name = ITEMS[item][0] if item < len(ITEMS) else FAULTS[item - len(ITEMS)]
+        name = ITEMS[item][0] if item < len(ITEMS) else FAULTS[item - len(ITEMS)][0]
         return "%s%s: value %d, limit %d, %d ms ago" % (
             name, " cell %d" % cell if cell >= 0 else "", value, limit,
             (port.ticks_ms() - at_ms) & _TICKS)
@@ -165,10 +197,19 @@ class Provoked:
             again()
 
 
+def chosen_profile():
+    """The module of the profile that was chosen on this board, else the first of PROFILES."""
+    kept = Slots(port.files, "profile").load()
+    name = kept.decode() if kept else getattr(port, "profile", None) or PROFILES[0]
+    if name not in PROFILES:
+        name = PROFILES[0]
+    module = name.replace("-", "_").replace(".", "_")
+    return getattr(__import__("profiles." + module), module)
+
+
 def build():
     """Put the pack together; nothing runs yet."""
-    name = getattr(port, "profile", None) or "am5000"
-    return App(getattr(__import__("profiles." + name), name))
+    return App(chosen_profile())
 
 
 def main():

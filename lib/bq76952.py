@@ -17,6 +17,7 @@ BATTERY_STATUS = const(0x12)
 CELL_1 = const(0x14)
 STACK = const(0x34)
 PACK_PIN = const(0x36)
+LD_PIN = const(0x38)
 CC2_CURRENT = const(0x3A)
 DIE_TEMP = const(0x68)
 ALERT_PIN_TEMP = const(0x6E)
@@ -55,6 +56,8 @@ _ALL_FETS_OFF = const(0x0095)
 _ALL_FETS_ON = const(0x0096)
 _FET_CONTROL = const(0x0097)
 _SLEEP_DISABLE = const(0x009A)
+_LOAD_DETECT_ON = const(0x009E)
+_LOAD_DETECT_OFF = const(0x009F)
 
 _FET_EN = const(0x0010)
 _DSG_OFF = const(0x03)      # DSG and pre-discharge
@@ -70,7 +73,7 @@ _ANY_JUMP = const(0x10000)
 _PAIR_TRIES = const(3)
 
 SCAN = tuple(range(CELL_1, CELL_1 + 32)) + (
-    STACK, STACK + 1, PACK_PIN, PACK_PIN + 1, CC2_CURRENT, CC2_CURRENT + 1,
+    STACK, STACK + 1, PACK_PIN, PACK_PIN + 1, LD_PIN, LD_PIN + 1, CC2_CURRENT, CC2_CURRENT + 1,
     DIE_TEMP, DIE_TEMP + 1, ALERT_PIN_TEMP, ALERT_PIN_TEMP + 1,
     TS1_TEMP, TS1_TEMP + 1, TS2_TEMP, TS2_TEMP + 1, TS3_TEMP, TS3_TEMP + 1,
     DCHG_TEMP, DCHG_TEMP + 1, DDSG_TEMP, DDSG_TEMP + 1,
@@ -345,6 +348,10 @@ class BQ76952:
         else:
             off = (0 if charge else _CHG_OFF) | (0 if discharge else _DSG_OFF)
             self.write_block(_FET_CONTROL, bytes((off,)))
+
+    def set_load_detect(self, on):
+        """Feed a little current to the LD pin while both FETs are off: free terminals rise."""
+        self.command(_LOAD_DETECT_ON if on else _LOAD_DETECT_OFF)
 
     def set_balance(self, mask):
         """Bleed the cells of *mask* (bit n = cell n); ValueError if two are neighbours."""

@@ -5,6 +5,8 @@ import time
 
 import machine
 
+from slots import FlashFiles
+
 NAME = "PACKCTL_ESP32"
 AFE_SPI = 2                 # VSPI, its own pins
 AUX_SPI = 1                 # HSPI
@@ -17,6 +19,7 @@ ticks_us = time.ticks_us
 heap_free = gc.mem_free
 unique_id = machine.unique_id
 reset_cause = machine.reset_cause
+files = FlashFiles()
 
 _mark = bytearray(4)
 
@@ -55,4 +58,9 @@ def survivor():
 
 def heartbeat():
     """On this board the lamp is an output of the shift register: not a pin of its own."""
+    return lambda level: None
+
+
+def limiter():
+    """On this board an output of the shift register, which is not wired up yet: no limiter."""
     return lambda level: None

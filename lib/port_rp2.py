@@ -8,6 +8,7 @@ import uctypes
 
 from idle_rp2 import idle_until, wait_us  # noqa: F401 - part of this port
 from pio_uart import PioUart
+from slots import FlashFiles
 
 NAME = "PACKCTL_PICO"
 AFE_SPI = 0
@@ -25,6 +26,7 @@ ticks_us = time.ticks_us
 heap_free = gc.mem_free
 unique_id = machine.unique_id
 reset_cause = machine.reset_cause
+files = FlashFiles()
 
 
 def debug_uart():
@@ -50,3 +52,8 @@ def survivor():
 def heartbeat():
     """The board's own lamp."""
     return machine.Pin("HEARTBEAT", machine.Pin.OUT, value=0)
+
+
+def limiter():
+    """The output that inserts the charge limiter."""
+    return machine.Pin("LIMITER", machine.Pin.OUT, value=0)

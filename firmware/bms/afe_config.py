@@ -1,8 +1,8 @@
 """The AFE's configuration: an image of data-memory rows made from the parameters and the shunt.
 
-The AFE is the second line: its thresholds lie one step of its grid outside the firmware's and
-its delays are longer, so that the firmware acts first with its exact values, and the pack is
-safe with the firmware dead.
+The AFE is the second line (PRO-23): its thresholds lie a step of its grid outside the firmware's
+and its delays are longer, so that the firmware acts first with its exact values, and the pack is
+safe with the firmware dead. Only the short circuit (PRO-08) is the AFE's own.
 Source: SLUUBY2B, data memory; codes and steps as in its protections chapter.
 """
 
@@ -12,18 +12,19 @@ _UV_OV_STEP_UV = 50_600         # cell comparators
 _DELAY_STEP_US = 3_300
 _LATER_MS = 500                 # so much longer than the firmware's are the AFE's cell delays
 _OC_STEP_UV = 2_000             # over-current comparators
+_OC_LATER_MS = 200
 _CC_GAIN_UOHM = 7_568_400       # CC gain = 7.5684 / shunt in mOhm
 _CAPACITY_FACTOR = 298261.6178
 _SCD_MV = (10, 20, 40, 60, 80, 100, 125, 150, 175, 200, 250, 300, 350, 400, 450, 500)
 _SHORT_A = 350                  # PRO-08, fixed
 _SCD_DELAY = 14                 # (14 - 1) * 15 us = 195 us: leaves the gate drive 100 us of 300
-_OC2_A = 150                    # PRO-07
-_OC2_DELAY = 28                 # 3.3 ms * (2 + 28) = 99 ms
-_OCC_A = 160                    # slow charge over-current is the firmware's; this is the back-stop
-_OCC_DELAY = 119
-_OCD3_A = 110                   # PRO-06, on the 250 ms average
-_OCD3_DELAY_S = 3
+_OCC_OUTSIDE_MA = 20_000        # the AFE has no slow charge over-current: this is a back-stop
+_OCC_DELAY = 119                # 399 ms
+_OCD3_OUTSIDE_MA = 5_000
+_TEMP_OUTSIDE_C = 2
 _HOST_WATCHDOG_S = 10
+
+GAIN_ROW = 0x91A8               # not covered by the chip's signature
 
 
 def delay_code(delay_ms):
@@ -48,14 +49,27 @@ def scd_code(shunt_uohm):
     """The largest short-circuit step that trips at 350 A or less."""
     code = 0
     for i in range(len(_SCD_MV)):
-        if _SCD_MV[i] * 1000 <= _SHORT_A * shunt_uohm // 1000:
+        if _SCD_MV[i] * 1000 <= _SHORT_A * shunt_uohm:
             code = i
     return code
 
 
-def _oc_code(amperes, shunt_uohm, highest):
-    """The over-current step at or just below *amperes*."""
-    return max(2, min(highest, amperes * shunt_uohm // _OC_STEP_UV))
+def oc_code(trip_ma, shunt_uohm, highest):
+    """The over-current comparator step at or just above *trip_ma*."""
+    return max(2, min(highest, -(-(trip_ma // 1000) * shunt_uohm // _OC_STEP_UV)))
+
+
+def oc_delay_code(delay_ms):
+    """Its delay, 3.3 ms * (2 + code), _OC_LATER_MS after the firmware's."""
+    return max(1, min(127, (delay_ms + _OC_LATER_MS) * 1000 // _DELAY_STEP_US - 2))
+
+
+def _over_c(trip_dc):
+    return -(-trip_dc // 10) + _TEMP_OUTSIDE_C
+
+
+def _under_c(trip_dc):
+    return trip_dc // 10 - _TEMP_OUTSIDE_C
 
 
 def image(params, shunt_uohm):
@@ -64,8 +78,9 @@ def image(params, shunt_uohm):
     params      Parameters; shunt_uohm: the board's shunt
     """
     gain = _CC_GAIN_UOHM / 1000 / shunt_uohm
+    ocd3_s = min(255, -(-params["dsg_oc1_delay_ms"] // 1000) + 1)
     return (
-        (0x91A8, struct.pack("<ff", gain, gain * _CAPACITY_FACTOR)),
+        (GAIN_ROW, struct.pack("<ff", gain, gain * _CAPACITY_FACTOR)),
         (0x9234, b"\x82\x28"),                      # no automatic SLEEP
         (0x9236, b"\x0d\x01"),                      # REG1 3.3 V, pre-regulator on
         (0x923C, b"\x60\x05"),                      # MISO at REG1, idle 5 s
@@ -79,16 +94,27 @@ def image(params, shunt_uohm):
         (0x9278, struct.pack("<BH", cov_code(params["cell_ov_trip_mv"]),
                              delay_code(params["cell_ov_delay_ms"]))),
         (0x927B, b"\x04\x04"),                      # hysteresis
-        (0x9280, bytes((_oc_code(_OCC_A, shunt_uohm, 62), _OCC_DELAY))),
-        (0x9284, bytes((_oc_code(_OC2_A, shunt_uohm, 100), _OC2_DELAY))),
+        (0x9280, bytes((oc_code(params["chg_oc_trip_ma"] + _OCC_OUTSIDE_MA, shunt_uohm, 62),
+                        _OCC_DELAY))),
+        (0x9284, bytes((oc_code(params["dsg_oc2_trip_ma"], shunt_uohm, 100),
+                        oc_delay_code(params["dsg_oc2_delay_ms"])))),
         (0x9286, bytes((scd_code(shunt_uohm), _SCD_DELAY))),
-        (0x928A, struct.pack("<hB", -_OCD3_A * 100, _OCD3_DELAY_S)),
-        (0x928F, b"\x03"),                          # latch over-current after 3
-        (0x9294, b"\x05\x03"),                      # short circuit: retry 5 s, latch after 3
-        (0x929A, bytes((60, 2, 53, 60, 2, 53))),    # over-temperature charge, discharge
-        (0x92A0, bytes((107, 2, 85))),              # FET thermistor
-        (0x92A6, struct.pack("<bBb", 3, 2, 8)),     # under-temperature charge
-        (0x92A9, struct.pack("<bBb", -22, 2, -10)),
+        (0x9288, struct.pack("<h", 200)),           # OCC recovers by time once there is no current
+        (0x928A, struct.pack("<hB", -(params["dsg_oc1_trip_ma"] + _OCD3_OUTSIDE_MA) // 10,
+                             ocd3_s)),
+        (0x928D, struct.pack("<h", -200)),          # OCD too: the firmware decides on release
+        (0x928F, b"\x00"),                          # no latches: the firmware counts and locks
+        (0x9294, b"\x05\x00"),
+        (0x929A, struct.pack("<bBbbBb", _over_c(params["chg_ot_trip_dc"]), 4,
+                             params["chg_ot_release_dc"] // 10,
+                             _over_c(params["dsg_ot_trip_dc"]), 4,
+                             params["dsg_ot_release_dc"] // 10)),
+        (0x92A0, struct.pack("<BBB", _over_c(params["mos_ot_trip_dc"]), 4,
+                             params["mos_ot_release_dc"] // 10)),
+        (0x92A6, struct.pack("<bBb", _under_c(params["chg_ut_trip_dc"]), 4,
+                             params["chg_ut_release_dc"] // 10)),
+        (0x92A9, struct.pack("<bBb", _under_c(params["dsg_ut_trip_dc"]), 4,
+                             params["dsg_ut_release_dc"] // 10)),
         (0x92B2, struct.pack("<H", _HOST_WATCHDOG_S)),
         (0x92FB, b"\xc6\x3b\x07\x07\x07"),          # BOTHOFF, ALERT raw NTC, TS1, TS2, TS3
         (0x9301, b"\x07\x0f"),                      # DCHG cell NTC, DDSG MOSFET NTC
@@ -97,3 +123,20 @@ def image(params, shunt_uohm):
         (0x933A, b"\x04"),                          # cells balanced at once
         (0x9343, b"\x50\x00"),                      # FET_EN and PF_EN at reset
     )
+
+
+def realised(params, shunt_uohm):
+    """Text: what the AFE's own protections come to after rounding to its steps."""
+    amperes_a_step = _OC_STEP_UV / shunt_uohm
+    return "COV %.1f mV after %.1f ms; CUV %.1f mV after %.1f ms; SCD %d A after %d us; " \
+        "OCC %.0f A after %.0f ms; OCD2 %.0f A after %.0f ms; OCD3 %.0f A" % (
+            cov_code(params["cell_ov_trip_mv"]) * _UV_OV_STEP_UV / 1000,
+            (delay_code(params["cell_ov_delay_ms"]) + 2) * _DELAY_STEP_US / 1000,
+            cuv_code(params["cell_uv_trip_mv"]) * _UV_OV_STEP_UV / 1000,
+            (delay_code(params["cell_uv_delay_ms"]) + 2) * _DELAY_STEP_US / 1000,
+            _SCD_MV[scd_code(shunt_uohm)] * 1000 // shunt_uohm, (_SCD_DELAY - 1) * 15,
+            oc_code(params["chg_oc_trip_ma"] + _OCC_OUTSIDE_MA, shunt_uohm, 62) * amperes_a_step,
+            (_OCC_DELAY + 2) * _DELAY_STEP_US / 1000,
+            oc_code(params["dsg_oc2_trip_ma"], shunt_uohm, 100) * amperes_a_step,
+            (oc_delay_code(params["dsg_oc2_delay_ms"]) + 2) * _DELAY_STEP_US / 1000,
+            (params["dsg_oc1_trip_ma"] + _OCD3_OUTSIDE_MA) / 1000)

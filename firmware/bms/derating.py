@@ -1,6 +1,6 @@
 """Current limits that fall before a protection has to act (DER-01 to DER-05, COM-05).
 
-Each row is a curve of permille of the nominal current over a reading, flat outside its points;
+Each row of a profile's CURVES is (limit, reading, points, reason): a curve of permille of the nominal current over a reading, flat outside its points;
 the lowest of all rows that apply is the target. The limit follows the target at no more than
 SLEW_MA_S either way, and drops to 0 at once when a FET is held off or the reading is already
 beyond its protection.
@@ -8,13 +8,13 @@ beyond its protection.
 
 from micropython import const
 
-from bms import readings as rd
 from bms.readings import NO_READING
 
 SLEW_MA_S = const(2000)
 FULL = const(1000)
 
 CHARGE_LIMIT, DISCHARGE_LIMIT = range(2)
+READING = 1             # column of a curve
 
 
 class Derating:
@@ -42,6 +42,11 @@ class Derating:
         step_ma = SLEW_MA_S * dt_ms // 1000
         self.ccl_ma = self._follow(self.ccl_ma, charge, step_ma) if allowed_charge else 0
         self.dcl_ma = self._follow(self.dcl_ma, discharge, step_ma) if allowed_discharge else 0
+
+    def stop(self):
+        """Both limits to 0 at once: nothing may flow."""
+        self.ccl_ma = 0
+        self.dcl_ma = 0
 
     def _target(self, values, limit):
         lowest = FULL
@@ -75,20 +80,3 @@ def interpolate(points, value):
             x0, y0 = points[i - 1]
             return y0 + (y - y0) * (value - x0) // (x - x0)
     return points[-1][1]
-
-
-# limit, reading, points, name
-CURVES = (
-    (CHARGE_LIMIT, rd.MAX_CELL_MV, ((3400, 1000), (3500, 250), (3560, 0)), "PRO-01 highest cell"),
-    (CHARGE_LIMIT, rd.STACK_MV, ((54800, 1000), (56400, 250), (57200, 0)), "PRO-03 pack voltage"),
-    (DISCHARGE_LIMIT, rd.MIN_CELL_MV, ((2750, 0), (2850, 250), (3000, 1000)),
-     "PRO-02 lowest cell"),
-    (DISCHARGE_LIMIT, rd.STACK_MV, ((44500, 0), (46000, 250), (48000, 1000)),
-     "PRO-04 pack voltage"),
-    (CHARGE_LIMIT, rd.MAX_TEMP_DC, ((500, 1000), (560, 0)), "PRO-10 highest temperature"),
-    (DISCHARGE_LIMIT, rd.MAX_TEMP_DC, ((500, 1000), (560, 0)), "PRO-12 highest temperature"),
-    (CHARGE_LIMIT, rd.MIN_TEMP_DC, ((60, 0), (150, 1000)), "PRO-09 lowest temperature"),
-    (DISCHARGE_LIMIT, rd.MIN_TEMP_DC, ((-190, 0), (-150, 1000)), "PRO-11 lowest temperature"),
-    (CHARGE_LIMIT, rd.MOS_DC, ((850, 1000), (1000, 0)), "PRO-17 MOSFET temperature"),
-    (DISCHARGE_LIMIT, rd.MOS_DC, ((850, 1000), (1000, 0)), "PRO-17 MOSFET temperature"),
-)

@@ -3,7 +3,7 @@
 from micropython import const
 
 from bms import pack_state as st
-from bms.protection_rules import ITEMS
+from bms.protection_rules import mask_of
 
 TICK_MS = const(250)
 
@@ -43,12 +43,8 @@ _DARK = (OFF, OFF, OFF, CAPS_OFF)
 _TEST = (ON, OFF, OFF, CAPS_OFF)
 
 
-def _mask(*ids):
-    return sum(1 << i for i in range(len(ITEMS)) if ITEMS[i][0] in ids)
-
-
-_OVER_CHARGE = _mask("PRO-01", "PRO-03")
-_UNDER_VOLTAGE = _mask("PRO-02", "PRO-04")
+_OVER_CHARGE = mask_of("PRO-01", "PRO-03")
+_UNDER_VOLTAGE = mask_of("PRO-02", "PRO-04")
 
 
 def level_of(pattern, tick):

@@ -35,7 +35,8 @@ class Measurements:
         self._params = params
         self._taken = -1
         self._cells = cells
-        self._low_mv = self._high_mv = self._sum_mv = 0
+        self._low_mv = self._high_mv = self._sum_mv = self._wire_mv = 0
+        self._cal = array("i", (0 for _ in range(readings.CAL_COUNT)))
         self._usable_ms = USABLE_SCANS * period_ms
         self._at_ms = 0
         self.values = array("i", (NO_READING for _ in range(readings.COUNT)))
@@ -49,21 +50,35 @@ class Measurements:
         self.battery = 0
         self.fets = 0
 
+    def _load(self):
+        p = self._params
+        self._low_mv = p["cell_low_limit_mv"]
+        self._high_mv = p["cell_high_limit_mv"]
+        self._sum_mv = p["cell_sum_error_mv"]
+        self._wire_mv = p["open_wire_mv"]
+        cal = self._cal
+        for i in range(self._cells):
+            cal[readings.CAL_CELL_GAIN + i] = _share(p["cal_cell%d_gain_ppm" % i])
+            cal[readings.CAL_CELL_OFFSET + i] = p["cal_cell%d_offset_mv" % i]
+        cal[readings.CAL_CURRENT_GAIN] = _share(p["cal_current_gain_ppm"])
+        cal[readings.CAL_CURRENT_OFFSET] = p["cal_current_offset_ma"]
+        for i in range(6):
+            cal[readings.CAL_TEMP_OFFSET + i] = p["cal_temp%d_offset_dc" % i]
+        self._taken = p.changed
+
     def take(self, regs, now_ms):
         """Take over a complete scan of AFE registers."""
-        p = self._params
-        if self._taken != p.changed:
-            self._low_mv = p["cell_low_limit_mv"]
-            self._high_mv = p["cell_high_limit_mv"]
-            self._sum_mv = p["cell_sum_error_mv"]
-            self._taken = p.changed
+        if self._taken != self._params.changed:
+            self._load()
         values = self.values
-        doubts = decode_scan(regs, self.cells_mv, values, self._cells, self._low_mv,
-                             self._high_mv, self._sum_mv)
+        doubts = decode_scan(regs, self.cells_mv, values, self._cal, self._cells, self._low_mv,
+                             self._high_mv, self._sum_mv, self._wire_mv)
         counts = regs[_ALERT_PIN] | regs[_ALERT_PIN + 1] << 8
         ambient = ntc.counts_to_dc(counts)
         if ambient == NO_READING:
             doubts |= readings.NTC_OPEN if ntc.is_open(counts) else readings.NTC_SHORT
+        else:
+            ambient -= self._cal[readings.CAL_TEMP_OFFSET + 5]
         values[readings.AMBIENT_DC] = ambient
         self.doubts = doubts
         self.safety = regs[_SAFETY_A] | regs[_SAFETY_A + 2] << 8 | regs[_SAFETY_A + 4] << 16
@@ -86,3 +101,8 @@ class Measurements:
     def is_usable(self, now_ms):
         """True while the newest scan may be used for anything."""
         return self.seq > 0 and self.age_ms(now_ms) <= self._usable_ms
+
+
+def _share(ppm):
+    """Parts per million as 32768ths, rounded to nearest."""
+    return (ppm * 32768 + 500_000) // 1_000_000

@@ -1,39 +1,60 @@
 """What the pack is: measurements, protections, faults, state and limits in one place.
 
-One step a scan: readings -> conditions -> protection table -> faults -> state. The protocols and
-the panel read this object; the control task acts on what it says about the FETs.
+One step a scan: readings -> conditions -> protection table -> faults -> state -> limits. The
+protocols and the panel read this object; the control task acts on what it says about the FETs.
 """
 
+from bms import derating
 from bms import events as ev
 from bms import protection_rules as rules
 from bms import readings as rd
+from bms.allowance import Allowance
+from bms.derating import Derating
 from bms.events import Events
 from bms.fets import Fets
+from bms.limiter import ChargeLimiter
 from bms.measurements import Measurements
 from bms.protection import ALARM, LOCKED, TRIPPED, Protection
 from bms.protection_rules import (
+    BLOCKING,
+    BOTH,
     CHARGE,
     DISCHARGE,
     FAULT_CELL,
+    FAULT_FROZEN,
     FAULT_NTC,
+    FAULT_OPEN,
     FAULT_SCAN,
     FAULT_SUM,
-    FAULT_TASK,
+    FAULT_WELD,
+    FAULT_WIRE,
     ITEMS,
+    mask_of,
 )
+from bms.readings import NO_READING
 from bms.soc import StateOfCharge
 
 STATES = ("off", "self_test", "standby", "charging", "discharging", "protection", "fail", "sleep")
 OFF, SELF_TEST, STANDBY, CHARGING, DISCHARGING, PROTECTION, FAIL, SLEEP = range(8)
 
+# doubt about a scan, fault it becomes when it lasts
 _DOUBTS = (
     (rd.CELL_IMPLAUSIBLE, FAULT_CELL),
     (rd.SUM_IMPLAUSIBLE, FAULT_SUM),
     (rd.NTC_OPEN | rd.NTC_SHORT, FAULT_NTC),
+    (rd.WIRE_OPEN, FAULT_WIRE),
 )
-_ALARMS_NO_CHARGE = 0b0101      # PRO-01, PRO-03
-_ALARMS_NO_DISCHARGE = 0b1010   # PRO-02, PRO-04
-_NOT_BLOCKING = FAULT_TASK
+LATCHED = FAULT_WELD | FAULT_OPEN       # until the host clears them, or a reset
+
+_OVER_CHARGE = mask_of("PRO-01", "PRO-03")
+_UNDER_VOLTAGE = mask_of("PRO-02", "PRO-04")
+_SHORT = mask_of("PRO-08")
+
+_REVERSED_MV = -150         # terminals below: a diode drop is what a reversed charger leaves
+_REVERSED_MS = 3000         # PRO-18: polarity right for so long
+_FREE_SCANS = 5             # load detect: terminals up for so many scans
+_OPEN_MV = 500              # drop over closed FETs that no resistance explains ...
+_OPEN_UOHM = 3000           # ... beyond the current times this
 
 
 class Pack:
@@ -44,9 +65,10 @@ class Pack:
     scan_ms     period of scans
 
     state, direction   of STATES; direction is STANDBY, CHARGING or DISCHARGING
-    faults             bits of protection_rules.FAULTS
+    faults             bits of protection_rules
     charger_seen       terminals say that a charger is there
-    first_out          (item or fault name, cell or -1, value, limit, ticks_ms), None before one
+    limiter_in         the 10 A limiter shall be in the charge path
+    first_out          (item or fault number, cell or -1, value, limit, ticks_ms), None before one
     """
 
     def __init__(self, profile, params, scan_ms):
@@ -57,21 +79,40 @@ class Pack:
         self.soc = StateOfCharge(profile.CAPACITY_MAH)
         self.fets = Fets()
         self.events = Events()
+        self.limiter = ChargeLimiter(params)
+        self.allowance = Allowance(params)
+        self.derating = Derating(profile.CURVES)
         self.state = SELF_TEST
         self.direction = STANDBY
         self.faults = 0
         self.charger_seen = False
+        self.limiter_in = False
         self.afe_ready = False
         self.dip = 0
-        self.ccl_ma = 0
-        self.dcl_ma = 0
         self.first_out = None
-        self._doubt_ms = [-1 for _ in _DOUBTS]
         self.now_ms = 0
+        self._doubt_ms = [-1 for _ in _DOUBTS]
+        self._hash = 0
+        self._frozen_ms = 0
+        self._reversed_ms = _REVERSED_MS
+        self._free_scans = 0
+        self._weld_ms = 0
+        self._open_ms = 0
         self._taken = -1
         self._other_way_ma = self._charger_mv = self._rest_ma = 0
         self._full_mv = self._tail_ma = self._doubt_delay_ms = self._failed_scans = 0
-        self._soc_full_cpct = self._nominal_ma = 0
+        self._soc_full_cpct = self._frozen_limit_ms = self._fet_fail_ma = self._fet_fail_ms = 0
+        self._nominal_ma = 0
+
+    @property
+    def ccl_ma(self):
+        """Charge current limit."""
+        return self.derating.ccl_ma
+
+    @property
+    def dcl_ma(self):
+        """Discharge current limit."""
+        return self.derating.dcl_ma
 
     def _load(self):
         p = self.params
@@ -83,6 +124,9 @@ class Pack:
         self._doubt_delay_ms = p["doubt_delay_ms"]
         self._failed_scans = p["failed_scans"]
         self._soc_full_cpct = p["ov_release_soc_cpct"]
+        self._frozen_limit_ms = p["frozen_ms"]
+        self._fet_fail_ma = p["fet_fail_ma"]
+        self._fet_fail_ms = p["fet_fail_ms"]
         self._nominal_ma = p["nominal_ma"]
         self._taken = p.changed
 
@@ -98,44 +142,69 @@ class Pack:
         measured = self.measurements
         if fresh:
             conditions = self._look(measured)
-            if self.protection.step(measured.values, measured.dt_ms, conditions):
+            if self.protection.step(measured.values, measured.dt_ms, conditions, measured.safety):
                 self.protection.take_changes(self._on_change)
             self._doubt(measured)
+            self._watch_fets(measured)
             self.set_fault(FAULT_SCAN, False)
         elif measured.failed_row >= self._failed_scans:
             self.set_fault(FAULT_SCAN, True, measured.failed_row, self._failed_scans)
         self._decide()
+        if fresh:
+            self._limit(measured)
 
     def _look(self, measured):
-        """Direction, charger, SOC; return the conditions of the protection table."""
+        """Direction, charger, load, polarity, SOC; return the conditions of the table."""
         values = measured.values
         current_ma = values[rd.CURRENT_MA]
+        stack_mv = values[rd.STACK_MV]
         conditions = 0
         if current_ma > self._rest_ma:
             self.direction = CHARGING
+            conditions = rules.CHARGE_FLOWS
         elif current_ma < -self._rest_ma:
             self.direction = DISCHARGING
         else:
             self.direction = STANDBY
         if current_ma > self._other_way_ma:
-            conditions = rules.CHARGING
+            conditions |= rules.CHARGING
         elif current_ma < -self._other_way_ma:
-            conditions = rules.DISCHARGING
+            conditions |= rules.DISCHARGING
         self.charger_seen = (self.direction == CHARGING
-                             or values[rd.PACK_MV] - values[rd.STACK_MV] > self._charger_mv)
+                             or values[rd.PACK_MV] - stack_mv > self._charger_mv)
         if self.charger_seen:
             conditions |= rules.CHARGER_SEEN
+        if self._terminals_free(measured):
+            conditions |= rules.LOAD_REMOVED
+        if values[rd.PACK_MV] <= _REVERSED_MV:
+            self._reversed_ms = 0
+        elif self._reversed_ms < _REVERSED_MS:
+            self._reversed_ms += measured.dt_ms
+        values[rd.REVERSED] = int(self._reversed_ms < _REVERSED_MS)
+        self._count(values, current_ma, measured.dt_ms)
+        if self.soc.cpct < self._soc_full_cpct:
+            conditions |= rules.SOC_BELOW_FULL
+        return conditions
+
+    def _terminals_free(self, measured):
+        """True once load detect has seen the terminals rise after a short circuit."""
+        values = measured.values
+        if (self.protection.trips & _SHORT and not self.fets.actual
+                and values[rd.LD_MV] * 10 > values[rd.STACK_MV] * 6):
+            self._free_scans += 1
+        else:
+            self._free_scans = 0
+        return self._free_scans >= _FREE_SCANS
+
+    def _count(self, values, current_ma, dt_ms):
         soc = self.soc
         if not soc.is_set:
             soc.start(values[rd.CELL_SUM_MV] // self.profile.CELLS)
         else:
-            soc.count(current_ma, min(measured.dt_ms, 1000))
+            soc.count(current_ma, min(dt_ms, 1000))
         if 0 < current_ma <= self._tail_ma and values[rd.MAX_CELL_MV] >= self._full_mv:
             soc.anchor_full()
         values[rd.SOC_CPCT] = soc.cpct
-        if soc.cpct < self._soc_full_cpct:
-            conditions |= rules.SOC_BELOW_FULL
-        return conditions
 
     def _doubt(self, measured):
         """A doubt about the readings that lasts is a fault; it goes after as long without."""
@@ -151,6 +220,37 @@ class Pack:
             if ms >= self._doubt_delay_ms:
                 self._doubt_ms[i] = -1
                 self.set_fault(fault, wrong, measured.doubts, 0)
+        values = measured.values
+        if values[rd.SCAN_HASH] != self._hash:
+            self._hash = values[rd.SCAN_HASH]
+            self._frozen_ms = 0
+            self.set_fault(FAULT_FROZEN, False)
+        elif abs(values[rd.CURRENT_MA]) > self._other_way_ma:
+            self._frozen_ms += measured.dt_ms
+            if self._frozen_ms >= self._frozen_limit_ms:
+                self.set_fault(FAULT_FROZEN, True, self._frozen_ms, self._frozen_limit_ms)
+
+    def _watch_fets(self, measured):
+        """SAF-05: current against an open FET, and no conduction through a closed one."""
+        values = measured.values
+        current_ma = values[rd.CURRENT_MA]
+        fets = self.fets
+        off = BOTH & ~(fets.wanted | fets.actual)
+        if (off & CHARGE and current_ma > self._fet_fail_ma
+                or off & DISCHARGE and current_ma < -self._fet_fail_ma):
+            self._weld_ms += measured.dt_ms
+            if self._weld_ms >= self._fet_fail_ms:
+                self.set_fault(FAULT_WELD, True, current_ma, self._fet_fail_ma)
+        else:
+            self._weld_ms = 0
+        drop_mv = abs(values[rd.PACK_MV] - values[rd.STACK_MV])
+        if (fets.wanted & fets.actual == BOTH
+                and drop_mv > _OPEN_MV + abs(current_ma) // 1000 * _OPEN_UOHM // 1000):
+            self._open_ms += measured.dt_ms
+            if self._open_ms >= self._fet_fail_ms:
+                self.set_fault(FAULT_OPEN, True, drop_mv, _OPEN_MV)
+        else:
+            self._open_ms = 0
 
     def set_fault(self, fault, present, value=0, limit=0):
         """Raise or clear one bit of protection_rules.FAULTS and record it."""
@@ -162,54 +262,88 @@ class Pack:
             number += 1
         self.events.add(self.now_ms, ev.FAULT if present else ev.FAULT_CLEAR, number, -1,
                         value, limit)
-        if present and not fault & _NOT_BLOCKING:
+        if present and fault & BLOCKING:
             self.first_out = (len(ITEMS) + number, -1, value, limit, self.now_ms)
+
+    def clear(self):
+        """Host command: latched faults and locks may go; what still holds comes back."""
+        for fault in (FAULT_WELD, FAULT_OPEN):
+            self.set_fault(fault, False)
+        self.protection.unlock()
 
     def _on_change(self, i, before, now):
         """Record what changed of item *i*."""
-        reading = ITEMS[i][1]
-        value = self.measurements.values[reading]
+        reading = ITEMS[i][rules.READING]
+        values = self.measurements.values
+        value = values[reading]
+        if value == NO_READING:
+            value = self.measurements.safety
         cell = -1
         if reading == rd.MAX_CELL_MV:
-            cell = self.measurements.values[rd.MAX_CELL]
+            cell = values[rd.MAX_CELL]
         elif reading == rd.MIN_CELL_MV:
-            cell = self.measurements.values[rd.MIN_CELL]
-        limit = self.protection.limit_of(i, (before ^ now) & TRIPPED)
+            cell = values[rd.MIN_CELL]
         changed = before ^ now
         if changed & ALARM:
             self.events.add(self.now_ms, ev.ALARM if now & ALARM else ev.ALARM_CLEAR, i, cell,
                             value, self.protection.limit_of(i, ALARM))
+        limit = self.protection.limit_of(i, TRIPPED)
         if changed & TRIPPED:
             self.events.add(self.now_ms, ev.TRIP if now & TRIPPED else ev.RELEASE, i, cell,
                             value, limit)
             if now & TRIPPED:
                 self.first_out = (i, cell, value, limit, self.now_ms)
-                if ITEMS[i][0] in ("PRO-01", "PRO-03"):
+                if _OVER_CHARGE >> i & 1:
                     self.soc.anchor_full()
-                elif ITEMS[i][0] in ("PRO-02", "PRO-04"):
+                elif _UNDER_VOLTAGE >> i & 1:
                     self.soc.anchor_empty()
         if changed & LOCKED and now & LOCKED:
             self.events.add(self.now_ms, ev.LOCK, i, cell, value, limit)
 
     def _decide(self):
-        """State and limits from what is known."""
-        if self.faults & ~_NOT_BLOCKING:
+        """The state, from what is known."""
+        if self.faults & BLOCKING:
             state = FAIL
         elif not self.afe_ready or not self.measurements.seq:
             state = SELF_TEST
-        elif self.protection.trips:
+        elif self.protection.blocked:
             state = PROTECTION
         else:
             state = self.direction
         if state != self.state:
             self.events.add(self.now_ms, ev.STATE, state, -1, self.state, self.faults)
             self.state = state
-        allowed = self.allowed()
-        alarms = self.protection.alarms
-        self.ccl_ma = (self._nominal_ma
-                       if allowed & CHARGE and not alarms & _ALARMS_NO_CHARGE else 0)
-        self.dcl_ma = (self._nominal_ma
-                       if allowed & DISCHARGE and not alarms & _ALARMS_NO_DISCHARGE else 0)
+        if state in (FAIL, SELF_TEST):
+            self.derating.stop()
+
+    def _limit(self, measured):
+        """Limiter, allowance and the limits told to the inverter."""
+        values = measured.values
+        current_ma = values[rd.CURRENT_MA]
+        self.limiter_in = self.limiter.step(current_ma, self._rest_ma, self._other_way_ma,
+                                            measured.dt_ms)
+        self.allowance.step(current_ma, self._nominal_ma, measured.dt_ms)
+        free = self.allowed() & ~self.protection.pending
+        self.derating.step(values, self.allowance.limit_ma(), free & CHARGE, free & DISCHARGE,
+                           measured.dt_ms)
+
+    def limits_text(self):
+        """Why each limit is below nominal: item, value (DER-05)."""
+        lines = []
+        curves = self.profile.CURVES
+        for i in range(len(curves)):
+            if self.derating.reasons >> i & 1:
+                value = self.measurements.values[curves[i][derating.READING]]
+                lines.append("%s: %s, value %s" % (
+                    "CCL" if curves[i][0] == derating.CHARGE_LIMIT else "DCL", curves[i][3],
+                    "none" if value == NO_READING else value))
+        held = BOTH & ~self.allowed()
+        if held:
+            lines.append("held off:%s%s" % (" charge" if held & CHARGE else "",
+                                            " discharge" if held & DISCHARGE else ""))
+        if self.allowance.limit_ma() < self.params["boost_ma"]:
+            lines.append("short-time allowance used, %d uses in 30 days" % self.allowance.uses())
+        return "\n".join(lines) or "no limit is below nominal"
 
     def allowed(self):
         """FETs that may be closed now, bits CHARGE | DISCHARGE."""

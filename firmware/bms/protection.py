@@ -2,6 +2,7 @@
 
 from array import array
 
+from bms import protection_rules as rules
 from bms.protection_rules import BELOW, ITEMS
 from hot.protect import protect_step
 from hot.protect_py import STATE, WIDTH
@@ -10,6 +11,7 @@ ALARM = 1
 TRIPPED = 2
 LOCKED = 4
 _FLAGS = 3
+_IN_ROW = 4
 
 
 class Protection:
@@ -17,6 +19,7 @@ class Protection:
 
     params   Parameters; its values are taken over when its *changed* count moves
     blocked  FETs held off by tripped items, bits of protection_rules
+    pending  FETs that a timer now running may soon hold off
     alarms, trips, locks  bit i = ITEMS[i]
     """
 
@@ -27,32 +30,54 @@ class Protection:
         self._state = array("i", (0 for _ in range(STATE * len(ITEMS))))
         self._flags = bytearray(len(ITEMS))
         self._forget_ms = 0
+        self._safety = 0
         self.blocked = 0
+        self.pending = 0
         self.alarms = 0
         self.trips = 0
         self.locks = 0
 
+    def _number(self, entry):
+        """The value of a parameter entry of a row."""
+        if isinstance(entry, str):
+            return self._params[entry]
+        if isinstance(entry, tuple):
+            return self._params[entry[0]] + entry[1]
+        return entry or 0
+
     def _load(self):
         """Fill the rows from the parameters; timers and flags stay as they are."""
-        p = self._params
         for i in range(len(ITEMS)):
-            _, reading, sense, prefix, unit, hysteresis, need, any_of, blocks = ITEMS[i]
-            alarm = p["%s_alarm_%s" % (prefix, unit)]
-            row = (reading, sense == BELOW, alarm, alarm - sense * hysteresis,
-                   p["%s_trip_%s" % (prefix, unit)], p["%s_release_%s" % (prefix, unit)],
-                   p["%s_delay_ms" % prefix], ALARM | TRIPPED, need, any_of, 0, 0, blocks, 0)
+            item = ITEMS[i]
+            alarm = self._number(item[rules.ALARM])
+            end = item[rules.ALARM_END]
+            row = (
+                item[rules.READING], int(item[rules.WORSE] == BELOW), alarm,
+                self._params[end] if isinstance(end, str) else alarm - item[rules.WORSE] * end,
+                self._number(item[rules.TRIP]), self._number(item[rules.RELEASE]),
+                self._number(item[rules.DELAY]),
+                ((ALARM if item[rules.ALARM] is not None else 0)
+                 | (TRIPPED if item[rules.TRIP] is not None else 0)),
+                item[rules.NEED], item[rules.ANY], self._number(item[rules.AFTER]),
+                self._number(item[rules.LOCK]), item[rules.BLOCKS], item[rules.MUTE],
+                item[rules.AFE])
             for column in range(WIDTH):
-                self._rows[i * WIDTH + column] = int(row[column])
-        self._forget_ms = p["in_a_row_forget_s"] * 1000
-        self._taken = p.changed
+                self._rows[i * WIDTH + column] = row[column]
+        self._forget_ms = self._params["in_a_row_forget_s"] * 1000
+        self._taken = self._params.changed
 
-    def step(self, readings, dt_ms, conditions):
-        """Advance by *dt_ms*; True if any alarm, trip or lock came or went."""
+    def step(self, readings, dt_ms, conditions, safety):
+        """Advance by *dt_ms*; True if any alarm, trip or lock came or went.
+
+        safety   AFE safety status bits of this scan
+        """
         if self._taken != self._params.changed:
             self._load()
         result = protect_step(self._rows, self._state, readings, len(ITEMS), dt_ms, conditions,
-                              self._forget_ms)
-        self.blocked = result & 0xFF
+                              self._forget_ms, safety & ~self._safety)
+        self._safety = safety
+        self.blocked = result & 3
+        self.pending = result >> 2 & 3
         return result > 0xFF
 
     def take_changes(self, on_change):
@@ -70,6 +95,15 @@ class Protection:
             if now != before:
                 self._flags[i] = now
                 on_change(i, before, now)
+
+    def unlock(self):
+        """Host command: every count of trips in a row ends and every lock opens (PRO-22).
+
+        What was locked stays tripped and releases by its own rule.
+        """
+        for i in range(len(ITEMS)):
+            self._state[i * STATE + _IN_ROW] = 0
+            self._state[i * STATE + _FLAGS] &= ~LOCKED
 
     def limit_of(self, i, flags):
         """The threshold of item *i* that was crossed: of the trip if *flags* has TRIPPED."""

@@ -23,10 +23,23 @@ SOC_CPCT = const(18)
 MAX_CELL = const(19)        # index of the highest cell
 MIN_CELL = const(20)
 REVERSED = const(21)        # 1: charger connected the wrong way round
-COUNT = const(22)
+NEVER = const(22)           # always NO_READING: for items that only the AFE trips
+LD_MV = const(23)           # load-detect pin
+SCAN_HASH = const(24)       # of cells, stack, terminals and current: the same means nothing moved
+COUNT = const(25)
+
+CELLS_MOST = const(16)
+# Calibration array: gains as 32768ths beyond 1, offsets to subtract
+CAL_CELL_GAIN = const(0)
+CAL_CELL_OFFSET = const(16)
+CAL_CURRENT_GAIN = const(32)
+CAL_CURRENT_OFFSET = const(33)
+CAL_TEMP_OFFSET = const(34)     # cells 1..4, MOSFET, ambient
+CAL_COUNT = const(40)
 
 # Doubts about a scan, bits
 CELL_IMPLAUSIBLE = const(0x01)      # a cell at 0 V or beyond the chip's range
 SUM_IMPLAUSIBLE = const(0x02)       # sum of cells and stack voltage do not agree
 NTC_OPEN = const(0x04)
 NTC_SHORT = const(0x08)
+WIRE_OPEN = const(0x10)             # two neighbours off by as much, in opposite directions

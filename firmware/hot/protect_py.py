@@ -12,6 +12,7 @@ Rows and states are flat arrays of ints. Columns of a row (WIDTH of them):
  11 lock       trips in a row that lock, 0: never
  12 blocks     1: charge FET, 2: discharge FET
  13 mute       conditions under which there is no alarm
+ 14 afe        AFE safety bits that trip the item at once when they appear
 Columns of a state (STATE of them):
   0 alarm_ms   1 + time beyond (or, with the alarm up, back inside); 0: not
   1 trip_ms    1 + time beyond; 0: not    2 held_ms    time since the trip
@@ -19,13 +20,13 @@ Columns of a state (STATE of them):
   4 in_row     trips in a row             5 quiet_ms   time since the last release
 """
 
-WIDTH = 14
+WIDTH = 15
 STATE = 6
 _NO_READING = -0x20000000
 _LONGEST_MS = 0x10000000
 
 
-def protect_step(rows, state, readings, count, dt_ms, conditions, forget_ms):
+def protect_step(rows, state, readings, count, dt_ms, conditions, forget_ms, afe_new):
     """Advance every item by *dt_ms*.
 
     rows, state  array('i'), WIDTH and STATE ints an item
@@ -33,7 +34,8 @@ def protect_step(rows, state, readings, count, dt_ms, conditions, forget_ms):
                  lets a timer that runs run on
     conditions   bits of protection_rules that hold now
     forget_ms    quiet time after which trips no longer count as in a row
-    returns      FETs blocked, + 256 where any flag changed
+    afe_new      AFE safety bits that are set and were not at the step before
+    returns      FETs blocked, + 4 * FETs about to be (a timer runs), + 256 where a flag changed
     """
     blocked = 0
     changed = 0
@@ -92,8 +94,10 @@ def protect_step(rows, state, readings, count, dt_ms, conditions, forget_ms):
                         state[s + 4] = 0
             else:
                 ms = state[s + 1]
+                trip = afe_new & rows[r + 14]
                 if out:
                     ms = 0
+                    trip = 0
                     state[s + 4] = 0
                 elif value == _NO_READING:
                     if 0 < ms < _LONGEST_MS:
@@ -101,14 +105,18 @@ def protect_step(rows, state, readings, count, dt_ms, conditions, forget_ms):
                 elif (value - rows[r + 4]) * sense >= 0:
                     ms = ms + dt_ms if ms else 1
                     if ms > delay_ms:
-                        flags |= 2
-                        ms = 0
-                        state[s + 2] = 0
-                        state[s + 4] += 1
-                        if rows[r + 11] and state[s + 4] >= rows[r + 11]:
-                            flags |= 4
+                        trip = 1
                 else:
                     ms = 0
+                if trip:
+                    flags |= 2
+                    ms = 0
+                    state[s + 2] = 0
+                    state[s + 4] += 1
+                    if rows[r + 11] and state[s + 4] >= rows[r + 11]:
+                        flags |= 4
+                elif ms:
+                    blocked |= rows[r + 12] << 2
                 state[s + 1] = ms
                 if state[s + 4] and not flags & 2:
                     state[s + 5] += dt_ms

@@ -9,7 +9,7 @@ import micropython
 
 @micropython.viper
 def protect_step(rows: ptr32, state: ptr32, readings: ptr32, count: int, dt_ms: int,
-                 conditions: int, forget_ms: int) -> int:
+                 conditions: int, forget_ms: int, afe_new: int) -> int:
     low = int(0x7FFFFFFF)
     half = int(0x40000000)
     no_reading = -0x20000000
@@ -80,8 +80,10 @@ def protect_step(rows: ptr32, state: ptr32, readings: ptr32, count: int, dt_ms: 
                         st[4] = 0
             else:
                 ms = st[1]
+                trip = afe_new & row[14]
                 if out != 0:
                     ms = 0
+                    trip = 0
                     st[4] = 0
                 elif value == no_reading:
                     if ms != 0:
@@ -99,13 +101,17 @@ def protect_step(rows: ptr32, state: ptr32, readings: ptr32, count: int, dt_ms: 
                         else:
                             ms = 1
                         if ms > delay_ms:
-                            flags |= 2
-                            ms = 0
-                            st[2] = 0
-                            st[4] += 1
-                            if row[11] != 0:
-                                if st[4] >= row[11]:
-                                    flags |= 4
+                            trip = 1
+                if trip != 0:
+                    flags |= 2
+                    ms = 0
+                    st[2] = 0
+                    st[4] += 1
+                    if row[11] != 0:
+                        if st[4] >= row[11]:
+                            flags |= 4
+                elif ms != 0:
+                    blocked |= row[12] << 2
                 st[1] = ms
                 if flags & 2 == 0:
                     if st[4] != 0:
@@ -117,7 +123,7 @@ def protect_step(rows: ptr32, state: ptr32, readings: ptr32, count: int, dt_ms: 
             changed = 256
         if flags & 2 != 0:
             blocked |= row[12]
-        row = ptr32(int(row) + 56)      # WIDTH words
+        row = ptr32(int(row) + 60)      # WIDTH words
         st = ptr32(int(st) + 24)        # STATE words
         i += 1
     return blocked | changed

@@ -14,17 +14,21 @@ def _signed(low, high):
     return value - 0x10000 if value & 0x8000 else value
 
 
-def decode_scan(regs, cells_mv, out, count, cell_low_mv, cell_high_mv, sum_error_mv):
+def decode_scan(regs, cells_mv, out, cal, count, cell_low_mv, cell_high_mv, sum_error_mv,
+                wire_mv):
     """Decode one complete scan.
 
     regs          bytearray(128) of direct-command bytes
     cells_mv      array('H'), length *count*: cell voltages, overwritten
     out           array('i'): readings by the slots of bms.readings, overwritten except SOC_CPCT,
-                  AMBIENT_DC and REVERSED
+                  AMBIENT_DC, REVERSED and NEVER
+    cal           array('i'): calibration by the slots of bms.readings
     cell_low_mv   a cell at or below is implausible; cell_high_mv: at or above
     sum_error_mv  largest believable difference between sum of cells and stack
+    wire_mv       two neighbours at least this far from the average, in opposite directions and
+                  by about as much, mean an open sense wire between them
     returns       doubts, bits of bms.readings. Extremes leave implausible cells out, and are
-                  NO_READING where the sum contradicts the stack.
+                  NO_READING where the sum contradicts the stack or a wire seems open.
     """
     doubts = 0
     total = 0
@@ -35,6 +39,7 @@ def decode_scan(regs, cells_mv, out, count, cell_low_mv, cell_high_mv, sum_error
     i = 0
     while i < count:
         value = _signed(regs[0x14 + 2 * i], regs[0x15 + 2 * i])
+        value += (value * cal[i] >> 15) - cal[16 + i]
         if value < 0:
             value = 0
         cells_mv[i] = value
@@ -49,6 +54,18 @@ def decode_scan(regs, cells_mv, out, count, cell_low_mv, cell_high_mv, sum_error
                 low = value
                 low_at = i
         i += 1
+    if high - low >= 2 * wire_mv or doubts:
+        average = total // count
+        before = 0
+        i = 0
+        while i < count:
+            off = cells_mv[i] - average
+            size = abs(off)
+            other = before if off < 0 else -before
+            if size >= wire_mv and other >= wire_mv and abs(size - other) * 2 < size:
+                doubts |= 16
+            before = off
+            i += 1
     stack = _signed(regs[0x34], regs[0x35]) * 10
     error = total - stack
     if error > sum_error_mv or -error > sum_error_mv:
@@ -56,7 +73,8 @@ def decode_scan(regs, cells_mv, out, count, cell_low_mv, cell_high_mv, sum_error
     out[3] = total
     out[4] = stack
     out[5] = _signed(regs[0x36], regs[0x37]) * 10
-    if doubts & 2 or high < 0:
+    out[23] = _signed(regs[0x38], regs[0x39]) * 10
+    if doubts & 18 or high < 0:
         out[0] = _NO_READING
         out[1] = _NO_READING
         out[2] = _NO_READING
@@ -67,6 +85,7 @@ def decode_scan(regs, cells_mv, out, count, cell_low_mv, cell_high_mv, sum_error
     out[19] = high_at
     out[20] = low_at
     current = _signed(regs[0x3A], regs[0x3B]) * 10
+    current += (current * cal[32] >> 15) - cal[33]
     out[6] = current
     out[7] = current if current > 0 else 0
     out[8] = -current if current < 0 else 0
@@ -84,11 +103,13 @@ def decode_scan(regs, cells_mv, out, count, cell_low_mv, cell_high_mv, sum_error
         elif value > _HOTTEST_DC:
             doubts |= 8
             value = _NO_READING
-        elif i < 4:
-            if value < coldest:
-                coldest = value
-            if value > hottest:
-                hottest = value
+        else:
+            value -= cal[34 + i]
+            if i < 4:
+                if value < coldest:
+                    coldest = value
+                if value > hottest:
+                    hottest = value
         out[11 + i] = value         # four cells, then the MOSFET in slot 15
         i += 1
     if coldest == 0x7FFF:
@@ -98,4 +119,10 @@ def decode_scan(regs, cells_mv, out, count, cell_low_mv, cell_high_mv, sum_error
         out[9] = coldest
         out[10] = hottest
     out[17] = _signed(regs[0x68], regs[0x69]) - _KELVIN_DK
+    mixed = 0
+    i = 0x14
+    while i < 0x3C:
+        mixed = (mixed * 31 + regs[i]) & 0xFFFFFF
+        i += 1
+    out[24] = mixed
     return doubts

@@ -1,11 +1,17 @@
-"""Viper version of scan_values_py.py; see there."""
+"""Viper version of scan_values_py.py; see there.
+
+A word of memory is read without its sign where words have 64 bits: what may be negative goes
+through ((x & low31) ^ half) - half, which is right on both for +-2**30.
+"""
 
 import micropython
 
 
 @micropython.viper
-def decode_scan(regs: ptr8, cells_mv: ptr16, out: ptr32, count: int, cell_low_mv: int,
-                cell_high_mv: int, sum_error_mv: int) -> int:
+def decode_scan(regs: ptr8, cells_mv: ptr16, out: ptr32, cal: ptr32, count: int,
+                cell_low_mv: int, cell_high_mv: int, sum_error_mv: int, wire_mv: int) -> int:
+    low31 = int(0x7FFFFFFF)
+    half = int(0x40000000)
     no_reading = -0x20000000
     doubts = 0
     total = 0
@@ -16,6 +22,7 @@ def decode_scan(regs: ptr8, cells_mv: ptr16, out: ptr32, count: int, cell_low_mv
     i = 0
     while i < count:
         value = ((regs[0x14 + 2 * i] | regs[0x15 + 2 * i] << 8) ^ 0x8000) - 0x8000
+        value += (value * (((cal[i] & low31) ^ half) - half) >> 15) - (((cal[16 + i] & low31) ^ half) - half)
         if value < 0:
             value = 0
         cells_mv[i] = value
@@ -30,6 +37,25 @@ def decode_scan(regs: ptr8, cells_mv: ptr16, out: ptr32, count: int, cell_low_mv
                 low = value
                 low_at = i
         i += 1
+    if high - low >= 2 * wire_mv or doubts != 0:
+        average = total // count
+        before = 0
+        i = 0
+        while i < count:
+            off = cells_mv[i] - average
+            size = off
+            other = 0 - before
+            if off < 0:
+                size = 0 - off
+                other = before
+            if size >= wire_mv and other >= wire_mv:
+                error = size - other
+                if error < 0:
+                    error = 0 - error
+                if error * 2 < size:
+                    doubts |= 16
+            before = off
+            i += 1
     stack = (((regs[0x34] | regs[0x35] << 8) ^ 0x8000) - 0x8000) * 10
     error = total - stack
     if error > sum_error_mv or 0 - error > sum_error_mv:
@@ -37,7 +63,8 @@ def decode_scan(regs: ptr8, cells_mv: ptr16, out: ptr32, count: int, cell_low_mv
     out[3] = total
     out[4] = stack
     out[5] = (((regs[0x36] | regs[0x37] << 8) ^ 0x8000) - 0x8000) * 10
-    if doubts & 2 != 0 or high < 0:
+    out[23] = (((regs[0x38] | regs[0x39] << 8) ^ 0x8000) - 0x8000) * 10
+    if doubts & 18 != 0 or high < 0:
         out[0] = no_reading
         out[1] = no_reading
         out[2] = no_reading
@@ -48,6 +75,7 @@ def decode_scan(regs: ptr8, cells_mv: ptr16, out: ptr32, count: int, cell_low_mv
     out[19] = high_at
     out[20] = low_at
     current = (((regs[0x3A] | regs[0x3B] << 8) ^ 0x8000) - 0x8000) * 10
+    current += (current * (((cal[32] & low31) ^ half) - half) >> 15) - (((cal[33] & low31) ^ half) - half)
     out[6] = current
     if current > 0:
         out[7] = current
@@ -69,11 +97,13 @@ def decode_scan(regs: ptr8, cells_mv: ptr16, out: ptr32, count: int, cell_low_mv
         elif value > 1300:
             doubts |= 8
             value = no_reading
-        elif i < 4:
-            if value < coldest:
-                coldest = value
-            if value > hottest:
-                hottest = value
+        else:
+            value -= (((cal[34 + i] & low31) ^ half) - half)
+            if i < 4:
+                if value < coldest:
+                    coldest = value
+                if value > hottest:
+                    hottest = value
         out[11 + i] = value
         i += 1
     if coldest == 0x7FFF:
@@ -82,5 +112,11 @@ def decode_scan(regs: ptr8, cells_mv: ptr16, out: ptr32, count: int, cell_low_mv
     else:
         out[9] = coldest
         out[10] = hottest
-    out[17] = ((regs[0x68] | regs[0x69] << 8) ^ 0x8000) - 0x8000 - 2731
+    out[17] = (((regs[0x68] | regs[0x69] << 8) ^ 0x8000) - 0x8000) - 2731
+    mixed = 0
+    i = 0x14
+    while i < 0x3C:
+        mixed = (mixed * 31 + regs[i]) & 0xFFFFFF
+        i += 1
+    out[24] = mixed
     return doubts

@@ -48,7 +48,7 @@ class Link:
         self._in = bytearray(_HEAD + _LONGEST_IN + 2)
         self._used = 0
         self._last_ms = 0
-        self._schema = report.schema_id()
+        self._schema = report.schema_id(reporter.fields)
         self.out = bytearray(_HEAD + _LONGEST_OUT + 2)
         self.dropped = 0
         self._handlers = {
@@ -164,7 +164,7 @@ class Link:
         return end
 
     def _fields(self, length, now_ms):
-        return self._page(length, report.FIELDS)
+        return self._page(length, self._reporter.fields)
 
     def _event_fields(self, length, now_ms):
         return self._page(length, report.EVENT_FIELDS)
@@ -244,7 +244,11 @@ class Link:
         command = self._commands.get(words[0]) if words else None
         if command is None:
             raise Refused(_BAD_VALUE, "commands: " + " ".join(sorted(self._commands)))
-        return self._put(0, (command(words[1:]) or "").encode())
+        try:
+            text = command(words[1:]) or ""
+        except ValueError as error:
+            raise Refused(_BAD_VALUE, str(error))
+        return self._put(0, text.encode()[:_TEXT_ROOM])
 
     def _provoked(self, length, now_ms):
         if not self._pack.params["bench_enable"]:

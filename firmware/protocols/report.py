@@ -10,11 +10,10 @@ from array import array
 from bms import pack_state as st
 from bms import readings as rd
 from bms.events import NAMES as EVENT_NAMES
-from bms.protection_rules import FAULTS, ITEMS
+from bms.protection_rules import BOTH, FAULTS, ITEMS
 
 _IDS = "|".join(row[0] for row in ITEMS)
-_FAULTS = "|".join(FAULTS)
-LIMIT_REASONS = ("protection", "fault", "alarm")
+_FAULTS = "|".join(row[0] for row in FAULTS)
 _MASK = (1 << 30) - 1
 
 # name, struct letter, count, unit, meaning
@@ -45,7 +44,9 @@ FIELDS = (
     ("cvl_mv", "i", 1, "mV", "charge voltage limit"),
     ("ccl_ma", "i", 1, "mA", "charge current limit"),
     ("dcl_ma", "i", 1, "mA", "discharge current limit"),
-    ("limit_reasons", "B", 1, "bits:" + "|".join(LIMIT_REASONS), "why a limit is below nominal"),
+    ("limit_reasons", "I", 1, "bits:%s", "what lowers a limit; command `limits` gives values"),
+    ("limiter", "B", 1, "", "1: the 10 A charge limiter is in"),
+    ("boost_uses", "B", 1, "", "uses of the short-time allowance in 30 days"),
     ("afe_safety", "I", 1, "", "AFE safety status A, B, C"),
     ("scans_failed", "H", 1, "", "scans without a complete set of values, since start"),
     ("afe_restarts", "H", 1, "", "configurations of the AFE, since start"),
@@ -76,10 +77,18 @@ def line_of(row):
     return "%s;%s;%d;%s;%s" % row
 
 
-def schema_id():
+def fields_for(profile):
+    """FIELDS with the reasons that *profile* may lower a limit for."""
+    reasons = "|".join([row[3] for row in profile.CURVES] + ["FET held off", "allowance used"])
+    return tuple(
+        (name, letter, count, unit % reasons if "%s" in unit else unit, meaning)
+        for name, letter, count, unit, meaning in FIELDS)
+
+
+def schema_id(fields):
     """16 bits that change when the fields do."""
     total = 0
-    for row in FIELDS:
+    for row in fields:
         for c in line_of(row):
             total = (total * 31 + ord(c)) & 0xFFFF
     return total
@@ -105,6 +114,7 @@ class Reporter:
         self._rest_ms = 0
         self._uptime_s = 0
         self._temps_dc = array("i", (0, 0, 0, 0))
+        self.fields = fields_for(pack.profile)
         self._formats = tuple("<" + row[1] for row in FIELDS)
         self._sizes = tuple(struct.calcsize("<" + row[1]) for row in FIELDS)
 
@@ -126,8 +136,12 @@ class Reporter:
             self._temps_dc[i] = values[rd.TEMP_DC + i]
         protection = pack.protection
         tasks = self.tasks
-        reasons = ((1 if protection.blocked else 0) | (2 if pack.state == st.FAIL else 0)
-                   | (4 if protection.alarms else 0))
+        curves = len(pack.profile.CURVES)
+        reasons = pack.derating.reasons
+        if pack.allowed() != BOTH:
+            reasons |= 1 << curves
+        if pack.allowance.limit_ma() < pack.params["boost_ma"]:
+            reasons |= 2 << curves
         row: list = [
             self.uptime_s(now_ms), measured.seq, min(measured.age_ms(now_ms), 0xFFFF), pack.state,
             pack.direction, protection.alarms, protection.trips, pack.faults, protection.locks,
@@ -138,6 +152,7 @@ class Reporter:
             values[rd.MOS_DC] if usable else None, values[rd.AMBIENT_DC] if usable else None,
             values[rd.DIE_DC] if usable else None, pack.fets.actual if usable else 0,
             pack.fets.wanted, 0, pack.params["cvl_mv"], pack.ccl_ma, pack.dcl_ma, reasons,
+            int(pack.limiter_in), pack.allowance.uses(),
             measured.safety, min(measured.failed_all, 0xFFFF), self._control.afe_starts,
             pack.dip, pack.events.newest, tasks[0].worst_us,
             min(sum(task.overruns for task in tasks), 0xFFFF),

@@ -2,15 +2,25 @@
 
 from bms import afe_config
 from bms import events as ev
-from bms.protection_rules import CHARGE, DISCHARGE, FAULT_AFE, FAULT_FET, FAULT_SCAN
+from bms.protection_rules import (
+    BOTH,
+    CHARGE,
+    DISCHARGE,
+    FAULT_AFE,
+    FAULT_FET,
+    FAULT_SCAN,
+    mask_of,
+)
 from bms.readings import CURRENT_MA
-from bq76952 import POR, AfeError
+from bq76952 import BATTERY_STATUS, POR, AfeError
 
 _JOB_BUDGET_US = 20_000         # of a period, for configuring the AFE: others wait that long
 _BACK_OFF_MS = 500              # before the first retry; doubled each time up to the longest
 _LONGEST_BACK_OFF_MS = 8_000
 _VERIFY_MS = 60_000             # PRO-23
 _MASK = (1 << 30) - 1
+_SHORT = mask_of("PRO-08")
+_RESTARTED, _FAILED, _NEW_PARAMETERS, _CHANGED, _NO_ANSWER = range(5)     # items of AFE_ERROR
 _AFE_TRIPS = 0xF6F7FC           # safety status bits A, B, C that can hold a FET off
 
 
@@ -19,19 +29,22 @@ class Control:
 
     afe       BQ76952; pack: PackState; shunt_uohm: the board's
     bothoff   pin: 0 forces both FETs off in hardware, whatever the AFE thinks
+    limiter   pin: 1 puts the 10 A limiter into the charge path
     ticks_us  wrapping microseconds
 
     afe_starts  configurations of the AFE begun since start
     """
 
-    def __init__(self, afe, pack, shunt_uohm, bothoff, ticks_us):
+    def __init__(self, afe, pack, shunt_uohm, bothoff, limiter, ticks_us):
         self._afe = afe
         self._pack = pack
         self._shunt_uohm = shunt_uohm
         self._bothoff = bothoff
+        self._limiter = limiter
+        self._detecting = False
         self._ticks_us = ticks_us
         self._job = None            # None | generator that configures the AFE
-        self._image = None
+        self._image: tuple = ()
         self._image_of = -1         # params.changed that the image was made from
         self._signature = -1
         self._verified_ms = 0
@@ -56,50 +69,56 @@ class Control:
             self._bring_up(now_ms)
             pack.step(now_ms, False)
             return
+        measured = pack.measurements
         fresh = self._afe.scan()
-        if fresh:
-            pack.measurements.take(self._afe.regs, now_ms)
-        else:
-            pack.measurements.fail()
-        pack.step(now_ms, fresh)
-        if fresh and not self._check(now_ms):
+        if fresh and not self._afe_is_sound(now_ms):
+            pack.step(now_ms, False)
             return
+        if fresh:
+            measured.take(self._afe.regs, now_ms)
+            self._note_trips(measured, now_ms)
+        else:
+            measured.fail()
+        pack.step(now_ms, fresh)
         if pack.faults & FAULT_SCAN:
             self._bothoff(0)
             self._lose_afe()
             self._retry_later(now_ms)
             return
+        if fresh:
+            disobeyed = pack.fets.read_back(measured.fets, measured.values[CURRENT_MA],
+                                            measured.safety & _AFE_TRIPS)
+            pack.set_fault(FAULT_FET, disobeyed, measured.fets, pack.fets.wanted)
         self._act(now_ms)
 
-    def _check(self, now_ms):
-        """What the AFE says about itself; False if it has to be configured again."""
+    def _afe_is_sound(self, now_ms):
+        """False, and both FETs off, if the AFE has to be configured again (PRO-23).
+
+        It restarted, its configuration is not what was written, or the parameters now ask for
+        another one.
+        """
         pack = self._pack
-        measured = pack.measurements
-        wrong = None
-        if measured.battery & POR:
-            wrong = "restarted"
+        reason = -1
+        if self._afe.regs[BATTERY_STATUS] & POR:
+            reason = _RESTARTED
         elif self._image_of != pack.params.changed and self._image_is_stale():
-            wrong = "parameters"
+            reason = _NEW_PARAMETERS
         elif (now_ms - self._verified_ms) & _MASK >= _VERIFY_MS:
             self._verified_ms = now_ms
             try:
-                if self._afe.signature() != self._signature:
-                    wrong = "signature"
+                gain_at, gain = self._image[0]
+                if (self._afe.signature() != self._signature
+                        or self._afe.read_block(gain_at, len(gain)) != gain):
+                    reason = _CHANGED
             except AfeError:
-                wrong = "no answer"
-        if wrong:
-            self._bothoff(0)
-            pack.events.add(now_ms, ev.AFE_ERROR, 0, -1, measured.battery, self._signature)
-            self._lose_afe()
-            pack.step(now_ms, False)
-            return False
-        if measured.safety != self._safety:
-            pack.events.add(now_ms, ev.AFE_TRIP, 0, -1, measured.safety, self._safety)
-            self._safety = measured.safety
-        disobeyed = pack.fets.read_back(measured.fets, measured.values[CURRENT_MA],
-                                        measured.safety & _AFE_TRIPS)
-        pack.set_fault(FAULT_FET, disobeyed, measured.fets, pack.fets.wanted)
-        return True
+                reason = _NO_ANSWER
+        if reason < 0:
+            return True
+        self._bothoff(0)
+        pack.events.add(now_ms, ev.AFE_ERROR, reason, -1, self._afe.regs[BATTERY_STATUS],
+                        self._signature)
+        self._lose_afe()
+        return False
 
     def _image_is_stale(self):
         """True if the parameters now ask for another configuration than the AFE has."""
@@ -107,20 +126,37 @@ class Control:
         self._image_of = params.changed
         return afe_config.image(params, self._shunt_uohm) != self._image
 
+    def _note_trips(self, measured, now_ms):
+        """Record what the AFE's own protections say when it changes."""
+        if measured.safety != self._safety:
+            self._pack.events.add(now_ms, ev.AFE_TRIP, 0, -1, measured.safety, self._safety)
+            self._safety = measured.safety
+
     def _act(self, now_ms):
-        """Command what the pack allows, if it is not commanded yet."""
+        """Command what the pack allows, if it is not commanded yet; limiter; load detect."""
         pack = self._pack
+        fets = pack.fets
         allowed = pack.allowed()
         if not allowed:
             self._bothoff(0)
-        if pack.fets.needs_command(allowed):
-            try:
+        elif allowed == BOTH and not fets.actual:
+            allowed = CHARGE            # one at a time: each is seen to close before the next
+        self._limiter(pack.limiter_in)
+        try:
+            if fets.needs_command(allowed):
                 self._afe.set_fets(allowed & CHARGE, allowed & DISCHARGE)
-            except AfeError:
-                self._bothoff(0)        # unknown what it took: off until the next step
-                pack.fets.restarted()
-                return
-            pack.fets.commanded(allowed)
+                fets.commanded(allowed)
+            short = pack.protection.trips & _SHORT and not fets.actual
+            if short and not self._detecting:
+                self._afe.set_load_detect(True)
+                self._detecting = True
+            elif self._detecting and not short:
+                self._afe.set_load_detect(False)
+                self._detecting = False
+        except AfeError:
+            self._bothoff(0)            # unknown what it took: off until the next step
+            fets.restarted()
+            return
         if allowed:
             self._bothoff(1)
 
@@ -129,6 +165,7 @@ class Control:
     def _lose_afe(self):
         self._pack.afe_ready = False
         self._pack.fets.restarted()
+        self._detecting = False
         self._job = None
 
     def _retry_later(self, now_ms):
@@ -158,7 +195,7 @@ class Control:
             self._job = None
             pack.measurements.fail()
             pack.set_fault(FAULT_AFE, True, self.afe_starts)
-            pack.events.add(now_ms, ev.AFE_ERROR, 1, -1, self.afe_starts)
+            pack.events.add(now_ms, ev.AFE_ERROR, _FAILED, -1, self.afe_starts)
             self.last_error = error
             self._retry_later(now_ms)
 

@@ -12,13 +12,15 @@ class Supervisor:
     """The supervisor task, lowest in the table.
 
     pack       PackState; watchdog: feed(); heartbeat: pin of the board's lamp
+    allowance  Slots that keep the meter of the short-time allowance
     scheduler  set by main after the table is built
     """
 
-    def __init__(self, pack, watchdog, heartbeat):
+    def __init__(self, pack, watchdog, heartbeat, allowance):
         self._pack = pack
         self._watchdog = watchdog
         self._heartbeat = heartbeat
+        self._allowance = allowance
         self._beat = 0
         self.scheduler = None
         self.withheld = 0
@@ -35,6 +37,8 @@ class Supervisor:
             if task.streak >= _STREAK:
                 failing = True
         self._pack.set_fault(FAULT_TASK, failing)
+        if self._pack.allowance.dirty:
+            self._allowance.save(self._pack.allowance.to_bytes())
         self._beat ^= 1
         self._heartbeat(self._beat)
         gc.collect()

@@ -1,0 +1,110 @@
+"""The metered allowance of more than the continuous current (DER-03).
+
+A use begins when the current passes the continuous value and ends when it has been back for
+_END_MS or the longest use is up. Between uses lies a pause; a use is forgotten after 30 days.
+Time counts only while the controller runs, so a reset never shortens a pause.
+"""
+
+import struct
+from array import array
+
+_USES = 5
+_MONTH_S = 30 * 24 * 3600
+_END_MS = 10_000
+_MARGIN = 51            # a current is beyond when above 51/50 of the continuous one
+_FORMAT = "<BIi5i"
+_SAVE_S = 600           # while anything counts down
+
+
+class Allowance:
+    """What may be drawn or charged now, either way.
+
+    params   Parameters: nominal_ma, boost_ma, boost_s, boost_uses, boost_pause_s
+    dirty    True: to_bytes() should be kept
+    """
+
+    def __init__(self, params):
+        self._params = params
+        self._forget_s = array("i", (0 for _ in range(_USES)))
+        self._pause_s = 0
+        self._used_ms = 0
+        self._quiet_ms = -1     # -1: no use goes on | ms since the current was beyond
+        self._rest_ms = 0
+        self._unsaved_s = 0
+        self.dirty = False
+
+    def limit_ma(self):
+        """Largest current to be allowed now."""
+        p = self._params
+        if p["boost_ma"] <= p["nominal_ma"]:
+            return p["nominal_ma"]
+        if self._quiet_ms >= 0 or (self._pause_s == 0 and self.uses() < p["boost_uses"]
+                                   and p["boost_s"] > 0):
+            return p["boost_ma"]
+        return p["nominal_ma"]
+
+    def uses(self):
+        """Uses of the last 30 days."""
+        return sum(1 for left in self._forget_s if left > 0)
+
+    def step(self, current_ma, nominal_ma, dt_ms):
+        """Advance by one scan."""
+        if abs(current_ma) * 50 > nominal_ma * _MARGIN:
+            if self._quiet_ms < 0:
+                self._used_ms = 0
+                self.dirty = True
+            self._quiet_ms = 0
+        elif self._quiet_ms >= 0:
+            self._quiet_ms += dt_ms
+        if self._quiet_ms >= 0:
+            self._used_ms += dt_ms
+            if self._quiet_ms >= _END_MS or self._used_ms >= self._params["boost_s"] * 1000:
+                self._end()
+        self._rest_ms += dt_ms
+        while self._rest_ms >= 1000:
+            self._rest_ms -= 1000
+            self._second()
+
+    def _second(self):
+        counting = False
+        if self._pause_s > 0:
+            self._pause_s -= 1
+            counting = True
+        for i in range(_USES):
+            if self._forget_s[i] > 0:
+                self._forget_s[i] -= 1
+                counting = True
+        if counting:
+            self._unsaved_s += 1
+            if self._unsaved_s >= _SAVE_S:
+                self.dirty = True
+
+    def _end(self):
+        """A use is over: the oldest place is free, or the one that is forgotten soonest goes."""
+        soonest = 0
+        for i in range(_USES):
+            if self._forget_s[i] < self._forget_s[soonest]:
+                soonest = i
+        self._forget_s[soonest] = _MONTH_S
+        self._pause_s = self._params["boost_pause_s"]
+        self._used_ms = 0
+        self._quiet_ms = -1
+        self.dirty = True
+
+    def to_bytes(self):
+        """What has to outlive a reset. A use that goes on counts as made."""
+        self.dirty = False
+        self._unsaved_s = 0
+        return struct.pack(_FORMAT, 1 if self._quiet_ms >= 0 else 0, self._used_ms, self._pause_s,
+                           *self._forget_s)
+
+    def from_bytes(self, data):
+        """Take over what to_bytes() gave; ValueError if it is not of this form."""
+        if len(data) != struct.calcsize(_FORMAT):
+            raise ValueError("allowance record has %d bytes" % len(data))
+        row = struct.unpack(_FORMAT, data)
+        self._pause_s = row[2]
+        for i in range(_USES):
+            self._forget_s[i] = row[3 + i]
+        if row[0]:
+            self._end()

@@ -1,0 +1,129 @@
+"""Port module of the simulated board: what port_rp2 and port_esp32 are on theirs.
+
+Ticks start 20 s before they wrap, so that every run of some length crosses the wrap.
+"""
+
+import gc
+
+import machine
+from machine import hw
+
+NAME = "sim"
+AFE_SPI = 0
+AUX_SPI = 1
+PCS_UART = 0
+PAR_UART = 1
+I2C = 1
+
+_PERIOD = 1 << 30
+_MASK = _PERIOD - 1
+_HALF = _PERIOD >> 1
+
+stand = machine.NullStand()
+ticks_start_ms = _PERIOD - 20_000
+boot_us = 0                 # clock at the last boot: the ticks of a chip begin with it
+profile = None              # None: the firmware's default | name of the profile to run
+wait_us = hw.clock.advance
+_clock = hw.clock
+_advance = hw.clock.advance
+
+
+def attach(new_stand):
+    """Connect *new_stand* to the pins; the worker does this before each boot."""
+    global stand
+    stand = new_stand
+    hw.attach(new_stand)
+
+
+def boot(now_us):
+    """The chip leaves reset at *now_us*."""
+    global boot_us
+    boot_us = now_us
+
+
+def ticks_ms():
+    _advance(1)
+    return ((_clock.now_us - boot_us) // 1000 + ticks_start_ms) & _MASK
+
+
+def ticks_us():
+    _advance(1)
+    return (_clock.now_us - boot_us + ticks_start_ms * 1000) & _MASK
+
+
+def ticks_add(ticks, delta):
+    return (ticks + delta) & _MASK
+
+
+def ticks_diff(later, earlier):
+    return ((later - earlier + _HALF) & _MASK) - _HALF
+
+
+def idle_until(ticks):
+    """Sleep until ticks_ms() is *ticks*; returns at once if that is past."""
+    elapsed_ms = (_clock.now_us - boot_us) // 1000
+    ahead_ms = ((ticks - elapsed_ms - ticks_start_ms + _HALF) & _MASK) - _HALF
+    if ahead_ms > 0:
+        _clock.advance_to(boot_us + (elapsed_ms + ahead_ms) * 1000)
+    else:
+        _advance(1)         # a loop that never has to wait still lets time pass
+
+
+def sleep_ms(ms):
+    _advance(ms * 1000)
+
+
+def debug_uart():
+    return machine.UART("debug", baudrate=115_200, rxbuf=1024, txbuf=2048)
+
+
+def wdt(ms):
+    return machine.WDT(timeout=ms)
+
+
+def survivor():
+    """Bytes that a watchdog reset leaves alone; power-on and the reset line clear them."""
+    return hw.survivor
+
+
+def heartbeat():
+    return machine.Pin("HEARTBEAT", machine.Pin.OUT, value=0)
+
+
+def unique_id():
+    return machine.unique_id()
+
+
+def reset_cause():
+    return machine.reset_cause()
+
+
+def reset():
+    machine.reset()
+
+
+def heap_free():
+    """Free heap in bytes; CPython has no such number and answers a constant."""
+    return gc.mem_free() if hasattr(gc, "mem_free") else 200_000
+
+
+def release_watchdog():
+    """Only a simulation can: for a person at the prompt."""
+    hw.wdt_deadline_us = machine.NEVER_US
+
+
+def limiter():
+    return machine.Pin("LIMITER", machine.Pin.OUT, value=0)
+
+
+class Files:
+    """Small files that outlive power cuts and resets of the simulated board."""
+
+    def read(self, name):
+        return hw.files.get(name)
+
+    def write(self, name, data):
+        hw.files[name] = bytes(data)
+
+
+files = Files()
