@@ -1,5 +1,6 @@
 """Composition root: builds the machine objects, wires the parts, starts the tasks."""
 
+import gc
 import sys
 
 import machine
@@ -81,6 +82,7 @@ class App:
                               (int(number[0]), int(number[1])), serial)
         pcs = machine.UART(port.PCS_UART, baudrate=params["pcs_baud"], tx=machine.Pin("PCS_TX"),
                            rx=machine.Pin("PCS_RX"), rxbuf=256, txbuf=512, timeout=0)
+        self._ballast = []
         self._choice = Slots(port.files, "profile")
         allowance = Slots(port.files, "allowance")
         kept = allowance.load()
@@ -173,7 +175,23 @@ class App:
                     task.work = Provoked(task, kind == "task_hang")
                     return
             raise ValueError("tasks: " + " ".join(task.name for task in self.scheduler.tasks))
-        raise ValueError("known: task_raise NAME, task_hang NAME")
+        if kind == "heap_full":
+            self._fill_heap()
+            return
+        raise ValueError("known: task_raise NAME, task_hang NAME, heap_full")
+
+    def _fill_heap(self):
+        """Take all but a little of the heap and keep it until a reset."""
+        if not hasattr(gc, "mem_free"):
+            raise ValueError("this interpreter has no heap of its own to fill")
+        self._ballast = []
+        size = 4096
+        while size >= 64:
+            try:
+                self._ballast.append(bytearray(size))
+            except MemoryError:
+                size //= 2
+        self._ballast.pop()
 
 
 class Provoked:

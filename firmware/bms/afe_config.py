@@ -20,6 +20,8 @@ _SHORT_A = 350                  # PRO-08, fixed
 _SCD_DELAY = 14                 # (14 - 1) * 15 us = 195 us: leaves the gate drive 100 us of 300
 _OCC_OUTSIDE_MA = 20_000        # the AFE has no slow charge over-current: this is a back-stop
 _OCC_DELAY = 119                # 399 ms
+_OCD1_OUTSIDE_MA = 100_000      # and at once: between PRO-07 and a short circuit
+_OCD1_DELAY = 1                 # 9.9 ms
 _OCD3_OUTSIDE_MA = 5_000
 _TEMP_OUTSIDE_C = 2
 _HOST_WATCHDOG_S = 10
@@ -96,6 +98,8 @@ def image(params, shunt_uohm):
         (0x927B, b"\x04\x04"),                      # hysteresis
         (0x9280, bytes((oc_code(params["chg_oc_trip_ma"] + _OCC_OUTSIDE_MA, shunt_uohm, 62),
                         _OCC_DELAY))),
+        (0x9282, bytes((oc_code(params["dsg_oc2_trip_ma"] + _OCD1_OUTSIDE_MA, shunt_uohm, 100),
+                        _OCD1_DELAY))),
         (0x9284, bytes((oc_code(params["dsg_oc2_trip_ma"], shunt_uohm, 100),
                         oc_delay_code(params["dsg_oc2_delay_ms"])))),
         (0x9286, bytes((scd_code(shunt_uohm), _SCD_DELAY))),

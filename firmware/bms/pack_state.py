@@ -53,8 +53,9 @@ _SHORT = mask_of("PRO-08")
 _REVERSED_MV = -150         # terminals below: a diode drop is what a reversed charger leaves
 _REVERSED_MS = 3000         # PRO-18: polarity right for so long
 _FREE_SCANS = 5             # load detect: terminals up for so many scans
-_OPEN_MV = 500              # drop over closed FETs that no resistance explains ...
-_OPEN_UOHM = 3000           # ... beyond the current times this
+_OPEN_MV = 500              # drop over closed FETs, beyond the current times _OPEN_UOHM, ...
+_UNEVEN_MV = 400            # ... with cells that agree: else a sense wire is the likelier cause
+_OPEN_UOHM = 3000
 
 
 class Pack:
@@ -244,7 +245,8 @@ class Pack:
         else:
             self._weld_ms = 0
         drop_mv = abs(values[rd.PACK_MV] - values[rd.STACK_MV])
-        if (fets.wanted & fets.actual == BOTH
+        if (fets.wanted & fets.actual == BOTH and measured.doubts == 0
+                and values[rd.CELL_DIFF_MV] < _UNEVEN_MV
                 and drop_mv > _OPEN_MV + abs(current_ma) // 1000 * _OPEN_UOHM // 1000):
             self._open_ms += measured.dt_ms
             if self._open_ms >= self._fet_fail_ms:
@@ -277,7 +279,7 @@ class Pack:
         values = self.measurements.values
         value = values[reading]
         if value == NO_READING:
-            value = self.measurements.safety
+            value = 0                   # tripped by the AFE: its status is in a record of its own
         cell = -1
         if reading == rd.MAX_CELL_MV:
             cell = values[rd.MAX_CELL]

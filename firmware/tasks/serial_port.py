@@ -18,6 +18,8 @@ class SerialPort:
         self._buf = bytearray(_AT_ONCE)
         self._out = memoryview(protocol.out)
         self._sending = False
+        self._next = 0              # of the answer: what the UART had no room for yet
+        self._end = 0
         self.received = 0
         self.sent = 0
         if de is not None:
@@ -30,6 +32,9 @@ class SerialPort:
         meanwhile waits in the receive buffer.
         """
         uart = self._uart
+        if self._next < self._end:
+            self._next += uart.write(self._out[self._next:self._end]) or 0
+            return
         if self._sending:
             if not uart.txdone():
                 return
@@ -46,6 +51,7 @@ class SerialPort:
             if length:
                 if self._de is not None:
                     self._de(1)
-                uart.write(self._out[:length])
+                self._next = uart.write(self._out[:length]) or 0
+                self._end = length
                 self.sent += length
                 self._sending = True

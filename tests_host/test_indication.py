@@ -1,0 +1,133 @@
+"""Lamps: the document's table, its flash patterns and its bands of capacity."""
+
+import unittest
+
+from bms import indication as ind
+from bms import pack_state as st
+
+RUN, ALM, ONOFF = 0x40, 0x80, 0x100
+CAPS = 0x3F
+# bits of ITEMS
+CELL_OV, CELL_UV, PACK_OV, PACK_UV = 1, 2, 4, 8
+HALF = 5000                     # cpct: third band, L1..L4 of the bands below 66.4 %
+
+
+def times_on(word_of, mask, ticks=64):
+    """Ticks of 250 ms, of *ticks*, at which all of *mask* is lit."""
+    return sum(1 for tick in range(ticks) if word_of(tick) & mask == mask)
+
+
+class TestPatterns(unittest.TestCase):
+    def test_flash_patterns_of_the_document(self):              # req: LED-02
+        # on and off in ticks of 0.25 s
+        for pattern, on, off in ((ind.FLASH_1, 1, 15), (ind.FLASH_2, 2, 2), (ind.FLASH_3, 2, 6),
+                                 (ind.ON, 1, 0), (ind.OFF, 0, 1)):
+            levels = [ind.level_of(pattern, tick) for tick in range(3 * (on + off))]
+            self.assertEqual(levels, ([1] * on + [0] * off) * 3)
+
+    def test_all_patterns_begin_together(self):                 # req: LED-02
+        for pattern in (ind.FLASH_1, ind.FLASH_2, ind.FLASH_3):
+            for tick in (0, 16, 160, 16_000 * 16):
+                self.assertEqual(ind.level_of(pattern, tick), 1)
+
+
+class TestBands(unittest.TestCase):
+    def test_bands_of_the_document(self):                       # req: LED-01
+        for soc_cpct, lamp in ((0, 0), (1659, 0), (1660, 1), (1661, 1), (3319, 1), (3320, 2),
+                               (3321, 2), (4979, 2), (4980, 3), (4981, 3), (6639, 3), (6640, 4),
+                               (6641, 4), (8299, 4), (8300, 5), (8301, 5), (10_000, 5)):
+            self.assertEqual(ind.band(soc_cpct), lamp, soc_cpct)
+
+    def test_discharging_lights_up_to_the_band(self):           # req: LED-01
+        row = ind.row_for(st.DISCHARGING, st.DISCHARGING, 0, 0, False)
+        for soc_cpct, lamps in ((1000, 0x01), (2000, 0x03), (4000, 0x07), (5000, 0x0F),
+                                (7000, 0x1F), (9000, 0x3F), (0, 0x01), (10_000, 0x3F)):
+            for tick in range(16):
+                self.assertEqual(ind.lamp_word(row, soc_cpct, tick) & CAPS, lamps, soc_cpct)
+
+    def test_charging_flashes_the_top_lamp(self):               # req: LED-01
+        row = ind.row_for(st.CHARGING, st.CHARGING, 0, 0, True)
+        for soc_cpct, below, top in ((1000, 0x00, 0x01), (5000, 0x07, 0x08), (10_000, 0x1F, 0x20)):
+            for tick, lit in ((0, top), (1, top), (2, 0), (3, 0), (4, top)):
+                self.assertEqual(ind.lamp_word(row, soc_cpct, tick) & CAPS, below | lit)
+
+
+class TestTable(unittest.TestCase):
+    """LED-03 line by line. In 64 ticks Flash 1 is lit 4 times, Flash 2 32, Flash 3 16."""
+
+    def check(self, row, onoff, run, alm, caps):
+        def word(tick):
+            return ind.lamp_word(row, HALF, tick)
+        self.assertEqual(times_on(word, ONOFF), onoff)
+        self.assertEqual(times_on(word, RUN), run)
+        self.assertEqual(times_on(word, ALM), alm)
+        lit = {"off": [0], "band": [0x0F], "all": [0x3F], "charging": [0x07, 0x0F]}[caps]
+        self.assertEqual(sorted({word(tick) & CAPS for tick in range(64)}), lit)
+
+    def test_off_and_sleep(self):                               # req: LED-03
+        for state in (st.SLEEP, st.OFF):
+            self.check(ind.row_for(state, st.STANDBY, 0, 0, False), 0, 0, 0, "off")
+
+    def test_standby(self):                                     # req: LED-03
+        self.check(ind.row_for(st.STANDBY, st.STANDBY, 0, 0, False), 64, 4, 0, "band")
+        self.check(ind.row_for(st.STANDBY, st.STANDBY, CELL_UV, 0, False), 64, 4, 16, "band")
+
+    def test_charging(self):                                    # req: LED-03
+        self.check(ind.row_for(st.CHARGING, st.CHARGING, 0, 0, True), 64, 64, 0, "charging")
+        self.check(ind.row_for(st.CHARGING, st.CHARGING, CELL_UV, 0, True), 64, 64, 16, "charging")
+
+    def test_an_over_charge_alarm_does_not_flash_while_charging(self):      # req: LED-03
+        for alarms in (CELL_OV, PACK_OV, CELL_OV | PACK_OV):
+            self.check(ind.row_for(st.CHARGING, st.CHARGING, alarms, 0, True), 64, 64, 0,
+                       "charging")
+        self.check(ind.row_for(st.CHARGING, st.CHARGING, CELL_OV | PACK_UV, 0, True), 64, 64, 16,
+                   "charging")
+
+    def test_over_charge_protection(self):                      # req: LED-03
+        for trips in (CELL_OV, PACK_OV, CELL_OV | PACK_OV):
+            self.check(ind.row_for(st.PROTECTION, st.STANDBY, CELL_OV, trips, True),
+                       64, 64, 0, "all")
+            self.check(ind.row_for(st.PROTECTION, st.CHARGING, CELL_OV, trips, True),
+                       64, 64, 0, "all")
+
+    def test_over_charge_protection_without_charger_is_standby(self):       # req: LED-03
+        self.check(ind.row_for(st.PROTECTION, st.STANDBY, 0, CELL_OV, False), 64, 4, 0, "band")
+        self.check(ind.row_for(st.PROTECTION, st.STANDBY, CELL_UV, CELL_OV, False),
+                   64, 4, 16, "band")
+
+    def test_discharging(self):                                 # req: LED-03
+        self.check(ind.row_for(st.DISCHARGING, st.DISCHARGING, 0, 0, False), 64, 16, 0, "band")
+        self.check(ind.row_for(st.DISCHARGING, st.DISCHARGING, CELL_OV, 0, False),
+                   64, 16, 16, "band")
+
+    def test_under_voltage_protection(self):                    # req: LED-03
+        for trips in (CELL_UV, PACK_UV, CELL_UV | PACK_UV):
+            for direction in (st.STANDBY, st.DISCHARGING):
+                self.check(ind.row_for(st.PROTECTION, direction, CELL_UV, trips, False),
+                           64, 0, 0, "off")
+
+    def test_any_other_protection(self):                        # req: LED-03
+        for trips in (0x10, 0x10 | CELL_OV, 0x10 | CELL_UV, CELL_OV | CELL_UV):
+            for direction in (st.CHARGING, st.DISCHARGING):
+                self.check(ind.row_for(st.PROTECTION, direction, 0, trips, True), 64, 0, 64, "off")
+
+    def test_fail(self):                                        # req: LED-03
+        for direction in (st.STANDBY, st.CHARGING, st.DISCHARGING):
+            for trips in (0, CELL_OV, CELL_UV):
+                self.check(ind.row_for(st.FAIL, direction, 0, trips, True), 0, 0, 64, "off")
+
+    def test_every_state_has_a_row(self):                       # req: LED-03
+        for state in range(len(st.STATES)):
+            for direction in (st.STANDBY, st.CHARGING, st.DISCHARGING):
+                for bits in range(16):
+                    for seen in (False, True):
+                        alarms, trips = bits & 3, bits >> 2
+                        if state in (st.STANDBY, st.CHARGING, st.DISCHARGING) and trips:
+                            continue
+                        word = ind.lamp_word(ind.row_for(state, direction, alarms, trips, seen),
+                                             HALF, 0)
+                        self.assertTrue(0 <= word <= 0x1FF)
+
+
+if __name__ == "__main__":
+    unittest.main()

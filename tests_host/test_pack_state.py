@@ -1,0 +1,450 @@
+"""The pack as a whole: from scans to state, limits, events and what the FETs may do."""
+
+import unittest
+
+from bms import events as ev
+from bms import pack_state as st
+from bms import protection_rules as rules
+from bms import readings as rd
+from bms.pack_state import Pack
+from bms.parameters import Parameters
+from fakes import LATE, NO_READING, WRAP, put16, scan_regs, set_cells
+from profiles import am5000
+
+CHARGE, DISCHARGE, BOTH = 1, 2, 3
+CELL_OV, CELL_UV, PACK_OV, PACK_UV = 1, 2, 4, 8
+
+
+class TestCase(unittest.TestCase):
+    def setUp(self):
+        self.params = Parameters()
+        self.pack = Pack(am5000, self.params, 100)
+        self.pack.afe_ready = True
+        self.now = LATE             # every test may cross the wrap of ticks
+
+    def scan(self, regs, dt_ms=100):
+        self.now = (self.now + dt_ms) % WRAP
+        self.pack.measurements.take(regs, self.now)
+        self.pack.step(self.now, True)
+        return self.pack.allowed()
+
+    def miss(self):
+        self.now = (self.now + 100) % WRAP
+        self.pack.measurements.fail()
+        self.pack.step(self.now, False)
+        return self.pack.allowed()
+
+    def hold(self, regs, ms):
+        """Scans of 100 ms for *ms* after the first."""
+        self.scan(regs)
+        for _ in range(ms // 100):
+            self.scan(regs)
+        return self.pack.allowed()
+
+    def events(self, kind):
+        log = self.pack.events
+        return [seq for seq in range(log.oldest(), log.newest + 1)
+                if seq and log.get(seq, 2) == kind]
+
+    def tripped_under_voltage(self):
+        """Cell 5 at 2650 mV, PRO-02 tripped."""
+        regs = scan_regs()
+        set_cells(regs, 3310, 3310, 3310, 3310, 3310, 2650)
+        self.hold(regs, 3000)
+        self.assertEqual(self.pack.protection.trips, CELL_UV)
+        return regs
+
+
+class TestStates(TestCase):
+    def test_nothing_is_allowed_before_the_first_scan(self):    # req: SAF-02
+        self.assertEqual((self.pack.state, self.pack.allowed()), (st.SELF_TEST, 0))
+        self.pack.step(self.now, False)
+        self.assertEqual((self.pack.state, self.pack.allowed()), (st.SELF_TEST, 0))
+
+    def test_nothing_is_allowed_before_the_afe_is_ready(self):  # req: SAF-02
+        self.pack.afe_ready = False
+        self.assertEqual(self.scan(scan_regs()), 0)
+        self.assertEqual(self.pack.state, st.SELF_TEST)
+        self.pack.afe_ready = True
+        self.assertEqual(self.scan(scan_regs()), BOTH)
+        self.assertEqual(self.pack.state, st.STANDBY)
+
+    def test_direction_by_current_one_short_exact_one_past(self):   # req: PWR-01
+        # 10 mA is the step of the AFE, 300 mA the rest current
+        for current_ma, state in ((0, st.STANDBY), (300, st.STANDBY), (310, st.CHARGING),
+                                  (-300, st.STANDBY), (-310, st.DISCHARGING),
+                                  (100_000, st.CHARGING), (-100_000, st.DISCHARGING)):
+            self.setUp()
+            self.scan(scan_regs(current_ma=current_ma))
+            self.assertEqual((self.pack.state, self.pack.direction), (state, state), current_ma)
+
+    def test_a_change_of_state_is_recorded(self):               # req: PRO-25
+        self.scan(scan_regs())
+        self.scan(scan_regs(current_ma=5000))
+        self.scan(scan_regs(current_ma=5000))
+        seqs = self.events(ev.STATE)
+        log = self.pack.events
+        self.assertEqual([(log.get(s, 5), log.get(s, 3)) for s in seqs],
+                         [(st.SELF_TEST, st.STANDBY), (st.STANDBY, st.CHARGING)])
+
+    def test_limits_when_all_is_well(self):                     # req: PRF-01
+        self.scan(scan_regs())
+        self.assertEqual((self.pack.ccl_ma, self.pack.dcl_ma), (50_000, 50_000))
+
+
+class TestProtections(TestCase):
+    def test_over_voltage_stops_charge_only(self):              # req: PRO-01 PRO-20
+        regs = scan_regs()
+        set_cells(regs, 3300, 3300, 3600)
+        self.assertEqual(self.hold(regs, 2900), BOTH)
+        self.assertEqual(self.scan(regs), DISCHARGE)
+        self.assertEqual((self.pack.state, self.pack.protection.trips), (st.PROTECTION, CELL_OV))
+
+    def test_under_voltage_stops_discharge_only(self):          # req: PRO-02 PRO-20
+        regs = scan_regs()
+        set_cells(regs, 3300, 3300, 2700)
+        self.assertEqual(self.hold(regs, 2900), BOTH)
+        self.assertEqual(self.scan(regs), CHARGE)
+
+    def test_pack_limits_by_the_stack(self):                    # req: PRO-03 PRO-04 PRO-20
+        for cell_mv, stack_mv, allowed, trips in (
+                (3590, 57_590, BOTH, 0), (3590, 57_600, DISCHARGE, PACK_OV),
+                (2760, 44_010, BOTH, 0), (2760, 44_000, CHARGE, PACK_UV)):
+            self.setUp()
+            self.hold(scan_regs(cell_mv, stack_mv=stack_mv), 3000)
+            self.assertEqual((self.pack.allowed(), self.pack.protection.trips), (allowed, trips))
+
+    def test_a_crossing_shorter_than_its_delay_trips_nothing(self):     # req: PRO-21
+        regs = scan_regs()
+        set_cells(regs, 3700)
+        for _ in range(3):
+            self.hold(regs, 2900)
+            self.scan(scan_regs())
+        self.assertEqual(self.pack.protection.trips, 0)
+
+    def test_delay_with_a_period_that_varies(self):             # req: PRO-21
+        regs = scan_regs()
+        set_cells(regs, 3700)
+        self.scan(regs)
+        for dt_ms in (130, 70, 400, 100, 1100, 1199):
+            self.assertEqual(self.scan(regs, dt_ms), BOTH)
+        self.assertEqual(self.scan(regs, 1), DISCHARGE)
+
+    def test_over_voltage_releases_by_voltage_below_96_percent(self):   # req: PRO-01
+        regs = scan_regs()
+        set_cells(regs, 3650)
+        self.hold(regs, 3000)
+        self.assertEqual(self.hold(scan_regs(cell_mv=3300), 2000), DISCHARGE)   # SOC is 100 %
+        self.pack.soc.remaining_mah = 96_000
+        self.pack.soc._publish()
+        self.assertEqual(self.scan(scan_regs(cell_mv=3300)), DISCHARGE)         # 96.00 %
+        self.pack.soc.remaining_mah = 95_990
+        self.pack.soc._publish()
+        self.assertEqual(self.scan(scan_regs(cell_mv=3301)), DISCHARGE)
+        self.assertEqual(self.scan(scan_regs(cell_mv=3300)), BOTH)
+
+    def test_over_voltage_releases_by_discharge_above_1_ampere(self):   # req: PRO-01 PRO-03
+        regs = scan_regs()
+        set_cells(regs, 3650)
+        for current_ma, allowed in ((-990, DISCHARGE), (-1000, DISCHARGE), (-1010, BOTH)):
+            self.setUp()
+            put16(regs, 0x3A, 0)
+            self.hold(regs, 3000)
+            put16(regs, 0x3A, current_ma // 10)
+            self.assertEqual(self.scan(regs), allowed, current_ma)
+
+    def test_under_voltage_releases_at_3300(self):              # req: PRO-02
+        self.tripped_under_voltage()
+        self.assertEqual(self.scan(scan_regs(cell_mv=3299)), CHARGE)
+        self.assertEqual(self.scan(scan_regs(cell_mv=3300)), BOTH)
+
+    def test_under_voltage_releases_by_a_charger(self):         # req: PRO-02 PRO-04
+        # terminals 0.5 V above the stack, or charge current
+        regs = self.tripped_under_voltage()
+        stack = regs[0x34] | regs[0x35] << 8
+        put16(regs, 0x36, stack + 50)
+        self.assertEqual(self.scan(regs), CHARGE)
+        put16(regs, 0x36, stack + 51)
+        self.assertEqual(self.scan(regs), BOTH)
+        self.setUp()
+        regs = self.tripped_under_voltage()
+        put16(regs, 0x3A, 31)
+        self.assertEqual(self.scan(regs), BOTH)
+
+    def test_releasing_one_leaves_the_others(self):             # req: PRO-20
+        regs = scan_regs(cell_mv=3605, stack_mv=57_680)
+        self.hold(regs, 3000)
+        self.assertEqual(self.pack.protection.trips, CELL_OV | PACK_OV)
+        self.pack.soc.anchor_empty()
+        self.assertEqual(self.scan(scan_regs(cell_mv=3300, stack_mv=53_400)), BOTH)
+        self.setUp()
+        self.hold(regs, 3000)
+        self.pack.soc.anchor_empty()
+        self.assertEqual(self.scan(scan_regs(cell_mv=3390, stack_mv=54_000)), DISCHARGE)
+        self.assertEqual(self.pack.protection.trips, CELL_OV)
+
+    def test_limits_go_to_zero_with_the_alarm_before_the_fet(self):     # req: COM-05
+        regs = scan_regs()
+        set_cells(regs, 3520)
+        self.hold(regs, 3000)
+        self.assertEqual((self.pack.allowed(), self.pack.ccl_ma, self.pack.dcl_ma),
+                         (BOTH, 0, 50_000))
+        self.setUp()
+        set_cells(regs, 2790)
+        self.hold(regs, 3000)
+        self.assertEqual((self.pack.allowed(), self.pack.ccl_ma, self.pack.dcl_ma),
+                         (BOTH, 50_000, 0))
+
+    def test_limits_never_go_to_zero_after_the_fet(self):       # req: COM-05
+        regs = scan_regs()
+        set_cells(regs, 3650)
+        for _ in range(40):
+            allowed = self.scan(regs)
+            if not allowed & CHARGE:
+                self.assertEqual(self.pack.ccl_ma, 0)
+        self.assertEqual(self.pack.allowed(), DISCHARGE)
+
+    def test_protections_set_the_anchors_of_soc(self):          # req: SOC-01
+        regs = scan_regs()
+        set_cells(regs, 3650)
+        self.hold(regs, 3000)
+        self.assertEqual(self.pack.soc.cpct, 10_000)
+        self.setUp()
+        self.tripped_under_voltage()
+        self.assertEqual(self.pack.soc.cpct, 0)
+
+    def test_full_needs_voltage_and_tail_current(self):         # req: SOC-01
+        for cell_mv, current_ma, full in ((3550, 5000, True), (3549, 5000, False),
+                                          (3550, 5010, False), (3550, 0, False),
+                                          (3550, -1000, False), (3550, 10, True)):
+            self.setUp()
+            self.scan(scan_regs(cell_mv=3250))
+            self.scan(scan_regs(cell_mv=cell_mv, current_ma=current_ma))
+            self.assertEqual(self.pack.soc.cpct == 10_000, full, repr((cell_mv, current_ma)))
+
+
+class TestScanFault(TestCase):
+    def test_the_fifth_failed_scan_in_a_row_opens_both(self):   # req: MEA-02
+        self.scan(scan_regs())
+        for _ in range(4):
+            self.assertEqual(self.miss(), BOTH)
+        self.assertEqual(self.miss(), 0)
+        self.assertEqual((self.pack.state, self.pack.faults), (st.FAIL, rules.FAULT_SCAN))
+        self.assertEqual((self.pack.ccl_ma, self.pack.dcl_ma), (0, 0))
+
+    def test_one_good_scan_starts_the_count_anew(self):         # req: MEA-02
+        for _ in range(3):
+            self.scan(scan_regs())
+            for _ in range(4):
+                self.miss()
+        self.assertEqual(self.pack.faults, 0)
+
+    def test_a_good_scan_ends_the_fault(self):                  # req: MEA-02
+        self.scan(scan_regs())
+        for _ in range(7):
+            self.miss()
+        self.assertEqual(self.scan(scan_regs()), BOTH)
+        self.assertEqual((self.pack.state, self.pack.faults), (st.STANDBY, 0))
+        self.assertEqual((len(self.events(ev.FAULT)), len(self.events(ev.FAULT_CLEAR))), (1, 1))
+
+    def test_the_number_is_settable(self):                      # req: MEA-02
+        self.params.set("failed_scans", 2)
+        self.scan(scan_regs())
+        self.assertEqual(self.miss(), BOTH)
+        self.assertEqual(self.miss(), 0)
+
+    def test_protections_do_not_step_on_a_failed_scan(self):    # req: MEA-05
+        regs = scan_regs()
+        set_cells(regs, 3700)
+        self.hold(regs, 2900)
+        self.miss()
+        self.assertEqual(self.pack.protection.trips, 0)
+        self.scan(regs)                                         # 3100 ms since first seen
+        self.assertEqual(self.pack.protection.trips, CELL_OV)
+
+
+class TestDoubts(TestCase):
+    def bad(self, kind):
+        regs = scan_regs()
+        if kind == "cell":
+            set_cells(regs, 3300, 0)
+        elif kind == "sum":
+            put16(regs, 0x34, 4500)
+        elif kind == "open":
+            put16(regs, 0x70, 0)
+        elif kind == "short":
+            put16(regs, 0x7A, 0x7FFF)
+        elif kind == "ambient":
+            put16(regs, 0x6E, 0x7FFF)
+        return regs
+
+    KINDS = (("cell", rules.FAULT_CELL), ("sum", rules.FAULT_SUM), ("open", rules.FAULT_NTC),
+             ("short", rules.FAULT_NTC), ("ambient", rules.FAULT_NTC))
+
+    def test_one_bad_scan_is_no_fault(self):                    # req: MEA-03
+        for kind, _ in self.KINDS:
+            self.setUp()
+            self.scan(scan_regs())
+            self.scan(self.bad(kind))
+            self.assertEqual((self.pack.faults, self.pack.allowed()), (0, BOTH), kind)
+
+    def test_a_fault_after_its_delay(self):                     # req: MEA-03
+        for kind, fault in self.KINDS:
+            self.setUp()
+            self.scan(scan_regs())
+            self.hold(self.bad(kind), 900)
+            self.assertEqual(self.pack.faults, 0, kind)
+            self.scan(self.bad(kind))                           # 1000 ms
+            self.assertEqual(self.pack.faults, fault, kind)
+            self.assertEqual((self.pack.state, self.pack.allowed()), (st.FAIL, 0), kind)
+
+    def test_it_goes_after_as_long_without(self):               # req: MEA-03
+        self.scan(scan_regs())
+        self.hold(self.bad("sum"), 2000)
+        self.assertEqual(self.hold(scan_regs(), 900), 0)
+        self.assertEqual(self.scan(scan_regs()), BOTH)
+
+    def test_a_missing_cell_releases_no_under_voltage(self):    # req: MEA-03
+        # The low cell itself now reads 0 V and the stack agrees: the pack may not take the next
+        # lowest cell for the lowest.
+        regs = self.tripped_under_voltage()
+        set_cells(regs, 3310, 3310, 3310, 3310, 3310, 0)
+        for _ in range(40):
+            self.assertEqual(self.scan(regs) & DISCHARGE, 0)
+        self.assertEqual(self.pack.protection.trips & CELL_UV, CELL_UV)
+
+    def test_a_cell_beyond_range_releases_no_over_voltage(self):    # req: MEA-03
+        regs = scan_regs(cell_mv=3290)
+        set_cells(regs, 3650)
+        self.hold(regs, 3000)
+        self.pack.soc.anchor_empty()
+        set_cells(regs, 5000)
+        for _ in range(40):
+            self.assertEqual(self.scan(regs) & CHARGE, 0)
+        self.assertEqual(self.pack.protection.trips & CELL_OV, CELL_OV)
+
+    def test_a_wrong_stack_releases_no_pack_protection(self):   # req: MEA-03
+        self.hold(scan_regs(cell_mv=2740, stack_mv=43_840), 3000)
+        self.assertEqual(self.pack.protection.trips, PACK_UV)
+        for _ in range(5):
+            self.scan(scan_regs(cell_mv=2740, stack_mv=50_000, pack_mv=43_840))
+        self.assertEqual(self.pack.protection.trips, PACK_UV)
+        self.setUp()
+        self.hold(scan_regs(cell_mv=3610, stack_mv=57_760), 3000)
+        self.pack.soc.anchor_empty()
+        for _ in range(5):
+            self.scan(scan_regs(cell_mv=3610, stack_mv=50_000))
+        self.assertEqual(self.pack.protection.trips, CELL_OV | PACK_OV)
+
+    def test_a_stack_that_reads_low_is_no_charger(self):        # req: MEA-03
+        # The terminals only seem to be above the stack: under-voltage must hold.
+        regs = self.tripped_under_voltage()
+        stack = regs[0x34] | regs[0x35] << 8
+        put16(regs, 0x34, stack - 100)
+        for _ in range(5):
+            self.assertEqual(self.scan(regs) & DISCHARGE, 0)
+
+    def test_a_wrong_stack_trips_nothing(self):                 # req: MEA-03
+        for stack_mv in (0, 40_000, 60_000, 327_000):
+            self.setUp()
+            self.scan(scan_regs())
+            self.hold(scan_regs(stack_mv=stack_mv, pack_mv=52_800), 5000)
+            self.assertEqual(self.pack.protection.trips, 0, stack_mv)
+            self.assertEqual(self.pack.state, st.FAIL)
+
+    def test_soc_does_not_start_from_an_implausible_scan(self):     # req: MEA-03 SOC-01
+        regs = scan_regs(cell_mv=3300)
+        for cell in (3, 4, 5):
+            put16(regs, 0x14 + 2 * cell, 0)
+        self.scan(regs)
+        self.scan(scan_regs(cell_mv=3300))
+        self.assertTrue(4500 <= self.pack.soc.cpct <= 6000, self.pack.soc.cpct)
+
+
+class TestEvents(TestCase):
+    def row(self, seq):
+        return [self.pack.events.get(seq, column) for column in range(2, 7)]
+
+    def test_alarm_trip_and_release_are_recorded_with_cell_and_limit(self):     # req: PRO-25
+        regs = scan_regs()
+        set_cells(regs, 3300, 3300, 3300, 3300, 2690)
+        self.hold(regs, 3000)
+        self.assertEqual([self.row(s) for s in self.events(ev.ALARM)],
+                         [[ev.ALARM, 1, 4, 2690, 2800]])
+        self.assertEqual([self.row(s) for s in self.events(ev.TRIP)],
+                         [[ev.TRIP, 1, 4, 2690, 2700]])
+        self.scan(scan_regs(cell_mv=3300))
+        self.assertEqual([self.row(s)[:2] + self.row(s)[3:4] for s in self.events(ev.RELEASE)],
+                         [[ev.RELEASE, 1, 3300]])
+        self.hold(scan_regs(cell_mv=3300), 3000)
+        self.assertEqual(len(self.events(ev.ALARM_CLEAR)), 1)
+
+    def test_a_pack_item_names_no_cell(self):                   # req: PRO-25
+        self.hold(scan_regs(cell_mv=3600, stack_mv=57_600), 3000)
+        rows = [self.row(s) for s in self.events(ev.TRIP)]
+        self.assertIn([ev.TRIP, 2, -1, 57_600, 57_600], rows)
+
+    def test_first_out_names_what_opened_a_fet(self):           # req: REC-03
+        self.assertIsNone(self.pack.first_out)
+        regs = scan_regs()
+        set_cells(regs, 3300, 3300, 3610)
+        self.hold(regs, 3000)
+        self.assertEqual(self.pack.first_out, (0, 2, 3610, 3600, self.now))
+
+    def test_first_out_stays_when_the_fet_is_open_already(self):    # req: REC-03
+        regs = scan_regs(cell_mv=3500)
+        set_cells(regs, 3610)
+        self.hold(regs, 3000)                           # PRO-01 opens the charge FET
+        first = self.pack.first_out
+        self.hold(scan_regs(cell_mv=3610, stack_mv=57_760), 4000)   # PRO-03 opens nothing
+        self.assertEqual(self.pack.protection.trips, CELL_OV | PACK_OV)
+        self.assertEqual(self.pack.first_out, first)
+
+    def test_first_out_of_a_fault(self):                        # req: REC-03
+        self.scan(scan_regs())
+        for _ in range(5):
+            self.miss()
+        item, cell, value, limit, at_ms = self.pack.first_out
+        self.assertEqual((item, cell, value, limit, at_ms), (4, -1, 5, 5, self.now))
+
+    def test_the_ring_keeps_the_newest(self):                   # req: REC-02
+        log = self.pack.events
+        for i in range(300):
+            log.add(i, ev.DIP, i & 15, -1, i, i)
+        self.assertEqual((log.newest, log.oldest()), (300, 173))
+        self.assertEqual((log.get(300, 0), log.get(300, 5), log.get(173, 5)), (300, 299, 172))
+
+
+class TestFaults(TestCase):
+    def test_a_fault_opens_both_and_its_end_closes(self):       # req: PWR-01
+        self.scan(scan_regs())
+        for fault in (rules.FAULT_FET, rules.FAULT_AFE):
+            self.pack.set_fault(fault, True, 1, 2)
+            self.assertEqual(self.scan(scan_regs()), 0)
+            self.assertEqual(self.pack.state, st.FAIL)
+            self.pack.set_fault(fault, False)
+            self.assertEqual(self.scan(scan_regs()), BOTH)
+
+    def test_a_failing_task_is_recorded_and_protection_goes_on(self):   # req: SAF-03
+        self.scan(scan_regs())
+        self.pack.set_fault(rules.FAULT_TASK, True)
+        self.assertEqual(self.scan(scan_regs()), BOTH)
+        self.assertEqual(len(self.events(ev.FAULT)), 1)
+        regs = scan_regs()
+        set_cells(regs, 3700)
+        self.assertEqual(self.hold(regs, 3000), DISCHARGE)
+
+    def test_the_same_fault_is_recorded_once(self):             # req: PRO-25
+        for _ in range(5):
+            self.pack.set_fault(rules.FAULT_AFE, True)
+        self.assertEqual(len(self.events(ev.FAULT)), 1)
+
+    def test_no_reading_never_reaches_soc_or_limits(self):      # req: MEA-03
+        self.scan(scan_regs())
+        self.scan(scan_regs(cell_mv=0))
+        self.assertEqual(self.pack.measurements.values[rd.MAX_CELL_MV], NO_READING)
+        self.assertTrue(0 <= self.pack.soc.cpct <= 10_000)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,402 @@
+"""The protection table with the document's numbers: limits, delays, releases, what each blocks."""
+
+import unittest
+from array import array
+
+from bms import protection_rules as rules
+from bms import readings as rd
+from bms.parameters import Parameters
+from bms.protection import ALARM, LOCKED, TRIPPED, Protection
+from fakes import NO_READING
+
+CHARGE, DISCHARGE, BOTH = 1, 2, 3
+# id, reading, +1 worse above, alarm, protection, release, delay_ms, blocks (specification, 3).
+# Release None: not by a threshold. Items of alarm only have neither protection nor blocks.
+ROWS = (
+    ("PRO-01", rd.MAX_CELL_MV, 1, 3500, 3600, 3300, 3000, CHARGE),
+    ("PRO-02", rd.MIN_CELL_MV, -1, 2800, 2700, 3300, 3000, DISCHARGE),
+    ("PRO-03", rd.STACK_MV, 1, 56_800, 57_600, 54_000, 3000, CHARGE),
+    ("PRO-04", rd.STACK_MV, -1, 45_600, 44_000, 48_000, 3000, DISCHARGE),
+    ("PRO-05", rd.CHARGE_MA, 1, 105_000, 110_000, None, 3000, CHARGE),
+    ("PRO-06", rd.DISCHARGE_MA, 1, 105_000, 110_000, None, 3000, DISCHARGE),
+    ("PRO-07", rd.DISCHARGE_MA, 1, None, 150_000, None, 100, DISCHARGE),
+    ("PRO-09", rd.MIN_TEMP_DC, -1, 80, 50, 80, 3000, CHARGE),
+    ("PRO-10", rd.MAX_TEMP_DC, 1, 520, 580, 530, 3000, CHARGE),
+    ("PRO-11", rd.MIN_TEMP_DC, -1, -150, -200, -100, 3000, DISCHARGE),
+    ("PRO-12", rd.MAX_TEMP_DC, 1, 520, 580, 530, 3000, DISCHARGE),
+    ("PRO-13", rd.AMBIENT_DC, -1, -150, -200, -150, 3000, BOTH),
+    ("PRO-14", rd.AMBIENT_DC, 1, 650, 750, 650, 3000, BOTH),
+    ("PRO-15", rd.SOC_CPCT, -1, 299, None, None, 3000, 0),
+    ("PRO-16", rd.CELL_DIFF_MV, 1, 300, None, None, 10_000, 0),
+    ("PRO-17", rd.MOS_DC, 1, 900, 1050, 850, 3000, BOTH),
+)
+SAFETY_SCD = 0x80       # AFE safety status A
+
+
+def healthy():
+    """Readings of a pack at rest at half charge."""
+    values = array("i", [NO_READING] * rd.COUNT)
+    for slot, value in ((rd.MAX_CELL_MV, 3310), (rd.MIN_CELL_MV, 3305), (rd.CELL_DIFF_MV, 5),
+                        (rd.CELL_SUM_MV, 52_900), (rd.STACK_MV, 52_900), (rd.PACK_MV, 52_900),
+                        (rd.CURRENT_MA, 0), (rd.CHARGE_MA, 0), (rd.DISCHARGE_MA, 0),
+                        (rd.MIN_TEMP_DC, 240), (rd.MAX_TEMP_DC, 260), (rd.MOS_DC, 300),
+                        (rd.AMBIENT_DC, 250), (rd.SOC_CPCT, 5000), (rd.REVERSED, 0)):
+        values[slot] = value
+    return values
+
+
+class TestCase(unittest.TestCase):
+    def setUp(self):
+        self.params = Parameters()
+        self.protection = Protection(self.params)
+        self.values = healthy()
+        self.told = []
+
+    def index(self, name):
+        for i in range(len(rules.ITEMS)):
+            if rules.ITEMS[i][0] == name:
+                return i
+        self.fail(name)
+
+    def bit(self, *names):
+        bits = 0
+        for name in names:
+            bits |= 1 << self.index(name)
+        return bits
+
+    def step(self, dt_ms=100, conditions=0, safety=0):
+        if self.protection.step(self.values, dt_ms, conditions, safety):
+            self.protection.take_changes(lambda i, before, now: self.told.append((i, before, now)))
+        return self.protection.blocked
+
+    def hold(self, ms, conditions=0):
+        """A first scan and then two of *ms* together."""
+        self.step(100, conditions)
+        self.step(ms - 100, conditions)
+        return self.step(100, conditions)
+
+    def has(self, name, flag):
+        bits = self.protection.alarms if flag == ALARM else self.protection.trips
+        return bits & self.bit(name) != 0
+
+
+class TestRows(TestCase):
+    def test_a_healthy_pack_has_nothing(self):                  # req: PRO-01 PRO-02 PRO-03 PRO-04
+        self.hold(100_000)
+        self.assertEqual((self.protection.alarms, self.protection.trips, self.protection.blocked,
+                          self.protection.pending), (0, 0, 0, 0))
+        self.assertEqual(self.told, [])
+
+    def test_alarms_one_short_exact_one_past(self):     # req: PRO-01 PRO-02 PRO-03 PRO-04 PRO-05 PRO-06 PRO-09 PRO-10 PRO-11 PRO-12 PRO-13 PRO-14 PRO-15 PRO-16 PRO-17
+        for name, reading, worse, alarm, _, _, delay_ms, _ in ROWS:
+            if alarm is None:
+                continue
+            for past in (-1, 0, 1):
+                self.setUp()
+                self.values[reading] = alarm + past * worse
+                self.assertEqual(self.hold(delay_ms), 0)
+                where = "%s %d" % (name, self.values[reading])
+                self.assertEqual(self.has(name, ALARM), past >= 0, where)
+                self.assertEqual(self.protection.trips, 0, where)
+
+    def test_protections_one_short_exact_one_past(self):    # req: PRO-01 PRO-02 PRO-03 PRO-04 PRO-05 PRO-06 PRO-07 PRO-09 PRO-10 PRO-11 PRO-12 PRO-13 PRO-14 PRO-17 PRO-20
+        for name, reading, worse, _, trip, _, delay_ms, blocks in ROWS:
+            if trip is None:
+                continue
+            for past in (-1, 0, 1):
+                self.setUp()
+                self.values[reading] = trip + past * worse
+                blocked = self.hold(delay_ms)
+                where = "%s %d" % (name, self.values[reading])
+                self.assertEqual(self.has(name, TRIPPED), past >= 0, where)
+                if name in ("PRO-01", "PRO-02", "PRO-03", "PRO-04", "PRO-05", "PRO-13", "PRO-14",
+                            "PRO-17"):
+                    self.assertEqual(self.protection.trips, self.bit(name) if past >= 0 else 0)
+                    self.assertEqual(blocked, blocks if past >= 0 else 0, where)
+                elif past >= 0:
+                    self.assertEqual(blocked & blocks, blocks, where)
+
+    def test_what_each_item_opens(self):                        # req: PRO-20
+        for name, _, _, _, _, _, _, blocks in ROWS:
+            self.assertEqual(rules.ITEMS[self.index(name)][rules.BLOCKS], blocks, name)
+        for name in ("PRO-08", "PRO-18"):
+            self.assertEqual(rules.ITEMS[self.index(name)][rules.BLOCKS], BOTH, name)
+
+    def test_delays_one_short_exact_one_past(self):             # req: PRO-21
+        for name, reading, worse, alarm, trip, _, delay_ms, blocks in ROWS:
+            flag = ALARM if trip is None else TRIPPED
+            for waited in (delay_ms - 1, delay_ms, delay_ms + 1):
+                self.setUp()
+                self.values[reading] = alarm if trip is None else trip
+                self.step()
+                self.step(waited)
+                self.assertEqual(self.has(name, flag), waited >= delay_ms,
+                                 "%s %d" % (name, waited))
+
+    def test_release_one_short_exact_one_past(self):    # req: PRO-01 PRO-02 PRO-03 PRO-04 PRO-09 PRO-10 PRO-11 PRO-12 PRO-13 PRO-14 PRO-17
+        for name, reading, worse, _, trip, release, delay_ms, _ in ROWS:
+            if release is None:
+                continue
+            for past, released in ((1, False), (0, True), (-1, True)):
+                self.setUp()
+                self.values[reading] = trip
+                self.hold(delay_ms)
+                self.values[reading] = release + past * worse
+                self.step(100, rules.SOC_BELOW_FULL)
+                self.assertEqual(self.has(name, TRIPPED), not released,
+                                 "%s %d" % (name, self.values[reading]))
+
+    def test_no_reading_neither_trips_nor_releases(self):       # req: MEA-03
+        for name, reading, _, _, trip, release, delay_ms, _ in ROWS:
+            if release is None:
+                continue
+            self.setUp()
+            self.values[reading] = NO_READING
+            self.assertEqual(self.hold(10_000), 0, name)
+            self.values[reading] = trip
+            self.hold(delay_ms)
+            self.values[reading] = NO_READING
+            self.hold(10_000, rules.SOC_BELOW_FULL)
+            self.assertTrue(self.has(name, TRIPPED), name)
+
+    def test_no_reading_lets_the_timer_run(self):               # req: MEA-03
+        for name, reading, _, _, trip, _, delay_ms, _ in ROWS:
+            if trip is None or delay_ms < 1000:
+                continue
+            self.setUp()
+            self.values[reading] = trip
+            self.step()
+            self.values[reading] = NO_READING
+            self.step(delay_ms - 100)
+            self.assertFalse(self.has(name, TRIPPED), name)
+            self.values[reading] = trip
+            self.step()
+            self.assertTrue(self.has(name, TRIPPED), name)
+
+    def test_alarms_do_not_block(self):                         # req: PRO-01
+        self.values[rd.MAX_CELL_MV] = 3550
+        self.values[rd.MIN_CELL_MV] = 2750
+        self.assertEqual(self.hold(60_000), 0)
+        self.assertEqual(self.protection.alarms, self.bit("PRO-01", "PRO-02"))
+
+    def test_one_release_does_not_close_what_another_holds(self):   # req: PRO-20
+        self.values[rd.MAX_CELL_MV] = 3650
+        self.values[rd.STACK_MV] = 57_700
+        self.values[rd.MAX_TEMP_DC] = 600
+        self.assertEqual(self.hold(3000), BOTH)
+        for slot, value, blocked in ((rd.MAX_CELL_MV, 3300, BOTH), (rd.STACK_MV, 54_000, BOTH),
+                                     (rd.MAX_TEMP_DC, 530, 0)):
+            self.values[slot] = value
+            self.assertEqual(self.step(100, rules.SOC_BELOW_FULL), blocked)
+
+    def test_what_is_about_to_open_is_told(self):               # req: COM-05
+        self.values[rd.MAX_CELL_MV] = 3600
+        self.step()
+        self.assertEqual((self.protection.pending, self.protection.blocked), (CHARGE, 0))
+        self.hold(3000)
+        self.assertEqual((self.protection.pending, self.protection.blocked), (0, CHARGE))
+
+
+class TestReleases(TestCase):
+    def test_over_voltage_release_needs_soc_below_96_too(self):     # req: PRO-01 PRO-03
+        for name, reading, _, _, trip, release, _, _ in ROWS:
+            if name in ("PRO-01", "PRO-03"):
+                self.setUp()
+                self.values[reading] = trip
+                self.hold(3000)
+                self.values[reading] = release - 100
+                self.assertEqual(self.hold(60_000), CHARGE, name)
+                self.assertEqual(self.step(100, rules.SOC_BELOW_FULL), 0)
+
+    def test_discharge_current_releases_over_voltage(self):     # req: PRO-01 PRO-03
+        for name, reading, _, _, trip, _, _, _ in ROWS:
+            if name in ("PRO-01", "PRO-03"):
+                self.setUp()
+                self.values[reading] = trip
+                self.hold(3000)
+                self.assertEqual(self.step(100, rules.CHARGER_SEEN | rules.CHARGING), CHARGE)
+                self.assertEqual(self.step(100, rules.DISCHARGING), 0, name)
+
+    def test_a_charger_releases_under_voltage(self):            # req: PRO-02 PRO-04
+        for name, reading, _, _, trip, _, _, _ in ROWS:
+            if name in ("PRO-02", "PRO-04"):
+                self.setUp()
+                self.values[reading] = trip
+                self.hold(3000)
+                self.assertEqual(self.step(100, rules.DISCHARGING | rules.SOC_BELOW_FULL),
+                                 DISCHARGE)
+                self.assertEqual(self.step(100, rules.CHARGER_SEEN), 0, name)
+
+    def test_over_current_releases_after_a_minute(self):        # req: PRO-05 PRO-06 PRO-07
+        for name, reading, _, _, trip, _, delay_ms, _ in ROWS:
+            if name in ("PRO-05", "PRO-06", "PRO-07"):
+                self.setUp()
+                self.values[reading] = trip
+                self.step()
+                self.step(delay_ms)
+                self.values[reading] = 0
+                self.step(59_999)
+                self.assertTrue(self.has(name, TRIPPED), name)
+                self.step(1)
+                self.assertFalse(self.has(name, TRIPPED), name)
+
+    def test_over_current_releases_by_the_other_way(self):      # req: PRO-05 PRO-06 PRO-07
+        for name, reading, wrong, right in (
+                ("PRO-05", rd.CHARGE_MA, rules.CHARGING | rules.CHARGER_SEEN, rules.DISCHARGING),
+                ("PRO-06", rd.DISCHARGE_MA, rules.DISCHARGING, rules.CHARGING),
+                ("PRO-07", rd.DISCHARGE_MA, rules.DISCHARGING, rules.CHARGING)):
+            self.setUp()
+            self.values[reading] = 160_000
+            self.hold(3000)
+            self.values[reading] = 0
+            self.step(100, wrong)
+            self.assertTrue(self.has(name, TRIPPED), name)
+            self.step(100, right)
+            self.assertFalse(self.has(name, TRIPPED), name)
+
+    def test_the_tenth_over_current_in_a_row_locks(self):       # req: PRO-05 PRO-06 PRO-07 PRO-22
+        for name, reading, other in (("PRO-05", rd.CHARGE_MA, rules.DISCHARGING),
+                                     ("PRO-06", rd.DISCHARGE_MA, rules.CHARGING),
+                                     ("PRO-07", rd.DISCHARGE_MA, rules.CHARGING)):
+            self.setUp()
+            for _ in range(10):
+                self.assertFalse(self.has(name, TRIPPED))
+                self.values[reading] = 160_000
+                self.hold(3000)
+                self.assertTrue(self.has(name, TRIPPED), name)
+                self.values[reading] = 0
+                self.step(61_000)
+            self.assertTrue(self.protection.locks & self.bit(name), name)
+            self.step(3_600_000)
+            self.assertTrue(self.has(name, TRIPPED), name)
+            self.step(100, other)
+            self.assertEqual((self.has(name, TRIPPED), self.protection.locks), (False, 0), name)
+
+    def test_the_host_unlocks(self):                            # req: PRO-22
+        for _ in range(10):
+            self.values[rd.CHARGE_MA] = 110_000
+            self.hold(3000)
+            self.values[rd.CHARGE_MA] = 0
+            self.step(61_000)
+        self.assertEqual(self.protection.locks, self.bit("PRO-05"))
+        self.protection.unlock()
+        self.step(100)
+        self.step(60_000)
+        self.assertEqual(self.step(100), 0)
+        self.values[rd.CHARGE_MA] = 110_000         # and the row begins anew
+        self.hold(3000)
+        self.values[rd.CHARGE_MA] = 0
+        self.step(61_000)
+        self.assertEqual(self.protection.blocked, 0)
+        self.assertEqual(self.protection.locks, 0)
+
+    def test_a_short_circuit_by_the_afes_comparator(self):      # req: PRO-08
+        self.step()
+        self.assertEqual(self.step(100, 0, SAFETY_SCD), BOTH)
+        self.assertEqual(self.protection.trips, self.bit("PRO-08"))
+        for _ in range(3):                          # time and voltage release nothing
+            self.assertEqual(self.step(3_600_000), BOTH)
+        self.assertEqual(self.step(100, rules.LOAD_REMOVED), 0)
+
+    def test_a_short_circuit_is_released_by_a_charger(self):    # req: PRO-08
+        self.step(100, 0, SAFETY_SCD)
+        self.assertEqual(self.step(100, rules.DISCHARGING, SAFETY_SCD), BOTH)
+        self.assertEqual(self.step(100, rules.CHARGER_SEEN, SAFETY_SCD), 0)
+
+    def test_the_afes_status_trips_once_when_it_appears(self):  # req: PRO-08
+        self.step(100, 0, SAFETY_SCD)
+        self.step(100, rules.LOAD_REMOVED, SAFETY_SCD)
+        self.assertEqual(self.step(100, 0, SAFETY_SCD), 0)      # still set: the same event
+        self.step(100, 0, 0)
+        self.assertEqual(self.step(100, 0, SAFETY_SCD), BOTH)   # a new one
+
+    def test_low_capacity_is_silent_while_charging(self):       # req: PRO-15
+        self.values[rd.SOC_CPCT] = 250
+        self.hold(10_000, rules.CHARGE_FLOWS)
+        self.assertFalse(self.has("PRO-15", ALARM))
+        self.hold(3000)
+        self.assertTrue(self.has("PRO-15", ALARM))
+        self.step(100, rules.CHARGE_FLOWS)
+        self.assertFalse(self.has("PRO-15", ALARM))
+        self.hold(3000)
+        self.values[rd.SOC_CPCT] = 299
+        self.hold(9000)
+        self.assertTrue(self.has("PRO-15", ALARM))
+        self.values[rd.SOC_CPCT] = 300
+        self.hold(3000)
+        self.assertFalse(self.has("PRO-15", ALARM))
+
+    def test_cell_difference_clears_at_250(self):               # req: PRO-16
+        self.values[rd.CELL_DIFF_MV] = 300
+        self.hold(10_000)
+        for diff_mv, up in ((251, True), (250, False)):
+            self.values[rd.CELL_DIFF_MV] = diff_mv
+            self.hold(10_000)
+            self.assertEqual(self.has("PRO-16", ALARM), up, diff_mv)
+
+    def test_reverse_connection_acts_at_once(self):             # req: PRO-18
+        self.step()
+        self.values[rd.REVERSED] = 1
+        self.step()
+        self.step()                                 # at most one scan
+        self.assertEqual((self.protection.blocked, self.protection.trips),
+                         (BOTH, self.bit("PRO-18")))
+        self.values[rd.REVERSED] = 0
+        self.assertEqual(self.step(), 0)
+
+
+class TestSettings(TestCase):
+    def test_changed_parameters_act_at_the_next_step(self):     # req: PAR-01
+        self.values[rd.MAX_CELL_MV] = 3560
+        self.hold(3000)
+        self.assertEqual(self.protection.trips, 0)
+        self.params.set("cell_ov_trip_mv", 3560)
+        self.params.set("cell_ov_delay_ms", 200)
+        self.step()
+        self.assertEqual(self.step(199), 0)
+        self.assertEqual(self.step(1), CHARGE)
+
+    def test_a_change_does_not_release_what_has_tripped(self):  # req: PAR-01
+        self.values[rd.MAX_CELL_MV] = 3650
+        self.hold(3000)
+        self.params.set("cell_ov_trip_mv", 3800)
+        self.assertEqual(self.step(), CHARGE)
+
+    def test_the_limit_that_was_crossed_is_known(self):         # req: PRO-25
+        self.step()
+        for name, _, _, alarm, trip, _, _, _ in ROWS:
+            i = self.index(name)
+            if alarm is not None:
+                self.assertEqual(self.protection.limit_of(i, ALARM), alarm, name)
+            if trip is not None:
+                self.assertEqual(self.protection.limit_of(i, TRIPPED), trip, name)
+
+
+class TestChanges(TestCase):
+    def test_each_change_is_told_once(self):                    # req: PRO-25
+        self.values[rd.MIN_CELL_MV] = 2650
+        self.hold(9000)
+        self.assertEqual(self.told, [(1, 0, ALARM | TRIPPED)])
+        self.values[rd.MIN_CELL_MV] = 3300
+        self.hold(9000)
+        self.assertEqual(self.told[1:], [(1, ALARM | TRIPPED, ALARM), (1, ALARM, 0)])
+        self.assertEqual((self.protection.alarms, self.protection.trips, self.protection.locks),
+                         (0, 0, 0))
+
+    def test_voltages_and_temperatures_never_lock(self):        # req: PRO-22
+        for name, reading, _, _, trip, release, delay_ms, _ in ROWS:
+            if release is None:
+                continue
+            self.setUp()
+            good = self.values[reading]
+            for _ in range(12):
+                self.values[reading] = trip
+                self.hold(delay_ms)
+                self.values[reading] = release if name != "PRO-01" else good - 100
+                self.step(100, rules.SOC_BELOW_FULL)
+            self.assertEqual(self.protection.locks, 0, name)
+            self.assertFalse([told for told in self.told if told[2] & LOCKED])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,323 @@
+"""The part of the bench that runs on the emulated board, sent through the raw REPL.
+
+The stop-watch is outside: mark(n) stores n in a scratch register of the watchdog, where the
+emulator sees it and takes down time and cycles. A mark costs the same whatever it marks, and that
+is taken off (calibrate()). One thing is marked at a time, so that nothing counts the marks within.
+"""
+
+import gc
+import sys
+
+import main
+import micropython
+
+port = main.port
+TAG_CALIBRATE = 1
+
+
+@micropython.viper
+def mark(n: int):
+    ptr32(int(0x40058010))[0] = n
+
+
+_WRAPPER = """
+def wrap(function, start, end, mark):
+    def wrapped(%s):
+        mark(start)
+        result = function(%s)
+        mark(end)
+        return result
+    return wrapped
+"""
+
+
+def wrapper(count):
+    """wrap() for functions of *count* arguments: a call with * would cost more than the plain."""
+    names = ", ".join("a%d" % i for i in range(count))
+    space = {}
+    exec(_WRAPPER % (names, names), space)
+    return space["wrap"]
+
+
+def calibrate(count):
+    """Mark nothing, *count* times."""
+    for _ in range(count):
+        mark(2 * TAG_CALIBRATE)
+        mark(2 * TAG_CALIBRATE + 1)
+
+
+def start():
+    """A pack with both FETs closed, as main() would have it."""
+    app = main.build()
+    app.boot()
+    for _ in range(2000):
+        port.idle_until(app.scheduler.run_due(port.ticks_ms()))
+        if app.pack.fets.actual == 3:
+            return app
+    raise RuntimeError("FETs stay open: state %d, faults %d" % (app.pack.state, app.pack.faults))
+
+
+def cycles(app, count):
+    """Run until *count* more scans were taken."""
+    run_due = app.scheduler.run_due
+    measured = app.pack.measurements
+    end = measured.seq + count
+    steps = 100 * count
+    while measured.seq < end:
+        port.idle_until(run_due(port.ticks_ms()))
+        steps -= 1
+        if not steps:
+            errors = [(task.name, task.last_error) for task in app.scheduler.tasks]
+            raise RuntimeError("no scans any more: %r" % errors)
+
+
+def arguments_of(app, owner, name):
+    """How many arguments owner.name is called with."""
+    function = getattr(owner, name)
+    counts = []
+
+    def counting(*arguments):
+        counts.append(len(arguments))
+        return function(*arguments)
+
+    setattr(owner, name, counting)
+    cycles(app, 1)
+    setattr(owner, name, function)
+    return counts[0]
+
+
+def phases(app, count):
+    """Mark each part of the control step for *count* cycles; print "tag name"."""
+    import bms.measurements
+    import bms.protection
+    import bq76952
+    pack = app.pack
+    control = app.control
+    targets = (
+        (10, control, "step"),
+        (11, bq76952, "load_frames"),
+        (12, bq76952, "run_frames"),
+        (13, bq76952, "check_frames"),
+        (14, pack.measurements, "take"),
+        (15, bms.measurements, "decode_scan"),
+        (16, pack.protection, "step"),
+        (17, bms.protection, "protect_step"),
+        (18, pack, "step"),
+        (19, control, "_check"),
+        (20, control, "_act"),
+    )
+    calibrate(count)
+    for tag, owner, name in targets:
+        wrap = wrapper(arguments_of(app, owner, name))
+        function = getattr(owner, name)
+        setattr(owner, name, wrap(function, 2 * tag, 2 * tag + 1, mark))
+        cycles(app, count)
+        setattr(owner, name, function)
+        print(tag, name)
+
+
+class _NoCollection:
+    """Stands in for gc in the supervisor, which would give back what is to be counted."""
+
+    def collect(self):
+        pass
+
+
+def memory(app, count):
+    """Print bytes of heap free and bytes allocated in *count* cycles."""
+    gc.collect()
+    print("free", gc.mem_free())
+    import tasks.supervisor
+    kept = tasks.supervisor.gc
+    tasks.supervisor.gc = _NoCollection()
+    gc.disable()
+    cycles(app, 1)
+    before = gc.mem_alloc()
+    cycles(app, count)
+    after = gc.mem_alloc()
+    print("allocated", after - before)
+    for task in app.scheduler.tasks:
+        step = task.work.step
+        now_ms = port.ticks_ms()
+        step(now_ms)
+        before = gc.mem_alloc()
+        for _ in range(20):
+            step(now_ms)
+        after = gc.mem_alloc()
+        print("task", task.name, after - before)
+    gc.enable()
+    gc.collect()
+    tasks.supervisor.gc = kept
+
+
+def finish(app):
+    app.stop()
+    port.release_watchdog()
+
+
+# -- the protection step, three times ---------------------------------------------------------------
+
+
+class _OneFile:
+    """A file system that holds the native module, in RAM."""
+
+    def __init__(self, name, data):
+        self._name = name
+        self._data = data
+
+    def mount(self, readonly, mkfs):
+        pass
+
+    def umount(self):
+        pass
+
+    def stat(self, path):
+        if path.lstrip("/") == self._name:
+            return (0x8000, 0, 0, 0, 0, 0, len(self._data), 0, 0, 0)
+        raise OSError(2)
+
+    def open(self, path, mode):
+        import io
+        return io.BytesIO(self._data)
+
+
+def load_c(data):
+    """The C module *data*, an .mpy."""
+    import vfs
+    vfs.mount(_OneFile("protect_c.mpy", data), "/bench")
+    sys.path.insert(0, "/bench")
+    try:
+        import protect_c
+    finally:
+        sys.path.remove("/bench")
+        vfs.umount("/bench")
+    return protect_c
+
+
+def variants(c_module):
+    """[(tag, name, function)] of the protection step; c_module as load_c() returns it."""
+    from hot import protect_py
+    from hot import protect_viper
+    return ((30, "viper", protect_viper.protect_step), (31, "python", protect_py.protect_step),
+            (32, "c", c_module.protect_step))
+
+
+_NOTHING = """
+import micropython
+def nothing_python(%s):
+    return 0
+@micropython.viper
+def nothing_viper(%s) -> int:
+    return 0
+"""
+
+
+def calls(c_module, count):
+    """[(tag, name, function)] of functions that take as many arguments and do nothing."""
+    space = {}
+    names = ["a%d" % i for i in range(count)]
+    kinds = ["%s: %s" % (name, "ptr32" if i < 3 else "int") for i, name in enumerate(names)]
+    exec(_NOTHING % (", ".join(names), ", ".join(kinds)), space)
+    return ((2, "call viper", space["nothing_viper"]), (3, "call python", space["nothing_python"]),
+            (4, "call c", c_module.nothing))
+
+
+def recorded_call():
+    """The arguments of the protection step that a healthy pack at rest gives it."""
+    from array import array
+    from bms import protection as module
+    from bms import readings as rd
+    from bms.parameters import Parameters
+    profile = getattr(__import__("profiles.am5000"), "am5000")
+    values = array("i", (0 for _ in range(rd.COUNT)))
+    for name in dir(rd):
+        slot = getattr(rd, name)
+        if isinstance(slot, int):
+            if name.endswith("_DC"):
+                for i in range(4 if name == "TEMP_DC" else 1):
+                    values[slot + i] = 250
+            elif name in ("STACK_MV", "PACK_MV", "CELL_SUM_MV"):
+                values[slot] = 53_200
+    values[rd.MAX_CELL_MV] = 3330
+    values[rd.MIN_CELL_MV] = 3320
+    values[rd.SOC_CPCT] = 5000
+    seen = []
+    step = module.protect_step
+
+    def recording(*arguments):
+        seen.append(arguments)
+        return step(*arguments)
+
+    module.protect_step = recording
+    protection = module.Protection(Parameters(profile.DEFAULTS))
+    arguments = [values, 100, 0, 0, 0]
+    while not seen:
+        try:
+            protection.step(*arguments)
+        except TypeError:               # takes fewer
+            arguments.pop()
+    module.protect_step = step
+    return seen[0]
+
+
+def protection_time(c_module, count):
+    """Time the three on the firmware's table, a healthy pack at rest; print "tag name"."""
+    given = recorded_call()
+    rows, state, values, items = given[:4]
+    wrap = wrapper(len(given))
+    calibrate(count)
+    for tag, name, function in calls(c_module, len(given)) + variants(c_module):
+        for i in range(len(state)):
+            state[i] = 0
+        marked = wrap(function, 2 * tag, 2 * tag + 1, mark)
+        for _ in range(count):
+            marked(*given)
+        print(tag, name)
+    print("items", items)
+    print("flags", sum(state))
+
+
+def protection_same(c_module, steps, seed):
+    """Step the three side by side on random tables and readings; print where they differ."""
+    from array import array
+    from hot.protect_py import STATE, WIDTH
+    functions = variants(c_module)
+    no_reading = -0x20000000
+    items = 6
+    number = seed
+
+    def random(below):
+        nonlocal number
+        number = (number * 1103515245 + 12345) & 0x3FFFFFFF
+        return (number >> 8) % below
+
+    rows = array("i", (0 for _ in range(WIDTH * items)))
+    states = [array("i", (0 for _ in range(STATE * items))) for _ in functions]
+    readings = array("i", (0 for _ in range(8)))
+    results = set()
+    different = 0
+    for step in range(steps):
+        if step % 50 == 0:
+            for state in states:
+                for i in range(len(state)):
+                    state[i] = 0
+            for i in range(items):
+                row = (random(8), random(2), random(200) - 100, random(200) - 100,
+                       random(200) - 100, random(200) - 100, random(4) * 100, random(4),
+                       random(8) & random(8), random(16) & random(16) & random(16),
+                       random(3) * 300, random(3), random(4), random(16) & random(16),
+                       random(256) & random(256) & random(256))
+                for column in range(WIDTH):
+                    rows[i * WIDTH + column] = row[column]
+        for i in range(8):
+            readings[i] = no_reading if random(12) == 0 else random(240) - 120
+        rest = (readings, items, random(2) * 100 + 50, random(16), 1000,
+                random(256) & random(256) & random(256))
+        said = [functions[k][2](rows, states[k], *rest) for k in range(len(functions))]
+        results.add(said[1])
+        for k in range(len(functions)):
+            if said[k] != said[1] or states[k] != states[1]:
+                different += 1
+                if different < 5:
+                    print("differ", step, functions[k][1], said, states[k], states[1])
+    print("steps", steps, "results", len(results), "different", different)

@@ -1,0 +1,721 @@
+#!/usr/bin/env python3
+"""The bench rig: a controller, its chips, cells, charger, load and wires under one script.
+
+    make -s rig                    one JSON object a line in, one answer a line out
+    .venv/bin/python tools/rig.py  the same
+
+    with Rig() as rig:             the same as a Python class; errors are RigError
+        rig.open("host", seed=7)
+        rig.set(cell_mv={3: 3650})
+        rig.run(3500)
+        assert not rig.get()["wire"]["fets"]["chg"]
+
+Any command can also be given as its dict: rig.command({"cmd": "run", "ms": 100}) answers a dict
+and never raises. `open` returns when the controller has booted and answers on its debug port;
+t_ms counts from power-on, so it is some hundreds of milliseconds by then.
+"""
+
+import contextlib
+import json
+import math
+import os
+import pathlib
+import sys
+import threading
+import time
+import traceback
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+import link                                                     # noqa: E402
+from rig_ports import DebugMux, PtyPort, Rs485Faults            # noqa: E402
+from rig_targets import (                                       # noqa: E402
+    FIRMWARE, PicoTarget, SerialTarget, SimTarget, TargetError, read_pins,
+)
+
+BOARDS = ("host", "unix", "rp2040")
+PORTS = ("pcs", "parallel", "debug")
+PCS_BAUD = 9600
+
+_ASK_BEFORE_END_US = 80_000     # a run asks for a report so long before its end
+_ASK_IN_PLAY_US = 500_000
+_LOST_US = 2_000_000            # an answer that has not come by then does not come
+_BUSY_US = 1_000_000            # a port is in use so long after its client's last byte
+_BUSY_CHUNK_US = 10_000
+_DEBUG_CHAR_US = 87
+_FETCH_US = 150_000             # what a get may cost when no report has come yet
+_WIRE_CHUNK_US = 2_000          # about two characters: as late as an echo may be
+_BOOT_LIMIT_US = 15_000_000
+_LONGEST_RUN_MS = 400 * 24 * 3600 * 1000
+_BEHIND_S = 1.0                 # a play that is so late does not hurry to catch up
+
+
+class RigError(Exception):
+    """A command that was refused or failed. details: further fields of the answer."""
+
+    def __init__(self, text, **details):
+        super().__init__(text)
+        self.details = details
+
+
+# ---- what a field may be -------------------------------------------------------------------
+
+
+def _want(name, value, right):
+    raise RigError(f"{name} is {json.dumps(value, default=str)}; it must be {right}")
+
+
+def number(low, high, whole=False):
+    """Check of a number."""
+    right = f"{'a whole number' if whole else 'a number'} from {low:g} to {high:g}"
+
+    def check(name, value):
+        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+            _want(name, value, right)
+        if not low <= value <= high:
+            _want(name, value, right)
+        return value
+
+    return check
+
+
+def truth(name, value):
+    if value is not True and value is not False:
+        _want(name, value, "true or false")
+    return value
+
+
+def text(name, value):
+    if not isinstance(value, str) or not value:
+        _want(name, value, "a text")
+    return value
+
+
+def flag(name, value):
+    if value not in (True, False, 0, 1):
+        _want(name, value, "true or false (null clears it)")
+    return bool(value)
+
+
+# What the models check and do (tools/models/stand.py); the rest is the rig's own.
+SET_FIELDS = ("current_ma", "charger_mv", "charger_ma", "load_ma", "load", "cell_mv",
+              "cell_temp_dc", "ambient_dc", "mos_dc", "rocker", "rst", "dip", "reverse",
+              "fault", "clock")
+MODEL_FAULTS = ("afe_silent", "afe_crc", "afe_stuck_low", "afe_stuck_high", "afe_brownout",
+                "afe_config_lost", "afe_frozen", "afe_late_ms", "open_wire", "swapped_cells",
+                "ntc_open", "ntc_short", "shunt_gain", "shunt_offset_ma", "shunt_sign",
+                "fet_weld_chg", "fet_weld_dsg", "fet_open_chg", "fet_open_dsg")
+WIRE_FAULTS = {"rs485_noise": number(0, 1), "rs485_echo": flag, "rs485_babble": number(0, 1)}
+FIRMWARE_FAULTS = {"task_hang": text, "task_raise": text, "heap_full": flag}
+LATER = {
+    **dict.fromkeys(("can_bus_off", "can_no_ack", "can_overflow"),
+                    "the boards of this version have no CAN controller fitted"),
+    **dict.fromkeys(("rtc_dead", "rtc_jump_s"),
+                    "the boards of this version have no clock chip fitted"),
+    **dict.fromkeys(("flash_bad_block", "flash_full", "cut_at_flash_op", "torn"),
+                    "the firmware of this version writes nothing to flash"),
+}
+
+
+def _profiles():
+    folder = FIRMWARE[0] / "profiles"
+    return sorted(p.stem for p in folder.glob("*.py") if not p.stem.startswith("_"))
+
+
+def profile_module(name):
+    """Name of a profile as a module's: b1-5.1-48 lives in b1_5_1_48.py."""
+    return name.replace("-", "_").replace(".", "_")
+
+
+def _ms(us):
+    return us // 1000 if us % 1000 == 0 else us / 1000
+
+
+# ---- the rig -------------------------------------------------------------------------------
+
+
+class Rig:
+    """One bench at a time; every method may be called from any thread.
+
+    firmware, image, ticks_start_ms and wall_s are for the tests of the rig itself: other folders
+    than firmware/ and lib/, another UF2, the ticks at boot, and how long a simulated controller
+    may take to answer.
+    """
+
+    def __init__(self, firmware=FIRMWARE, image=None, ticks_start_ms=None, wall_s=60.0):
+        self._firmware = firmware
+        self._image = image
+        self._ticks_start_ms = ticks_start_ms
+        self._wall_s = wall_s
+        self._lock = threading.RLock()
+        self._count_lock = threading.Lock()
+        self._waiting = 0           # commands that want the lock which a play holds
+        self._target = None
+        self._player = None         # None | Thread of a play
+        self._playing = False
+        self._play_error = None     # None | text: why a play has ended by itself
+        self._clear()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+
+    def _clear(self):
+        self._ports = {}
+        self._mux = DebugMux()
+        self._faults = None
+        self._client = link.Client(self._exchange)
+        self._seq = link.SEQ_RIG[0]
+        self._due = {}              # sequence number: (type, t_us of the request)
+        self._answers = {}          # sequence number: Frame, for _exchange
+        self._to_pack = {port: b"" for port in PORTS}
+        self._echo = b""
+        self._busy_until_us = -1
+        self._report = None         # (payload, t_us), newest
+        self._asked_us = -1
+        self._boots = 0
+        self._provoked = set()
+
+    # -- commands as dicts ------------------------------------------------------------------
+
+    def command(self, command):
+        """Carry out one command given as a dict; returns the answer as a dict."""
+        try:
+            return {"ok": True, **self._dispatch(command)}
+        except (RigError, TargetError, link.LinkError) as error:
+            return {"ok": False, "error": str(error), **getattr(error, "details", {})}
+        except Exception as error:          # a mistake in the rig: say so, and go on
+            traceback.print_exc()
+            return {"ok": False, "error": f"internal error of the rig: {error!r}"}
+
+    def _dispatch(self, command):
+        if not isinstance(command, dict):
+            _want("the command", command, 'an object such as {"cmd": "run", "ms": 100}')
+        fields = dict(command)
+        name = fields.pop("cmd", None)
+        if not isinstance(name, str) or name not in _COMMANDS:
+            _want("cmd", name, "one of " + ", ".join(_COMMANDS))
+        if "module" in fields:
+            raise RigError("module belongs to a fleet, and fleets are not there yet")
+        method, known, needed = _COMMANDS[name]
+        for field in fields:
+            if field not in known:
+                takes = ", ".join(known) or "no fields"
+                raise RigError(f"{name} has no field {field!r}; it takes {takes}")
+        for field in needed:
+            if field not in fields:
+                raise RigError(f"{name} needs the field {field!r}")
+        return getattr(self, method)(**fields)
+
+    @contextlib.contextmanager
+    def _take(self):
+        """The lock; a play lets go of it when it sees somebody waiting."""
+        with self._count_lock:
+            self._waiting += 1
+        with self._lock:
+            with self._count_lock:
+                self._waiting -= 1
+            yield
+
+    def _bench(self):
+        """The open target; raises what a play has died of, once."""
+        if self._target is None:
+            raise RigError('no bench is open; start with {"cmd": "open", "board": "host"}')
+        if self._play_error is not None:
+            error, self._play_error = self._play_error, None
+            raise RigError(f"the play has ended: {error}")
+        return self._target
+
+    # -- open and close ---------------------------------------------------------------------
+
+    def open(self, board="host", profile="am5000", dip=0, seed=1, plant=None, params=None):
+        """Set up a bench and boot its controller; closes the one before."""
+        if not isinstance(board, str) or not (board in BOARDS or board.startswith("serial:")):
+            _want("board", board, "host, unix, rp2040 or serial:<port>")
+        text("profile", profile)
+        if profile_module(profile) not in _profiles() and self._firmware is FIRMWARE:
+            _want("profile", profile, "one of " + ", ".join(_profiles()))
+        number(0, 15, whole=True)("dip", dip)
+        number(0, 2**31 - 1, whole=True)("seed", seed)
+        if isinstance(plant, list):
+            raise RigError("plant is a list: that is for a fleet, and fleets are not there yet")
+        if plant is not None and not isinstance(plant, dict):
+            _want("plant", plant, 'an object such as {"soc": 0.5, "temp_c": 25}')
+        if params is not None and not isinstance(params, dict):
+            _want("params", params, "an object {name: value}")
+        for name, value in (params or {}).items():
+            number(-2**31, 2**31 - 1, whole=True)(name, value)
+        with self._take():
+            self.close()
+            self._clear()
+            try:
+                if board.startswith("serial:"):
+                    return self._open_serial(board[7:], params or {})
+                return self._open_bench(board, profile, dip, seed, plant or {},
+                                        params or {})
+            except BaseException:
+                self.close()
+                raise
+
+    def _open_bench(self, board, profile, dip, seed, plant, params):
+        stand = {"seed": seed, "dip": dip, "rocker": 1, "plant": plant, "profile": profile}
+        if board == "rp2040":
+            self._target = PicoTarget(stand, self._image)
+        else:
+            self._target = SimTarget(board, stand, profile_module(profile), self._firmware,
+                                     self._ticks_start_ms, wall_s=self._wall_s)
+        self._faults = Rs485Faults(seed)
+        self._ports = {name: PtyPort() for name in PORTS}
+        hello = self._await_boot()
+        running = hello.get("profile", profile)
+        if running != profile:
+            raise RigError(f"the firmware runs profile {running}, not {profile}; on {board} the "
+                           "profile is chosen when the firmware is built")
+        self._client.schema()
+        for name, value in params.items():
+            self._client.set_param(name, value)
+        return {"ports": {name: port.path for name, port in self._ports.items()},
+                "can": None, "can_note": "no CAN controller is fitted to the boards of this "
+                                         "version, so there is no interface to open",
+                "pins": read_pins(), "t_ms": _ms(self._target.t_us), "hello": hello}
+
+    def _await_boot(self):
+        """Let time pass until the controller says hello; returns what it says."""
+        target = self._target
+        while target.t_us < _BOOT_LIMIT_US:
+            try:
+                return self._client_hello(200_000)
+            except link.LinkError:
+                continue
+        raise RigError(f"the controller does not answer on its debug port "
+                       f"{_BOOT_LIMIT_US // 1_000_000} s after power-on")
+
+    def _client_hello(self, patience_us):
+        frame = self._round_trip(link.HELLO, b"", patience_us)
+        if frame is None:
+            raise link.LinkError("no hello")
+        return link.Client(lambda kind, payload: link.check_answer(kind, frame)).hello()
+
+    def _open_serial(self, port, params):
+        if not port:
+            _want("board", "serial:", "serial: and a port, as serial:/dev/ttyUSB0")
+        self._target = SerialTarget(port)
+        self._client = link.Client(self._target.exchange)
+        hello = self._client.hello()
+        for name, value in params.items():
+            self._client.set_param(name, value)
+        return {"ports": {"pcs": None, "parallel": None, "debug": port}, "can": None,
+                "can_note": "a real board's CAN is reached by an adapter of yours",
+                "pins": read_pins(), "t_ms": _ms(self._target.t_us), "hello": hello}
+
+    def close(self):
+        """Close the bench, if one is open."""
+        self._stop_play()
+        with self._take():
+            if self._target is not None:
+                self._target.close()
+                self._target = None
+            for port in self._ports.values():
+                port.close()
+            self._ports = {}
+            self._play_error = None
+        return {}
+
+    # -- time -------------------------------------------------------------------------------
+
+    def run(self, ms):
+        """Let *ms* of simulated time pass; returns t_ms after it."""
+        number(0, _LONGEST_RUN_MS)("ms", ms)
+        with self._take():
+            target = self._bench()
+            if isinstance(target, SerialTarget):
+                target.run(round(ms * 1000), [])
+                return {"t_ms": _ms(target.t_us)}
+            end_us = target.t_us + round(ms * 1000)
+            ask_us = max(target.t_us, end_us - _ASK_BEFORE_END_US)
+            while True:
+                if target.t_us >= ask_us:
+                    self._ask_report(_ASK_BEFORE_END_US)
+                    ask_us = end_us + 1
+                stop_us = min(end_us, ask_us)
+                if target.t_us >= stop_us:
+                    break
+                self._advance(min(self._chunk_us(), stop_us - target.t_us))
+            return {"t_ms": _ms(target.t_us)}
+
+    def _chunk_us(self):
+        if self._faults.needs_small_steps:
+            return _WIRE_CHUNK_US
+        if self._target.t_us < self._busy_until_us:
+            return min(_BUSY_CHUNK_US, self._target.chunk_us)
+        return self._target.chunk_us
+
+    def _advance(self, us):
+        """One step of the target, with the ports served before and after it."""
+        target = self._target
+        feeds = self._collect(us)
+        start_us = target.t_us
+        sent = target.run(us, feeds)
+        if target.boots != self._boots:         # started anew: what was asked is forgotten
+            if self._boots:
+                self._forget_link()
+            self._boots = target.boots
+        for port, at_us, data in sent:
+            if port == "debug":
+                self._from_debug(data, min(target.t_us, at_us + len(data) * _DEBUG_CHAR_US))
+            elif port == "pcs" and self._faults.active:
+                self._echo += data
+                self._ports[port].write(self._faults.to_client(data))
+            else:
+                self._ports[port].write(data)
+        if target.crash is not None:
+            crash, target.crash = target.crash, None
+            last = crash.strip().splitlines()[-1]
+            raise RigError(f"the firmware has ended with an exception outside of its scheduler "
+                           f"between {_ms(start_us)} and {_ms(target.t_us)} ms: {last}",
+                           t_ms=_ms(target.t_us), traceback=crash)
+
+    def _collect(self, us):
+        """Bytes for the controller in the next *us*, as the target takes them."""
+        waiting, self._to_pack = self._to_pack, {port: b"" for port in PORTS}
+        heard = {name: port.read() for name, port in self._ports.items()}
+        if any(heard.values()):
+            self._busy_until_us = self._target.t_us + _BUSY_US
+        if self._faults.active:
+            echo, self._echo = self._echo, b""
+            heard["pcs"] = self._faults.to_pack(heard["pcs"], echo, us, PCS_BAUD)
+        heard["debug"] = self._mux.client(heard["debug"])
+        return [(name, 0, waiting[name] + heard[name]) for name in PORTS
+                if waiting[name] or heard[name]]
+
+    # -- the debug port ---------------------------------------------------------------------
+
+    def _send(self, kind, payload):
+        seq = self._seq
+        self._seq = seq + 1 if seq < link.SEQ_RIG[1] else link.SEQ_RIG[0]
+        self._due[seq] = (kind, self._target.t_us)
+        self._to_pack["debug"] += link.encode(seq, kind, payload)
+        return seq
+
+    def _is_ours(self, frame):
+        due = self._due.get(frame.seq)
+        return due is not None and frame.kind in (due[0] | link.ANSWER, link.ERROR)
+
+    def _from_debug(self, data, at_us):
+        for_client, ours = self._mux.pack(data, self._is_ours)
+        if for_client:
+            self._ports["debug"].write(for_client)
+        for frame in ours:
+            kind, asked_us = self._due.pop(frame.seq)
+            if kind == link.REPORT and frame.kind == link.REPORT | link.ANSWER:
+                self._report = (frame.payload, at_us)
+            self._answers[frame.seq] = frame
+
+    def _ask_report(self, least_us):
+        """Ask for a report that is taken when it comes; at most one at a time."""
+        now_us = self._target.t_us
+        for seq, (kind, asked_us) in list(self._due.items()):
+            if now_us - asked_us > _LOST_US:
+                del self._due[seq]
+            elif kind == link.REPORT:
+                return
+        if self._target.on and (self._asked_us < 0 or now_us - self._asked_us >= least_us):
+            self._asked_us = now_us
+            self._answers.clear()
+            self._send(link.REPORT, b"")
+
+    def _forget_link(self):
+        self._mux.clear()
+        self._due.clear()
+        self._answers.clear()
+        self._to_pack["debug"] = b""
+        self._report = None
+        self._asked_us = -1
+        self._provoked.clear()
+
+    def _round_trip(self, kind, payload, patience_us):
+        """Send a request and let time pass until its answer is there: a Frame, or None."""
+        target = self._target
+        seq = self._send(kind, payload)
+        end_us = target.t_us + patience_us
+        boots = self._boots
+        while target.t_us < end_us:
+            self._advance(min(5_000, end_us - target.t_us))
+            frame = self._answers.pop(seq, None)
+            if frame is not None:
+                return frame
+            if boots and self._boots != boots:
+                break
+        self._due.pop(seq, None)
+        return None
+
+    def _exchange(self, kind, payload):
+        """A request of link.Client over the simulated wire; simulated time passes."""
+        target = self._target
+        for _ in range(3 if kind in link.REPEATABLE else 1):
+            if not target.on:
+                raise link.LinkError("the controller is switched off; "
+                                     'send {"cmd": "power", "on": true} and run some 1000 ms')
+            frame = self._round_trip(kind, payload, target.answer_us)
+            if frame is not None:
+                return link.check_answer(kind, frame)
+        raise link.LinkError(f"the controller does not answer over its debug port "
+                             f"({link.NAMES[kind]})")
+
+    # -- looking ----------------------------------------------------------------------------
+
+    def get(self):
+        """t_ms, wire, truth and report, see rig.md; the report may be some ms old."""
+        with self._take():
+            target = self._bench()
+            report = self._newest_report()
+            wire, truth = target.state()
+            return {"t_ms": _ms(target.t_us), "wire": wire, "truth": truth, "report": report}
+
+    def _newest_report(self):
+        target = self._target
+        if isinstance(target, SerialTarget):
+            return {**self._client.report(), "rx_age_ms": 0}
+        if not target.on:
+            return None
+        if self._report is None:
+            self._round_trip(link.REPORT, b"", _FETCH_US)
+            if self._report is None:
+                return None         # booting or stuck: it says nothing, and so does the rig
+        payload, at_us = self._report
+        report = self._client.decode_report(payload)
+        report["rx_age_ms"] = _ms(target.t_us - at_us)
+        return report
+
+    def trace(self, since_ms=0):
+        """Edges of every signal under wire since *since_ms*: [[t_ms, signal, value], ...]."""
+        number(0, 1e12)("since_ms", since_ms)
+        with self._take():
+            return {"edges": self._bench().edges(round(since_ms * 1000))}
+
+    def events(self, since=0):
+        """The firmware's event records after sequence number *since*."""
+        number(0, 2**32 - 1, whole=True)("since", since)
+        with self._take():
+            self._bench()
+            return {"events": self._client.events(since)}
+
+    def param(self, name=None, value=None, restore=False):
+        """Read or set a parameter, or restore all defaults."""
+        truth("restore", restore)
+        with self._take():
+            self._bench()
+            if restore:
+                if name is not None or value is not None:
+                    raise RigError("restore is for all parameters; leave name and value out")
+                self._client.restore_params()
+                return {}
+            if name is None:
+                raise RigError("param needs a name (and a value to set it), or restore: true")
+            text("name", name)
+            if value is None:
+                return {"name": name, "value": self._client.get_param(name)}
+            number(-2**31, 2**31 - 1, whole=True)("value", value)
+            return {"name": name, "value": self._client.set_param(name, value)}
+
+    # -- acting -----------------------------------------------------------------------------
+
+    def set(self, **fields):
+        """Change what surrounds the controller; all of it is checked before any is done."""
+        with self._take():
+            target = self._bench()
+            for name in fields:
+                if name not in SET_FIELDS:
+                    raise RigError(f"set has no field {name!r}; it takes {', '.join(SET_FIELDS)}")
+            if "clock" in fields:
+                raise RigError("clock: " + LATER["rtc_dead"])
+            values = dict(fields)
+            model, wire, firmware = self._split_faults(values.pop("fault", {}))
+            if model:
+                values["fault"] = model
+            if isinstance(target, SerialTarget):
+                values.update(wire)
+            if values:
+                target.set(values)
+            for kind, value in wire.items():
+                setattr(self._faults, kind[len("rs485_"):], value or 0)
+            for kind, value in firmware.items():
+                self._provoke(kind, value)
+        return {}
+
+    def _split_faults(self, faults):
+        """({kind: value} of the models, of the wire, of the firmware), the last two checked."""
+        if not isinstance(faults, dict):
+            _want("fault", faults, "an object {kind: value or null}")
+        model, wire, firmware = {}, {}, {}
+        for kind, value in faults.items():
+            if kind in MODEL_FAULTS:
+                model[kind] = -1 if kind == "shunt_sign" and value is True else value
+            elif kind in WIRE_FAULTS:
+                if kind == "rs485_babble" and isinstance(value, bool):
+                    value = float(value)            # true: all the time
+                wire[kind] = None if value is None else WIRE_FAULTS[kind](kind, value)
+            elif kind in FIRMWARE_FAULTS:
+                firmware[kind] = None if value is None else FIRMWARE_FAULTS[kind](kind, value)
+            elif kind in LATER:
+                raise RigError(f"fault {kind}: {LATER[kind]}")
+            else:
+                kinds = ", ".join((*MODEL_FAULTS, *WIRE_FAULTS, *FIRMWARE_FAULTS))
+                raise RigError(f"there is no fault {kind!r}; there are: {kinds}")
+        return model, wire, firmware
+
+    def _provoke(self, kind, value):
+        if value is None or value is False:
+            if kind in self._provoked:
+                raise RigError(f"fault {kind} lasts until the controller resets or recovers; "
+                               "it cannot be taken back (use reset)")
+            return
+        client = self._client
+        if "bench_enable" in client.params() and not client.get_param("bench_enable"):
+            client.set_param("bench_enable", 1)
+        client.provoke(kind if value is True else f"{kind} {value}")
+        if not isinstance(self._target, SerialTarget):
+            self._provoked.add(kind)
+
+    def power(self, on):
+        """Switch the controller's supply, at this instant."""
+        truth("on", on)
+        with self._take():
+            self._bench().power(on)
+            self._forget_link()
+        return {}
+
+    def reset(self):
+        """Press the chip's reset line."""
+        with self._take():
+            self._bench().reset()
+            self._forget_link()
+        return {}
+
+    def fleet(self, **_):
+        raise RigError("fleets (several controllers on one parallel bus) are not there yet")
+
+    # -- running on -------------------------------------------------------------------------
+
+    def play(self, speed=1):
+        """Run on in the background at *speed* times real time, 0 as fast as possible."""
+        number(0, 1000)("speed", speed)
+        self._stop_play()
+        with self._take():
+            target = self._bench()
+            if isinstance(target, SerialTarget):
+                if speed != 1:
+                    raise RigError("not controllable: a real board runs at speed 1")
+                return {}
+            self._playing = True
+            self._player = threading.Thread(target=self._play, args=(speed,), daemon=True)
+            self._player.start()
+        return {}
+
+    def pause(self):
+        """End a play; returns t_ms."""
+        self._stop_play()
+        with self._take():
+            return {"t_ms": _ms(self._bench().t_us)}
+
+    def _stop_play(self):
+        self._playing = False
+        player, self._player = self._player, None
+        if player is not None and player is not threading.current_thread():
+            player.join()
+
+    def _play(self, speed):
+        base_s, base_us = time.monotonic(), self._target.t_us
+        while self._playing:
+            while self._waiting:
+                time.sleep(0.0005)
+            if not self._lock.acquire(timeout=0.1):     # held by who waits for this thread's end
+                continue
+            try:
+                if not self._playing:
+                    return
+                ahead_s = 0.0
+                if speed:
+                    due_s = base_s + (self._target.t_us - base_us) / 1e6 / speed
+                    ahead_s = due_s - time.monotonic()
+                    if ahead_s < -_BEHIND_S:
+                        base_s, base_us = time.monotonic(), self._target.t_us
+                if ahead_s <= 0:
+                    try:
+                        self._ask_report(_ASK_IN_PLAY_US)
+                        self._advance(min(self._chunk_us(), _BUSY_CHUNK_US) if speed
+                                      else self._chunk_us())
+                    except (RigError, TargetError, link.LinkError) as error:
+                        self._play_error = str(error)
+                        return
+                    except Exception as error:
+                        traceback.print_exc()
+                        self._play_error = f"internal error of the rig: {error!r}"
+                        return
+            finally:
+                self._lock.release()
+            if ahead_s > 0:
+                time.sleep(min(ahead_s, 0.02))
+
+
+# name: (method, fields it takes, fields it needs)
+_COMMANDS = {
+    "open": ("open", ("board", "profile", "dip", "seed", "plant", "params"), ()),
+    "run": ("run", ("ms",), ("ms",)),
+    "play": ("play", ("speed",), ()),
+    "pause": ("pause", (), ()),
+    "set": ("set", SET_FIELDS, ()),
+    "get": ("get", (), ()),
+    "trace": ("trace", ("since_ms",), ()),
+    "events": ("events", ("since",), ()),
+    "param": ("param", ("name", "value", "restore"), ()),
+    "power": ("power", ("on",), ("on",)),
+    "reset": ("reset", (), ()),
+    "fleet": ("fleet", ("modules", "plant", "board", "profile", "seed", "params"), ()),
+    "close": ("close", (), ()),
+}
+
+
+def answer_line(rig, line):
+    """The answer to one line of input, as a line."""
+    try:
+        command = json.loads(line)
+    except ValueError as error:
+        answer = {"ok": False, "error": f"this line is not JSON ({error}); it must be one object "
+                                        'such as {"cmd": "open", "board": "host"}'}
+    else:
+        answer = rig.command(command)
+    return json.dumps(_finite(answer)) + "\n"
+
+
+def _finite(value):
+    """JSON has no infinity: such numbers become null."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _finite(v) for key, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(v) for v in value]
+    return value
+
+
+def main():
+    # Builders and libraries may print; the answers' stream is ours alone.
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    with Rig() as rig:
+        try:
+            for line in sys.stdin.buffer:
+                line = line.decode("utf-8", "replace").strip()
+                if line:
+                    answers.write(answer_line(rig, line))
+                    answers.flush()
+        except (BrokenPipeError, KeyboardInterrupt):
+            pass
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,344 @@
+"""One simulated controller: firmware, mocked peripherals and models in one process.
+
+Runs on CPython (target `host`) and on MicroPython's unix port (target `unix`), started by rig.py:
+one JSON object a line in, one a line out. Two arguments name the file descriptors of the two
+streams (default 0 and 1); what the firmware prints goes to its own stdout.
+
+The firmware runs in the foreground and everything it does is driven by the simulated clock
+(tools/mocks/machine.py). When the clock reaches the end of a run, the command loop below is
+called from inside the clock, so the firmware stands still at that very microsecond, wherever it
+is. Cutting the supply or resetting raises an exception there that unwinds the firmware.
+
+  open   stand {options}, pins {name: GPn}, firmware [folders], models folder, ticks_start_ms,
+         profile, on
+  run    us, io [[port, delay_us, hex], ...] -> t_us, io [[port, start_us, hex], ...], on, boots;
+         crash: traceback, once, if the firmware ended with an exception
+  set    values          state  -> wire, truth        edges  since_us -> edges
+  power  on              reset                        close
+"""
+
+import gc
+import json
+import sys
+
+_BOOT_US = 300_000              # from power or reset to the first line of the firmware
+_CPYTHON = sys.implementation.name == "cpython"
+
+
+def _folder(path):
+    return path.rsplit("/", 1)[0] if "/" in path else "."
+
+
+_HERE = _folder(__file__)
+if _HERE in sys.path:           # the firmware must not find the bench's modules
+    sys.path.remove(_HERE)
+sys.path.insert(0, _HERE + "/mocks")
+
+import machine                  # noqa: E402 - the path comes first
+import port_sim                 # noqa: E402
+from machine import NEVER_US, BenchFault, ChipReset, PowerCut, hw  # noqa: E402
+
+sys.modules["machine"] = machine
+
+
+class Close(BaseException):
+    """Unwinds everything when the bench closes."""
+
+
+def traceback_text(error):
+    if _CPYTHON:
+        import traceback
+        return "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    import io
+    text = io.StringIO()
+    sys.print_exception(error, text)
+    return text.getvalue()
+
+
+def load_stand(options, models):
+    """Build the Stand, and leave none of its modules where the firmware's could be meant."""
+    tools = _folder(models)
+    known = set(sys.modules)
+    path = list(sys.path)
+    sys.path[0:0] = [models, tools]
+    from stand import Stand
+    stand = Stand(options)
+    for name in set(sys.modules) - known:
+        path_of = getattr(sys.modules[name], "__file__", None) or ""
+        if path_of.startswith(models):
+            del sys.modules[name]
+    sys.path[:] = path
+    return stand
+
+
+def int_keys(values):
+    """JSON has only text as keys: indexes become integers again."""
+    for name in ("cell_mv", "cell_temp_dc"):
+        table = values.get(name)
+        if isinstance(table, dict):
+            values[name] = {int(index): value for index, value in table.items()}
+    return values
+
+
+class Worker:
+    """The bench of one controller.
+
+    powered    supply on
+    boot_at    None: not waiting for a boot | clock at which the firmware starts
+    unwind     None | the exception that ends the firmware at its next step
+    crash      None | traceback of a firmware that ended by itself, until it was reported
+    """
+
+    def __init__(self, lines, out):
+        self.lines = lines
+        self.out = out
+        self.clock = hw.clock
+        self.clock.on_due = self.due
+        hw.on_reset = self.reset
+        self.stand = None
+        self.target_us = 0
+        self.running = False    # a run was asked for and not yet answered
+        self.powered = False
+        self.boot_at = None
+        self.unwind = None
+        self.crash = None
+        self.boots = 0
+
+    # -- clock ------------------------------------------------------------------------------
+
+    def due(self, now_us):
+        """Something is due at *now_us*: models, watchdog, boot, or the end of the run."""
+        stand = self.stand
+        if self.unwind is not None:
+            raise self.unwind
+        if stand.next_event_us <= now_us:
+            self.advance_stand(now_us)
+        if hw.wdt_deadline_us <= now_us:
+            self.reset(machine.WDT_RESET)
+            raise self.unwind
+        if self.target_us <= now_us:
+            self.commands()     # returns when there is time to run again
+            if self.unwind is not None:
+                raise self.unwind
+        next_us = min(self.target_us, stand.next_event_us, hw.wdt_deadline_us,
+                      NEVER_US if self.boot_at is None else self.boot_at)
+        self.clock.next_us = next_us if next_us > now_us else now_us + 1
+
+    def advance_stand(self, now_us):
+        try:
+            self.stand.advance(now_us)
+        except Exception as error:
+            raise BenchFault(traceback_text(error))
+
+    def replan(self):
+        """Look at every source of events again before the next microsecond."""
+        self.clock.next_us = self.clock.now_us
+
+    # -- the controller's life --------------------------------------------------------------
+
+    def main(self):
+        """Serve until the bench closes."""
+        self.replan()
+        while True:
+            try:
+                self.wait_for_boot()
+                self.run_firmware()
+            except (PowerCut, ChipReset):
+                pass
+            self.unwind = None
+            self.forget_firmware()
+            self.replan()
+
+    def wait_for_boot(self):
+        clock = self.clock
+        while self.boot_at is None or clock.now_us < self.boot_at:
+            clock.advance_to(clock.next_us)
+        self.boot_at = None
+
+    def run_firmware(self):
+        """Boot and run; returns never, or leaves a dead firmware for the watchdog to find."""
+        clock = self.clock
+        self.boots += 1
+        port_sim.attach(self.stand)
+        port_sim.boot(clock.now_us)
+        sys.path[0:0] = self.firmware
+        try:
+            try:
+                import boot         # noqa: F401 - runs first, as on the device
+            except ImportError:
+                pass
+            import main
+            if _CPYTHON:            # the firmware collects each second: spare it what stays
+                gc.collect()
+                gc.freeze()
+            main.main()
+            raise RuntimeError("main() has returned")
+        except (PowerCut, ChipReset, Close, BenchFault):
+            raise
+        except BaseException as error:
+            self.crash = traceback_text(error)
+        self.replan()
+        while True:                                     # pins hold; only a reset helps
+            clock.advance_to(clock.next_us)
+
+    def forget_firmware(self):
+        """Drop the firmware's modules, so that the next boot begins from nothing."""
+        for folder in self.firmware:
+            if folder in sys.path:
+                sys.path.remove(folder)
+        for name in list(sys.modules):
+            path = getattr(sys.modules[name], "__file__", None) or ""
+            for folder in self.firmware:
+                if path.startswith(folder + "/"):
+                    del sys.modules[name]
+                    break
+        if _CPYTHON:
+            gc.unfreeze()
+        gc.collect()
+
+    def reset(self, cause):
+        """The chip resets now and boots later; the caller unwinds the firmware."""
+        now_us = self.clock.now_us
+        hw.cause = cause
+        if cause != machine.WDT_RESET:
+            self.clear_survivor()
+        self.collect()
+        self.stand.reset(now_us)
+        port_sim.attach(machine.NullStand())
+        self.boot_at = now_us + _BOOT_US
+        self.unwind = ChipReset(cause)
+
+    def clear_survivor(self):
+        for i in range(len(hw.survivor)):
+            hw.survivor[i] = 0
+
+    def power(self, on):
+        now_us = self.clock.now_us
+        if on == self.powered:
+            return
+        self.powered = on
+        self.collect()
+        self.stand.power(on, now_us)
+        if on:
+            hw.cause = machine.PWRON_RESET
+            self.clear_survivor()
+            self.boot_at = now_us + _BOOT_US
+        else:
+            port_sim.attach(machine.NullStand())
+            self.boot_at = None
+            self.unwind = PowerCut()
+
+    # -- commands ---------------------------------------------------------------------------
+
+    def collect(self):
+        for port in hw.ports.values():
+            port.settle(self.clock.now_us)
+
+    def run_answer(self):
+        self.collect()
+        io = []
+        for name, port in hw.ports.items():
+            for start_us, data in port.sent:
+                io.append([name, start_us, data.hex()])
+            port.sent = []
+        answer = {"ok": True, "t_us": self.clock.now_us, "io": io, "on": self.powered,
+                  "boots": self.boots}
+        if self.crash is not None:
+            answer["crash"] = self.crash
+            self.crash = None
+        return answer
+
+    def commands(self):
+        """Answer the run that ended here, then serve commands until the next one."""
+        if self.running:
+            self.running = False
+            self.answer(self.run_answer())
+        while self.target_us <= self.clock.now_us and self.unwind is None:
+            self.serve()
+
+    def serve(self):
+        line = self.lines.readline()
+        if not line:
+            raise Close()
+        try:
+            command = json.loads(line)
+            answer = getattr(self, "do_" + command["cmd"])(command)
+        except ValueError as error:
+            answer = {"ok": False, "error": str(error)}
+        except Exception as error:
+            answer = {"ok": False, "error": "bench: " + traceback_text(error)}
+        if answer is not None:
+            self.answer(answer)
+
+    def answer(self, answer):
+        self.out.write(json.dumps(answer) + "\n")
+        if _CPYTHON:            # MicroPython has no buffer here, and its flush fails on a pipe
+            self.out.flush()
+
+    def do_open(self, command):
+        self.firmware = command["firmware"]
+        self.stand = load_stand(command["stand"], command["models"])
+        hw.pin_names = {int(pin[4:]): name for name, pin in command["pins"].items()}
+        port_sim.profile = command["profile"]
+        if command["ticks_start_ms"] is not None:
+            port_sim.ticks_start_ms = command["ticks_start_ms"]
+        if command["on"]:
+            self.power(True)
+        else:
+            self.stand.power(False, 0)
+        return {"ok": True}
+
+    def do_run(self, command):
+        now_us = self.clock.now_us
+        for name, delay_us, data in command["io"]:
+            hw.ports[name].feed(bytes.fromhex(data), now_us + delay_us)
+        self.target_us += command["us"]
+        self.running = True
+        if self.target_us <= now_us:
+            self.running = False
+            return self.run_answer()
+        return None
+
+    def do_set(self, command):
+        self.stand.set(int_keys(command["values"]), self.clock.now_us)
+        return {"ok": True}
+
+    def do_state(self, command):
+        now_us = self.clock.now_us
+        self.stand.advance(now_us)
+        return {"ok": True, "wire": self.stand.wire(now_us), "truth": self.stand.truth()}
+
+    def do_edges(self, command):
+        return {"ok": True, "edges": self.stand.edges(command["since_us"])}
+
+    def do_power(self, command):
+        self.power(command["on"])
+        return {"ok": True}
+
+    def do_reset(self, command):
+        if self.powered:
+            self.reset(machine.HARD_RESET)
+        return {"ok": True}
+
+    def do_close(self, command):
+        self.answer({"ok": True})
+        raise Close()
+
+
+def run(arguments):
+    lines = open(int(arguments[0]), "r") if arguments else sys.stdin
+    out = open(int(arguments[1]), "w") if arguments else sys.stdout
+    worker = Worker(lines, out)
+    try:
+        while worker.stand is None:
+            worker.serve()
+        worker.main()
+    except Close:
+        pass
+    except BaseException as error:
+        worker.answer({"ok": False, "fatal": True, "error": traceback_text(error)})
+        raise
+
+
+if __name__ == "__main__":
+    run(sys.argv[1:])
