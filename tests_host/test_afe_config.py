@@ -54,8 +54,8 @@ class TestImage(unittest.TestCase):
                 (0x9261, b"\xfc\xf7\xe2"), (0x9265, b"\x98\xd5\x56"), (0x9269, b"\xe4\xe6\xe2"),
                 (0x926D, b"\x00\xf8"), (0x9273, b"\xf4\x01"), (0x9275, b"\x35"),
                 (0x9278, b"\x48"), (0x927B, b"\x04\x04"),
-                (0x9284, b"\x12\x1c"), (0x9286, b"\x04\x0e"), (0x928A, b"\x08\xd5\x03"),
-                (0x9294, b"\x05\x03"), (0x928F, b"\x03"), (0x92B2, b"\x0a\x00"),
+                (0x9286, b"\x04\x0e"),
+                (0x9294, b"\x05"), (0x92B2, b"\x0a\x00"),
                 (0x9308, b"\x2d"), (0x933A, b"\x04"), (0x9343, b"\x50\x00")):
             found = bytes(memory[address + i] for i in range(len(data)))
             self.assertEqual(found, data, "0x%04x" % address)
@@ -65,6 +65,14 @@ class TestImage(unittest.TestCase):
         # 2 mV steps over 0.25 mOhm; 3.3 ms * (2 + code), at most 425.7 ms
         self.assertTrue(110 < memory[0x9280] * 8 <= 160, memory[0x9280])
         self.assertTrue(119 <= memory[0x9281] <= 127, memory[0x9281])
+
+    def test_discharge_over_currents_are_at_or_outside_the_firmwares(self):     # req: PRO-23
+        memory = self.bytes_of()
+        self.assertTrue(144 <= memory[0x9284] * 8 <= 180, memory[0x9284])       # 150 A, 8 A steps
+        self.assertTrue(28 <= memory[0x9285] <= 127, memory[0x9285])            # 99 ms and more
+        limit = (memory[0x928A] | memory[0x928B] << 8) - 0x10000
+        self.assertTrue(-14_000 <= limit <= -11_000, limit)                     # 110 A in 10 mA
+        self.assertTrue(3 <= memory[0x928C] <= 5, memory[0x928C])
 
     def test_current_gain_of_the_shunt(self):                   # req: MEA-04
         # 30.2736 and 9029453 for 0.25 mOhm; 37.842 for 0.20, 15.137 for 0.50

@@ -214,10 +214,10 @@ def test_a_running_board_is_sent_to_bootsel(tmp_path):
     assert flash.to_bootsel(board, drives=lambda: [tmp_path]) == tmp_path
     assert board.how == "machine.bootloader()"
     with pytest.raises(flash.FlashError, match="not mounted within"):
-        flash.to_bootsel(board, wait_s=0.1, drives=lambda: [])
+        flash.to_bootsel(board, wait_s=0.1, drives=list)
 
 
-# ---- what is copied ------------------------------------------------------------------------------
+# ---- what is copied ----------------------------------------------------------------------
 
 
 def test_everything_the_board_needs_is_copied_and_nothing_of_other_ports():

@@ -154,7 +154,8 @@ class TestAnswers(TestCase):
         for name, value in (("current_ma", -20_500), ("stack_mv", 52_990), ("pack_mv", 52_990),
                             ("temp_dc", [231] * 4), ("mos_dc", 231), ("seq", 2), ("age_ms", 0),
                             ("state", 4), ("alarms", 0), ("faults", 0), ("protections", 0),
-                            ("ccl_ma", 50_000), ("dcl_ma", 50_000), ("cvl_mv", 56_000),
+                            ("ccl_ma", self.pack.ccl_ma), ("dcl_ma", self.pack.dcl_ma),
+                            ("cvl_mv", 56_000),
                             ("full_mah", 100_000), ("dip", 0), ("heap_free", 123_456),
                             ("afe_restarts", 1), ("worst_us", 4321), ("overruns", 4),
                             ("task_errors", 2)):

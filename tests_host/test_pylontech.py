@@ -46,6 +46,7 @@ class TestCase(unittest.TestCase):
         self.now = (self.now + dt_ms) % WRAP
         self.pack.measurements.take(self.regs, self.now)
         self.pack.step(self.now, True)
+        self.pack.fets.wanted = self.pack.fets.actual = self.pack.allowed()
 
     def ask(self, text):
         return feed(self.protocol, text.encode(), self.now).decode()
@@ -86,6 +87,7 @@ class TestReference(TestCase):
     def test_management_92(self):                               # req: COM-01 COM-05
         # 56.000 V, 46.000 V, +100.0 A, -100.0 A, charge and discharge enabled
         for _ in range(60):                     # limits rise slowly
+            self.regs[0x38] ^= 1                # a scan that never changes is a frozen one
             self.scan(1000)
         answer = frame("20024600B01402DAC0B3B003E8FC18C0")
         self.assertEqual(self.ask("~20024692E00202FD2E\r"), answer)

@@ -106,6 +106,13 @@ class TestSerialPort(TestCase):
             self.port.step(now)
         self.assertEqual(bytes(self.uart.sent), b"0123456789")
 
+    def test_two_requests_at_once_and_little_room(self):        # req: COM-06
+        self.build(room=4)
+        self.uart.incoming.extend(b"?.?")
+        for now in range(8):
+            self.port.step(now)
+        self.assertEqual(bytes(self.uart.sent), b"answeranswer")
+
     def test_a_uart_that_reads_nothing_after_all(self):
         class Odd(FakeUart):
             def any(self):

@@ -225,8 +225,9 @@ PHASES = (      # key, name, [(tag of device.py, sign)]
     ("scan_io", "scan I/O: frames on SPI", [(11, 1), (12, 1)]),
     ("decode", "decode: CRC check, values, plausibility", [(13, 1), (14, 1)]),
     ("protection", "protection table", [(16, 1)]),
-    ("pack", "pack step without the protection table", [(18, 1), (16, -1)]),
-    ("fets", "FET decision and read-back", [(19, 1), (20, 1)]),
+    ("limits", "current limits: derating, allowance, limiter", [(22, 1)]),
+    ("pack", "pack step without protection table and limits", [(18, 1), (16, -1), (22, -1)]),
+    ("fets", "FET decision and read-back", [(19, 1), (20, 1), (21, 1)]),
 )
 
 
@@ -269,7 +270,11 @@ def cycle_and_memory(meter, size, rows):
     meter.prepare()
     meter.script("app = start()")
     meter.clear()
-    meter.script(f"phases(app, {size['cycles']})")
+    printed = meter.script(f"phases(app, {size['cycles']})").split()
+    gone = [name for word, name in zip(printed, printed[1:]) if word == "missing"]
+    if gone:
+        raise BenchError("tools/bench/device.py marks functions that the firmware no longer has: "
+                         + ", ".join(gone))
     rows["Cycle of 100 ms, scan to decision (emulated)"] = cycle_rows(mean_marks(meter))
     printed = meter.script(f"memory(app, {size['memory_cycles']})\nfinish(app)")
     words = [line.split() for line in printed.splitlines() if line.strip()]

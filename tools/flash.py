@@ -76,7 +76,7 @@ def say(text):
     print(f"flash: {text}", flush=True)
 
 
-# ---- what is copied ------------------------------------------------------------------------------
+# ---- what is copied ----------------------------------------------------------------------
 
 
 def application(folders=SOURCES):
@@ -140,7 +140,7 @@ def own_mpy_format(mpy_cross):
     return (int(found.group(1)), int(found.group(2))) if found else None
 
 
-# ---- a board on a serial port --------------------------------------------------------------------
+# ---- a board on a serial port ------------------------------------------------------------
 
 
 class Board:
@@ -361,7 +361,7 @@ def ask_debug_port(port, timeout_s=1.0):
         stream.close()
 
 
-# ---- a board in BOOTSEL ----------------------------------------------------------------------------
+# ---- a board in BOOTSEL ------------------------------------------------------------------
 
 
 def check_drive(folder):
@@ -418,7 +418,7 @@ def to_bootsel(board, wait_s=20.0, drives=mounted_drives):
                      "make flash PORT=<its folder>")
 
 
-# ---- command line ----------------------------------------------------------------------------------
+# ---- command line ------------------------------------------------------------------------
 
 
 def flash(port, how=None, debug=None):

@@ -264,15 +264,17 @@ class Rig:
         if board == "rp2040":
             self._target = PicoTarget(stand, self._image)
         else:
-            self._target = SimTarget(board, stand, profile_module(profile), self._firmware,
+            self._target = SimTarget(board, stand, profile, self._firmware,
                                      self._ticks_start_ms, wall_s=self._wall_s)
         self._faults = Rs485Faults(seed)
         self._ports = {name: PtyPort() for name in PORTS}
         hello = self._await_boot()
-        running = hello.get("profile", profile)
-        if running != profile:
-            raise RigError(f"the firmware runs profile {running}, not {profile}; on {board} the "
-                           "profile is chosen when the firmware is built")
+        if hello.get("profile", profile) != profile:
+            self._client.command("profile " + profile)      # kept in flash, holds after a reset
+            self._target.reset()
+            hello = self._await_boot()
+            if hello.get("profile") != profile:
+                raise RigError(f"the firmware runs profile {hello.get('profile')}, not {profile}")
         self._client.schema()
         for name, value in params.items():
             self._client.set_param(name, value)

@@ -54,7 +54,7 @@ _REVERSED_MV = -150         # terminals below: a diode drop is what a reversed c
 _REVERSED_MS = 3000         # PRO-18: polarity right for so long
 _FREE_SCANS = 5             # load detect: terminals up for so many scans
 _OPEN_MV = 500              # drop over closed FETs, beyond the current times _OPEN_UOHM, ...
-_UNEVEN_MV = 400            # ... with cells that agree: else a sense wire is the likelier cause
+_UNEVEN_MV = 400            # ... with cells that agree; else a sense wire is the likelier cause
 _OPEN_UOHM = 3000
 
 
@@ -145,8 +145,8 @@ class Pack:
             conditions = self._look(measured)
             if self.protection.step(measured.values, measured.dt_ms, conditions, measured.safety):
                 self.protection.take_changes(self._on_change)
-            self._doubt(measured)
             self._watch_fets(measured)
+            self._doubt(measured)
             self.set_fault(FAULT_SCAN, False)
         elif measured.failed_row >= self._failed_scans:
             self.set_fault(FAULT_SCAN, True, measured.failed_row, self._failed_scans)
@@ -245,9 +245,12 @@ class Pack:
         else:
             self._weld_ms = 0
         drop_mv = abs(values[rd.PACK_MV] - values[rd.STACK_MV])
-        if (fets.wanted & fets.actual == BOTH and measured.doubts == 0
-                and values[rd.CELL_DIFF_MV] < _UNEVEN_MV
-                and drop_mv > _OPEN_MV + abs(current_ma) // 1000 * _OPEN_UOHM // 1000):
+        drop = (fets.wanted & fets.actual == BOTH
+                and drop_mv > _OPEN_MV + abs(current_ma) // 1000 * _OPEN_UOHM // 1000)
+        uneven = not 0 <= values[rd.CELL_DIFF_MV] < _UNEVEN_MV
+        if uneven and (drop or self.faults & FAULT_WIRE):
+            measured.doubts |= rd.WIRE_OPEN     # the end wire: its cell and the stack sink together
+        if drop and not uneven and not measured.doubts:
             self._open_ms += measured.dt_ms
             if self._open_ms >= self._fet_fail_ms:
                 self.set_fault(FAULT_OPEN, True, drop_mv, _OPEN_MV)

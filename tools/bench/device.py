@@ -87,7 +87,10 @@ def arguments_of(app, owner, name):
 
 
 def phases(app, count):
-    """Mark each part of the control step for *count* cycles; print "tag name"."""
+    """Mark each part of the control step for *count* cycles; print "tag name".
+
+    The names are the firmware's: one that is gone there is printed as missing.
+    """
     import bms.measurements
     import bms.protection
     import bq76952
@@ -103,11 +106,16 @@ def phases(app, count):
         (16, pack.protection, "step"),
         (17, bms.protection, "protect_step"),
         (18, pack, "step"),
-        (19, control, "_check"),
+        (19, control, "_afe_is_sound"),
         (20, control, "_act"),
+        (21, pack.fets, "read_back"),
+        (22, pack, "_limit"),
     )
     calibrate(count)
     for tag, owner, name in targets:
+        if not hasattr(owner, name):
+            print("missing", name)
+            continue
         wrap = wrapper(arguments_of(app, owner, name))
         function = getattr(owner, name)
         setattr(owner, name, wrap(function, 2 * tag, 2 * tag + 1, mark))
@@ -155,7 +163,7 @@ def finish(app):
     port.release_watchdog()
 
 
-# -- the protection step, three times ---------------------------------------------------------------
+# -- the protection step, three times ------------------------------------------------------
 
 
 class _OneFile:
@@ -228,7 +236,7 @@ def recorded_call():
     from bms import protection as module
     from bms import readings as rd
     from bms.parameters import Parameters
-    profile = getattr(__import__("profiles.am5000"), "am5000")
+    from profiles import am5000 as profile
     values = array("i", (0 for _ in range(rd.COUNT)))
     for name in dir(rd):
         slot = getattr(rd, name)

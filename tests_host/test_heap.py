@@ -1,0 +1,354 @@
+"""SAF-04: what runs all the time allocates nothing. Proven by the interpreter itself, so these
+tests skip where there is no heap to lock."""
+
+import gc
+import struct
+import unittest
+
+from bms import readings as rd
+from bms.pack_state import Pack
+from bms.parameters import Parameters
+from bq76952 import BQ76952
+from fakes import LATE, ON_MICROPYTHON, WRAP, FakeChip, FakePin, no_wait, put16, scan_regs
+from profiles import am5000
+from protocols.pylontech import Pylontech
+from scheduler import Scheduler, Task
+from tasks.control import Control
+from tasks.panel import Panel
+from tasks.serial_port import SerialPort
+
+if ON_MICROPYTHON:
+    import micropython
+
+BOTH = 3
+
+
+class SmallUart:
+    """A UART that allocates nothing itself: one request in a fixed buffer, answers counted."""
+
+    def __init__(self, request):
+        self.request = request
+        self.at = len(request)
+        self.sent = 0
+
+    def any(self):
+        return len(self.request) - self.at
+
+    def readinto(self, buf):
+        count = 0
+        while count < len(buf) and self.at < len(self.request):
+            buf[count] = self.request[self.at]
+            count += 1
+            self.at += 1
+        return count
+
+    def write(self, buf):
+        self.sent += len(buf)
+        return len(buf)
+
+    def txdone(self):
+        return True
+
+
+class SmallI2c:
+    """DIP switches: all off."""
+
+    def writeto(self, addr, buf):
+        return 1
+
+    def readfrom_into(self, addr, buf):
+        buf[0] = 0xFF
+
+
+class QuickAfe(BQ76952):
+    """The driver, but configured in one step: the scans are what counts here."""
+
+    def configure(self, image):
+        yield
+
+    def signature(self):
+        return 1
+
+
+class TestCase(unittest.TestCase):
+    def setUp(self):
+        if not ON_MICROPYTHON:
+            raise unittest.SkipTest("CPython has no heap to lock")
+        self.now = LATE
+        self.pack = Pack(am5000, Parameters(), 100)
+        self.regs = scan_regs(current_ma=5000)
+        self.chip = FakeChip(self.regs)
+        self.turn = 0
+
+    def moved(self):
+        """Real scans always move a little."""
+        self.turn = (self.turn + 1) & 3
+        self.regs[0x14] = 0xE4 + self.turn      # 3300 mV and more
+        self.regs[0x38] = self.turn
+
+    def later(self, ms=100):
+        self.now = (self.now + ms) % WRAP
+
+    def check(self, function, warm_up=5, times=5):
+        """function() may allocate while it warms up, then nothing: neither kept nor dropped."""
+        for _ in range(warm_up):
+            function()
+        for _ in range(times):                  # first, for the traceback names the line
+            error = None
+            micropython.heap_lock()
+            try:
+                function()
+            except MemoryError as caught:
+                error = caught
+            finally:
+                micropython.heap_unlock()
+            if error is not None:
+                raise error
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(times):
+                before = gc.mem_alloc()
+                function()
+                after = gc.mem_alloc()
+                self.assertEqual(after - before, 0, "%d bytes allocated" % (after - before))
+        finally:
+            gc.enable()
+
+
+class TestControlPath(TestCase):
+    def test_scan(self):                                        # req: SAF-04
+        afe = BQ76952(self.chip, FakePin(), no_wait)
+
+        def scan():
+            self.moved()
+            afe.scan()
+        self.check(scan)
+        self.assertEqual((afe.failures, afe.rereads), (0, 0))
+
+    def test_scan_with_a_bad_answer(self):                      # req: SAF-04 MEA-02
+        afe = BQ76952(self.chip, FakePin(), no_wait)
+
+        def spoil(frame, answer):
+            if frame == 8:
+                answer[2] ^= 1
+        self.chip.spoil = spoil
+
+        def scan():
+            self.chip.frames = 0
+            afe.scan()
+        self.check(scan)
+        self.assertEqual((afe.failures, afe.rereads >= 15), (0, True))
+
+    def test_take(self):                                        # req: SAF-04
+        def take():
+            self.later()
+            self.moved()
+            self.pack.measurements.take(self.regs, self.now)
+        self.check(take)
+
+    def test_protection_step(self):                             # req: SAF-04 PRO-26
+        protection = self.pack.protection
+        values = self.pack.measurements.values
+        self.pack.measurements.take(self.regs, self.now)
+        values[rd.SOC_CPCT] = 5000
+        values[rd.REVERSED] = 0
+        self.check(lambda: protection.step(values, 100, 0, 0))
+
+    def test_protection_step_with_a_timer_running(self):        # req: SAF-04 PRO-26
+        put16(self.regs, 0x16, 3590)
+        protection = self.pack.protection
+        values = self.pack.measurements.values
+        self.pack.measurements.take(self.regs, self.now)
+        values[rd.SOC_CPCT] = 5000
+        values[rd.REVERSED] = 0
+        self.check(lambda: protection.step(values, 1, 0, 0))
+
+    def pack_step(self):
+        self.later()
+        self.moved()
+        self.pack.measurements.take(self.regs, self.now)
+        self.pack.step(self.now, True)
+        self.pack.fets.wanted = self.pack.fets.actual = self.pack.allowed()
+
+    def test_pack_step_while_charging(self):                    # req: SAF-04
+        self.pack.afe_ready = True
+        self.check(self.pack_step, 30, 15)          # past the second that the allowance counts
+        self.assertEqual((self.pack.allowed(), self.pack.faults), (BOTH, 0))
+
+    def test_pack_step_while_discharging_hard(self):            # req: SAF-04
+        self.pack.afe_ready = True
+        put16(self.regs, 0x3A, -9000)               # 90 A: the allowance is in use
+        self.check(self.pack_step, 30, 15)
+        self.assertEqual((self.pack.allowed(), self.pack.faults), (BOTH, 0))
+
+    def test_pack_step_without_a_fresh_scan(self):              # req: SAF-04
+        self.pack.afe_ready = True
+        for _ in range(3):
+            self.pack_step()
+
+        def step():
+            self.later()
+            self.pack.measurements.failed_row = 1
+            self.pack.step(self.now, False)
+        self.check(step)
+
+    def test_control_step(self):                                # req: SAF-04
+        bothoff = FakePin()
+        afe = QuickAfe(self.chip, FakePin(), no_wait)
+        control = Control(afe, self.pack, 250, bothoff, FakePin(), lambda: 0)
+
+        def step():
+            self.later()
+            self.moved()
+            wanted = self.pack.fets.wanted
+            self.regs[0x7F] = (1 if wanted & 1 else 0) | (4 if wanted & 2 else 0)
+            control.step(self.now)
+        self.check(step, 30, 15)
+        self.assertEqual((self.pack.allowed(), self.pack.fets.actual, bothoff.level),
+                         (BOTH, BOTH, 1))
+
+    def test_control_step_across_the_wrap_of_ticks(self):       # req: SAF-04
+        afe = QuickAfe(self.chip, FakePin(), no_wait)
+        control = Control(afe, self.pack, 250, FakePin(), FakePin(), lambda: 0)
+        self.now = WRAP - 1000
+
+        def step():
+            self.later()
+            self.moved()
+            wanted = self.pack.fets.wanted
+            self.regs[0x7F] = (1 if wanted & 1 else 0) | (4 if wanted & 2 else 0)
+            control.step(self.now)
+        self.check(step, 6, 4)
+
+
+class TestPanelPath(TestCase):
+    def test_panel_step(self):                                  # req: SAF-04
+        self.pack.afe_ready = True
+        shown = []
+        panel = Panel(self.pack, lambda word: None, SmallI2c())
+        self.pack.measurements.take(self.regs, self.now)
+        self.pack.step(self.now, True)
+
+        def step():
+            self.later(50)
+            panel.step(self.now)
+        self.check(step, 20, 25)
+        self.assertEqual(shown, [])
+
+
+class TestProtocolPath(TestCase):
+    def serve(self, request):
+        self.pack.afe_ready = True
+        self.pack.measurements.take(self.regs, self.now)
+        self.pack.step(self.now, True)
+        uart = SmallUart(request)
+        protocol = Pylontech(self.pack, "AM5000", (1, 3), "AM5000A000000001")
+        port = SerialPort(uart, protocol, FakePin())
+
+        def step():
+            uart.at = 0
+            port.step(self.now)
+            port.step(self.now)
+        return uart, step
+
+    def test_nothing_received(self):                            # req: SAF-04
+        uart, step = self.serve(b"")
+        self.check(step)
+
+    def test_noise(self):                                       # req: SAF-04 COM-06
+        uart, step = self.serve(b"\x00~20\xff\r~2002~\r0123")
+        self.check(step)
+        self.assertEqual(uart.sent, 0)
+
+    def answer(self, request):
+        uart, step = self.serve(request)
+        self.check(step, 3, 2)
+        self.assertTrue(uart.sent > 0)
+
+    def test_answer_version(self):                               # req: SAF-04 COM-01
+        self.answer(b"~2002464F0000FD98\r")
+
+    def test_answer_analog(self):                                # req: SAF-04 COM-01
+        self.answer(b"~20024642E00202FD33\r")
+
+    def test_answer_management(self):                            # req: SAF-04 COM-01
+        self.answer(b"~20024692E00202FD2E\r")
+
+    def test_answer_parameters(self):                            # req: SAF-04 COM-01
+        self.answer(b"~200246470000FDA7\r")
+
+    def test_answer_manufacturer(self):                          # req: SAF-04 COM-01
+        self.answer(b"~200246510000FDAC\r")
+
+    def test_answer_serial_number(self):                         # req: SAF-04 COM-01
+        self.answer(b"~20024693E00202FD2D\r")
+
+    def test_answer_bad_checksum(self):                          # req: SAF-04 COM-01
+        self.answer(b"~2002464F0000FD99\r")
+
+    def test_answer_unknown_command(self):                       # req: SAF-04 COM-01
+        self.answer(b"~200246FE0000FD8A\r")
+
+    def test_a_report_on_the_debug_port(self):                  # req: SAF-04 COM-04
+        from crc16 import crc16
+        from protocols.link import Link
+        from protocols.report import Reporter
+
+        class Port:
+            def heap_free(self):
+                return 1000
+
+        class Ctl:
+            afe_starts = 1
+        self.serve(b"")
+        reporter = Reporter(self.pack, Ctl(), Port(), self.now)
+        reporter.tasks = [Task("a", None, 100, 0, 80)]
+        link = Link(self.pack, reporter, "", {}, None)
+        request = bytearray(b"\xb5\x01\x07\x03\x00\x00\x00\x00")
+        struct.pack_into("<H", request, 6, crc16(request, 1, 6, 0xFFFF))
+        uart = SmallUart(request)
+        port = SerialPort(uart, link)
+
+        def step():
+            uart.at = 0
+            port.step(self.now)
+            port.step(self.now)
+        self.check(step)
+        self.assertTrue(uart.sent > 0)
+
+
+class Idle:
+    def step(self, now_ms):
+        pass
+
+
+class TestScheduler(TestCase):
+    def test_run_due(self):                                     # req: SAF-04
+        self.check_run_due(LATE)
+
+    def test_run_due_across_the_wrap_of_ticks(self):            # req: SAF-04
+        self.check_run_due(WRAP - 100)
+
+    def check_run_due(self, start_ms):
+        tasks = [Task("a", Idle(), 10, 0, 9), Task("b", Idle(), 20, 3, 15),
+                 Task("c", Idle(), 1000, 5, 900)]
+        scheduler = Scheduler(tasks, lambda: 0, bytearray(4))
+        self.now = start_ms
+        scheduler.start(self.now)
+
+        def run():
+            self.later(10)
+            scheduler.run_due(self.now)
+        self.check(run, 3, 8)
+
+    def test_fit_to_feed_across_the_wrap_of_ticks(self):        # req: SAF-04 SAF-01
+        scheduler = Scheduler([Task("a", Idle(), 1000, 0, 80)], lambda: 0, bytearray(4))
+        self.now = WRAP - 50
+        scheduler.start(self.now)
+        scheduler.run_due(self.now)             # due next after the wrap
+        self.check(lambda: scheduler.fit_to_feed(self.now))
+
+
+if __name__ == "__main__":
+    unittest.main()
