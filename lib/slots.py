@@ -21,11 +21,12 @@ class Slots:
         self._files = files
         self._names = (name + ".a", name + ".b")
         self._seq = 0
-        self._next = 0          # which copy is written next
+        self._next = -1         # -1: not looked yet | which copy is written next
 
     def load(self):
         """The newest whole copy, or None."""
         best = None
+        self._next = 0
         for i in range(2):
             raw = self._files.read(self._names[i])
             if raw is None or len(raw) < _HEAD + 2:
@@ -42,6 +43,8 @@ class Slots:
 
     def save(self, data):
         """Write *data* over the older copy."""
+        if self._next < 0:
+            self.load()
         self._seq += 1
         raw = struct.pack("<IH", self._seq, len(data)) + data
         crc = crc16(raw, 0, len(raw), 0xFFFF)

@@ -257,9 +257,12 @@ class FakeUart:
         self.incoming = self.incoming[count:]
         return count
 
-    def write(self, buf):
-        count = len(buf) if self.room is None else min(len(buf), self.room)
-        self.sent.extend(bytes(buf[:count]))
+    def write(self, buf, offset=0, length=None):
+        """As machine.UART: write(buf) or write(buf, offset, length)."""
+        count = len(buf) - offset if length is None else length
+        if self.room is not None and count > self.room:
+            count = self.room
+        self.sent.extend(bytes(buf[offset:offset + count]))
         return count
 
     def txdone(self):

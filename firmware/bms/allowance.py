@@ -1,12 +1,15 @@
 """The metered allowance of more than the continuous current (DER-03).
 
-A use begins when the current passes the continuous value and ends when it has been back for
-_END_MS or the longest use is up. Between uses lies a pause; a use is forgotten after 30 days.
+A use begins when the current passes the continuous value while one is available, and ends when
+it has been back for _END_MS or the longest use is up. Between uses lies a pause; a use is
+forgotten after 30 days. Current beyond the continuous value at other times is no use.
 Time counts only while the controller runs, so a reset never shortens a pause.
 """
 
 import struct
 from array import array
+
+from bms.derating import SLEW_MA_S
 
 _USES = 5
 _MONTH_S = 30 * 24 * 3600
@@ -34,14 +37,24 @@ class Allowance:
         self.dirty = False
 
     def limit_ma(self):
-        """Largest current to be allowed now."""
+        """Largest current to be allowed now.
+
+        Towards the end of a use it is the continuous one already: the advertised limit follows
+        at its slew rate and is down when the time is up.
+        """
         p = self._params
-        if p["boost_ma"] <= p["nominal_ma"]:
-            return p["nominal_ma"]
-        if self._quiet_ms >= 0 or (self._pause_s == 0 and self.uses() < p["boost_uses"]
-                                   and p["boost_s"] > 0):
-            return p["boost_ma"]
-        return p["nominal_ma"]
+        nominal_ma = p["nominal_ma"]
+        boost_ma = p["boost_ma"]
+        if boost_ma <= nominal_ma:
+            return nominal_ma
+        if self._quiet_ms < 0:
+            return boost_ma if self._is_available() else nominal_ma
+        falling_ms = (boost_ma - nominal_ma) * 1000 // SLEW_MA_S
+        return boost_ma if self._used_ms < p["boost_s"] * 1000 - falling_ms else nominal_ma
+
+    def _is_available(self):
+        p = self._params
+        return self._pause_s == 0 and self.uses() < p["boost_uses"] and p["boost_s"] > 0
 
     def uses(self):
         """Uses of the last 30 days."""
@@ -50,10 +63,12 @@ class Allowance:
     def step(self, current_ma, nominal_ma, dt_ms):
         """Advance by one scan."""
         if abs(current_ma) * 50 > nominal_ma * _MARGIN:
-            if self._quiet_ms < 0:
+            if self._quiet_ms >= 0:
+                self._quiet_ms = 0
+            elif self._is_available():
+                self._quiet_ms = 0
                 self._used_ms = 0
                 self.dirty = True
-            self._quiet_ms = 0
         elif self._quiet_ms >= 0:
             self._quiet_ms += dt_ms
         if self._quiet_ms >= 0:
