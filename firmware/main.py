@@ -91,11 +91,12 @@ class App:
                 pack.allowance.from_bytes(kept)
             except ValueError:
                 pass                    # a record of another version: the meter begins anew
-        self.supervisor = Supervisor(pack, port.wdt(WATCHDOG_MS), port.heartbeat(), allowance)
+        self.supervisor = Supervisor(pack, port.wdt(WATCHDOG_MS), port.heartbeat(), allowance,
+                                     port.heap_free)
         pack.set_fault(FAULT_HOT, not fast_functions_agree())
         self.mark = port.survivor()
         self.stuck = self.mark[0]       # number of the task a watchdog reset interrupted, 0: none
-        self.reporter = Reporter(pack, self.control, port, port.ticks_ms())
+        self.reporter = Reporter(pack, self.control, self.supervisor, port.ticks_ms())
         link = Link(pack, self.reporter, self._identity(profile, serial), {
             "why": self._why, "reset": self._reset, "limits": lambda words: pack.limits_text(),
             "afe": lambda words: afe_config.realised(params, SHUNT_UOHM),
@@ -103,7 +104,7 @@ class App:
         }, self._provoke)
         tasks = [
             Task("control", self.control, SCAN_MS, 0, 80),
-            Task("pcs", SerialPort(pcs, pylontech, _out("PCS_DE")), 10, 3, 40),
+            Task("pcs", SerialPort(pcs, pylontech, _out("PCS_DE")), 20, 3, 40),
             Task("debug", SerialPort(port.debug_uart(), link), 20, 7, 40),
             Task("panel", self.panel, PANEL_MS, 11, 40),
             Task("supervisor", self.supervisor, 1000, 53, 900),

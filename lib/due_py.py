@@ -1,4 +1,4 @@
-"""Which task is due: the definition of what due_viper.py must do.
+"""The scheduler's arithmetic: the definition of what due_viper.py must do.
 
 Times are ticks of 30 bits that wrap (12.4 days of milliseconds).
 """
@@ -23,3 +23,37 @@ def next_due(due, count, now):
         if ahead < best:
             best = ahead
     return (now + best) & _MASK
+
+
+# Columns of a task's row in the table
+PERIOD_MS, DEADLINE_MS, WORST_US, OVERRUNS, STREAK, MET, LATE = range(7)
+ROW = 7
+
+
+def account(due, table, i, now, took_us, failed):
+    """Book one step of task *i*; return the time after it.
+
+    due      array('i'): when each task is due; moved on by whole periods, so nothing drifts
+    table    array('i'), ROW ints a task
+    now      ticks when the run began; took_us: how long the step took
+    failed   1: it raised
+    """
+    r = i * ROW
+    period = table[r]
+    if took_us > table[r + 2]:
+        table[r + 2] = took_us
+    if failed:
+        table[r + 4] += 1
+    else:
+        table[r + 4] = 0
+    late = ((now - due[i] + _HALF) & _MASK) - _HALF
+    following = due[i] + period
+    if late * 1000 + took_us > table[r + 1] * 1000:
+        table[r + 3] += 1
+        table[r + 6] = 1
+        if late >= period:              # skip the periods that are gone, keep the phase
+            following = due[i] + (late // period + 1) * period
+    else:
+        table[r + 5] = 1
+    due[i] = following & _MASK
+    return (now + took_us // 1000) & _MASK

@@ -25,3 +25,27 @@ def next_due(due: ptr32, count: int, now: int) -> int:
             best = ahead
         i += 1
     return (now + best) & mask
+
+
+@micropython.viper
+def account(due: ptr32, table: ptr32, i: int, now: int, took_us: int, failed: int) -> int:
+    mask = int(0x3FFFFFFF)
+    row = ptr32(int(table) + 28 * i)        # ROW words
+    period = row[0]
+    if took_us > row[2]:
+        row[2] = took_us
+    if failed != 0:
+        row[4] += 1
+    else:
+        row[4] = 0
+    late = ((now - due[i] + 0x20000000) & mask) - 0x20000000
+    following = due[i] + period
+    if late * 1000 + took_us > row[1] * 1000:
+        row[3] += 1
+        row[6] = 1
+        if late >= period:
+            following = due[i] + (late // period + 1) * period
+    else:
+        row[5] = 1
+    due[i] = following & mask
+    return (now + took_us // 1000) & mask

@@ -160,9 +160,9 @@ class PioUart:
         """Bytes received and not yet read. Read often enough: beyond 1023 they overwrite."""
         return _rx_level(self._rx_ch, self._rx_base, self._tail)
 
-    def readinto(self, buf):
-        """Fill *buf* with what was received; returns the count, None when there is nothing."""
-        count = min(_rx_level(self._rx_ch, self._rx_base, self._tail), len(buf))
+    def readinto(self, buf, most=4096):
+        """Put at most *most* received bytes into *buf*; their count, None when there are none."""
+        count = min(_rx_level(self._rx_ch, self._rx_base, self._tail), len(buf), most)
         if not count:
             return None
         _copy_out(self._rx, self._tail, buf, count)

@@ -11,7 +11,8 @@ survives a watchdog reset: afterwards it names the task that was stuck.
 
 from array import array
 
-from due import next_due, pick_due
+from due import account, next_due, pick_due
+from due_py import DEADLINE_MS, LATE, MET, OVERRUNS, PERIOD_MS, ROW, STREAK, WORST_US
 
 _MASK = (1 << 30) - 1
 _HALF = 1 << 29
@@ -30,11 +31,7 @@ class Task:
     period_ms    time between steps
     phase_ms     first step this long after start
     deadline_ms  a step must have ended this long after its due time
-
-    worst_us     longest step so far
-    overruns     periods skipped or ended after the deadline
     errors       steps that raised; last_error: the exception, or None
-    streak       steps in a row that raised
     """
 
     def __init__(self, name, work, period_ms, phase_ms, deadline_ms):
@@ -43,11 +40,32 @@ class Task:
         self.period_ms = period_ms
         self.phase_ms = phase_ms
         self.deadline_ms = deadline_ms
-        self.worst_us = 0
-        self.overruns = 0
         self.errors = 0
-        self.streak = 0
         self.last_error = None
+        self._table = array("i", (0 for _ in range(ROW)))   # the scheduler's, once it has one
+        self._row = 0
+
+    @property
+    def worst_us(self):
+        """Longest step so far."""
+        return self._table[self._row + WORST_US]
+
+    @property
+    def overruns(self):
+        """Steps that ended after the deadline."""
+        return self._table[self._row + OVERRUNS]
+
+    @property
+    def streak(self):
+        """Steps in a row that raised."""
+        return self._table[self._row + STREAK]
+
+    def booked_in(self, table, row):
+        """Keep the books of this task at *row* of *table* from now on."""
+        self._table = table
+        self._row = row
+        table[row + PERIOD_MS] = self.period_ms
+        table[row + DEADLINE_MS] = self.deadline_ms
 
 
 class Scheduler:
@@ -66,8 +84,9 @@ class Scheduler:
         self._on_error = on_error
         self._count = len(tasks)
         self._due = array("i", (0 for _ in tasks))
-        self._met = bytearray(len(tasks))       # 1: ended a step in time since the last feeding
-        self._late = bytearray(len(tasks))      # 1: missed its deadline since the last feeding
+        self._table = array("i", (0 for _ in range(ROW * len(tasks))))
+        for i in range(self._count):
+            tasks[i].booked_in(self._table, i * ROW)
 
     def start(self, now_ms):
         """Make every task due its phase after *now_ms*."""
@@ -77,43 +96,34 @@ class Scheduler:
     def run_due(self, now_ms):
         """Run every task that is due, most important first; return when the next one will be."""
         due = self._due
+        count = self._count
         while True:
-            i = pick_due(due, self._count, now_ms)
+            i = pick_due(due, count, now_ms)
             if i < 0:
-                return next_due(due, self._count, now_ms)
-            now_ms = (now_ms + self._run(i, now_ms) // 1000) & _MASK
+                return next_due(due, count, now_ms)
+            now_ms = self._run(i, now_ms)
 
     def _run(self, i, now_ms):
-        """Run task *i*; return the microseconds it took."""
+        """Run task *i*; return the time after it."""
+        ticks_us = self._ticks_us
         task = self.tasks[i]
-        due = self._due
-        start_us = self._ticks_us()
+        failed = 0
+        start_us = ticks_us()
         self._mark[0] = i + 1
         try:
             task.work.step(now_ms)
-            task.streak = 0
         except Exception as error:              # noqa: BLE001 - SAF-03: whatever a task raises
-            self._failed(task, error, now_ms)
+            failed = 1
+            self._failed(task, error)
         self._mark[0] = 0
-        took_us = ticks_diff(self._ticks_us(), start_us)
-        if took_us > task.worst_us:
-            task.worst_us = took_us
-        late_ms = ticks_diff(now_ms, due[i])
-        following = (due[i] + task.period_ms) & _MASK
-        if late_ms * 1000 + took_us > task.deadline_ms * 1000:
-            task.overruns += 1
-            self._late[i] = 1
-            if late_ms >= task.period_ms:       # skip the periods that are gone, keep the phase
-                following = (due[i] + late_ms // task.period_ms * task.period_ms
-                             + task.period_ms) & _MASK
-        else:
-            self._met[i] = 1
-        due[i] = following
-        return took_us
+        took_us = (ticks_us() - start_us) & _MASK
+        now_ms = account(self._due, self._table, i, now_ms, took_us, failed)
+        if failed and self._on_error is not None:
+            self._on_error(task, now_ms)
+        return now_ms
 
-    def _failed(self, task, error, now_ms):
+    def _failed(self, task, error):
         task.errors += 1
-        task.streak += 1
         task.last_error = error
         restart = getattr(task.work, "restart", None)
         if restart is not None:
@@ -121,13 +131,11 @@ class Scheduler:
                 restart()
             except Exception as again:          # noqa: BLE001 - a restart may fail like a step
                 task.last_error = again
-        if self._on_error is not None:
-            self._on_error(task, now_ms)
 
     def late_task(self):
         """Index of the first task that missed a deadline since the last feeding, or -1."""
         for i in range(self._count):
-            if self._late[i]:
+            if self._table[i * ROW + LATE]:
                 return i
         return -1
 
@@ -137,15 +145,16 @@ class Scheduler:
         A task that has not been due since the last feeding is no reason to withhold it; one that
         is overdue by more than its deadline, or whose last steps all came too late, is.
         """
+        table = self._table
         fit = True
         for i in range(self._count):
-            task = self.tasks[i]
-            if ticks_diff(now_ms, self._due[i]) > task.deadline_ms:
+            r = i * ROW
+            if ticks_diff(now_ms, self._due[i]) > table[r + DEADLINE_MS]:
                 fit = False
-            elif self._late[i] and not self._met[i]:
+            elif table[r + LATE] and not table[r + MET]:
                 fit = False
         if fit:
             for i in range(self._count):
-                self._late[i] = 0
-                self._met[i] = 0
+                table[i * ROW + LATE] = 0
+                table[i * ROW + MET] = 0
         return fit

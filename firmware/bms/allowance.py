@@ -58,7 +58,11 @@ class Allowance:
 
     def uses(self):
         """Uses of the last 30 days."""
-        return sum(1 for left in self._forget_s if left > 0)
+        count = 0
+        for i in range(_USES):
+            if self._forget_s[i] > 0:
+                count += 1
+        return count
 
     def step(self, current_ma, nominal_ma, dt_ms):
         """Advance by one scan."""

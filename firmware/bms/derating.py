@@ -26,22 +26,29 @@ class Derating:
 
     def __init__(self, curves):
         self._curves = curves
+        self._charge_ma = 0         # targets
+        self._discharge_ma = 0
         self.ccl_ma = 0
         self.dcl_ma = 0
         self.reasons = 0
 
-    def step(self, values, nominal_ma, allowed_charge, allowed_discharge, dt_ms):
-        """Advance by one scan.
+    def aim(self, values, most_ma):
+        """Work the targets out.
 
-        values       readings; nominal_ma: most that may be asked now, each way (DER-03)
-        allowed_*    False: the FET of that direction is, or is about to be, held off
+        values    readings; most_ma: most that may be asked now, each way (DER-03)
         """
         self.reasons = 0
-        charge = self._target(values, CHARGE_LIMIT) * nominal_ma // FULL
-        discharge = self._target(values, DISCHARGE_LIMIT) * nominal_ma // FULL
+        self._charge_ma = self._target(values, CHARGE_LIMIT) * most_ma // FULL
+        self._discharge_ma = self._target(values, DISCHARGE_LIMIT) * most_ma // FULL
+
+    def step(self, may_charge, may_discharge, dt_ms):
+        """Move both limits towards their targets for one scan.
+
+        may_*    False: the FET of that direction is, or is about to be, held off: 0 at once
+        """
         step_ma = SLEW_MA_S * dt_ms // 1000
-        self.ccl_ma = self._follow(self.ccl_ma, charge, step_ma) if allowed_charge else 0
-        self.dcl_ma = self._follow(self.dcl_ma, discharge, step_ma) if allowed_discharge else 0
+        self.ccl_ma = self._follow(self.ccl_ma, self._charge_ma, step_ma) if may_charge else 0
+        self.dcl_ma = self._follow(self.dcl_ma, self._discharge_ma, step_ma) if may_discharge else 0
 
     def stop(self):
         """Both limits to 0 at once: nothing may flow."""
@@ -51,7 +58,7 @@ class Derating:
     def _target(self, values, limit):
         lowest = FULL
         for i in range(len(self._curves)):
-            of, reading, points = self._curves[i][:3]
+            of, reading, points, _ = self._curves[i]
             if of != limit:
                 continue
             value = values[reading]

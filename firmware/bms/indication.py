@@ -24,20 +24,26 @@ ONOFF = const(0x100)
 
 _BANDS_CPCT = (1660, 3320, 4980, 6640, 8300)
 
-# (direction, level): ON/OFF, RUN, ALM, capacity lamps. LED-03, AM table 2-6.
+# LED-03, AM table 2-6: by direction, then by level: ON/OFF, RUN, ALM, capacity lamps
 _NORMAL, _ALARM, _OWN_VOLTAGE, _OTHER = range(4)
-_ROWS = {
-    (st.STANDBY, _NORMAL): (ON, FLASH_1, OFF, CAPS_BAND),
-    (st.STANDBY, _ALARM): (ON, FLASH_1, FLASH_3, CAPS_BAND),
-    (st.CHARGING, _NORMAL): (ON, ON, OFF, CAPS_CHARGING),
-    (st.CHARGING, _ALARM): (ON, ON, FLASH_3, CAPS_CHARGING),
-    (st.CHARGING, _OWN_VOLTAGE): (ON, ON, OFF, CAPS_ALL),
-    (st.CHARGING, _OTHER): (ON, OFF, ON, CAPS_OFF),
-    (st.DISCHARGING, _NORMAL): (ON, FLASH_3, OFF, CAPS_BAND),
-    (st.DISCHARGING, _ALARM): (ON, FLASH_3, FLASH_3, CAPS_BAND),
-    (st.DISCHARGING, _OWN_VOLTAGE): (ON, OFF, OFF, CAPS_OFF),
-    (st.DISCHARGING, _OTHER): (ON, OFF, ON, CAPS_OFF),
-}
+_STANDBY_ROWS = (
+    (ON, FLASH_1, OFF, CAPS_BAND),
+    (ON, FLASH_1, FLASH_3, CAPS_BAND),
+)
+_CHARGING_ROWS = (
+    (ON, ON, OFF, CAPS_CHARGING),
+    (ON, ON, FLASH_3, CAPS_CHARGING),
+    (ON, ON, OFF, CAPS_ALL),
+    (ON, OFF, ON, CAPS_OFF),
+)
+_DISCHARGING_ROWS = (
+    (ON, FLASH_3, OFF, CAPS_BAND),
+    (ON, FLASH_3, FLASH_3, CAPS_BAND),
+    (ON, OFF, OFF, CAPS_OFF),
+    (ON, OFF, ON, CAPS_OFF),
+)
+_ROWS = {st.STANDBY: _STANDBY_ROWS, st.CHARGING: _CHARGING_ROWS,
+         st.DISCHARGING: _DISCHARGING_ROWS}
 _FAIL = (OFF, OFF, ON, CAPS_OFF)
 _DARK = (OFF, OFF, OFF, CAPS_OFF)
 _TEST = (ON, OFF, OFF, CAPS_OFF)
@@ -77,21 +83,21 @@ def row_for(state, direction, alarms, trips, charger_seen):
     """
     if state == st.FAIL:
         return _FAIL
-    if state in (st.OFF, st.SLEEP):
+    if state == st.OFF or state == st.SLEEP:
         return _DARK
     if state == st.SELF_TEST:
         return _TEST
     if trips:
         if not trips & ~_OVER_CHARGE:
             if charger_seen or direction == st.CHARGING:
-                return _ROWS[st.CHARGING, _OWN_VOLTAGE]
-            return _ROWS[st.STANDBY, _ALARM if alarms & ~_OVER_CHARGE else _NORMAL]
+                return _CHARGING_ROWS[_OWN_VOLTAGE]
+            return _STANDBY_ROWS[_ALARM if alarms & ~_OVER_CHARGE else _NORMAL]
         if not trips & ~_UNDER_VOLTAGE:
-            return _ROWS[st.DISCHARGING, _OWN_VOLTAGE]
-        return _ROWS[st.CHARGING, _OTHER]
+            return _DISCHARGING_ROWS[_OWN_VOLTAGE]
+        return _CHARGING_ROWS[_OTHER]
     if direction == st.CHARGING:
         alarms &= ~_OVER_CHARGE     # an over-charge alarm does not flash ALM while charging
-    return _ROWS[direction, _ALARM if alarms else _NORMAL]
+    return _ROWS[direction][_ALARM if alarms else _NORMAL]
 
 
 def lamp_word(row, soc_cpct, tick):

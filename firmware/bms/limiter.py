@@ -45,7 +45,7 @@ class ChargeLimiter:
         elif self.state == LOOKING and self._ms >= _LOOK_MS:
             self._go(OFF)
             self.count = 0
-        return self.state in (ON, HELD)
+        return self.state == ON or self.state == HELD
 
     def _go(self, state):
         self.state = state

@@ -52,6 +52,7 @@ _SHORT = mask_of("PRO-08")
 
 _REVERSED_MV = -150         # terminals below: a diode drop is what a reversed charger leaves
 _REVERSED_MS = 3000         # PRO-18: polarity right for so long
+_AIM_SCANS = 5              # targets of the limits are worked out each so many scans
 _FREE_SCANS = 5             # load detect: terminals up for so many scans
 _OPEN_MV = 500              # drop over closed FETs, beyond the current times _OPEN_UOHM, ...
 _UNEVEN_MV = 400            # ... with cells that agree; else a sense wire is the likelier cause
@@ -99,6 +100,7 @@ class Pack:
         self._free_scans = 0
         self._weld_ms = 0
         self._open_ms = 0
+        self._limit_scans = 0
         self._taken = -1
         self._other_way_ma = self._charger_mv = self._rest_ma = 0
         self._full_mv = self._tail_ma = self._doubt_delay_ms = self._failed_scans = 0
@@ -318,7 +320,7 @@ class Pack:
         if state != self.state:
             self.events.add(self.now_ms, ev.STATE, state, -1, self.state, self.faults)
             self.state = state
-        if state in (FAIL, SELF_TEST):
+        if state == FAIL or state == SELF_TEST:
             self.derating.stop()
 
     def _limit(self, measured):
@@ -329,8 +331,11 @@ class Pack:
                                             measured.dt_ms)
         self.allowance.step(current_ma, self._nominal_ma, measured.dt_ms)
         free = self.allowed() & ~self.protection.pending
-        self.derating.step(values, self.allowance.limit_ma(), free & CHARGE, free & DISCHARGE,
-                           measured.dt_ms)
+        self._limit_scans -= 1
+        if self._limit_scans <= 0:          # the limits move slowly: no need to aim each scan
+            self._limit_scans = _AIM_SCANS
+            self.derating.aim(values, self.allowance.limit_ma())
+        self.derating.step(free & CHARGE, free & DISCHARGE, measured.dt_ms)
 
     def limits_text(self):
         """Why each limit is below nominal: item, value (DER-05)."""
@@ -352,6 +357,6 @@ class Pack:
 
     def allowed(self):
         """FETs that may be closed now, bits CHARGE | DISCHARGE."""
-        ready = self.afe_ready and self.measurements.seq > 0 and self.state not in (
-            OFF, SELF_TEST, FAIL, SLEEP)
+        ready = (self.afe_ready and self.measurements.seq > 0
+                 and STANDBY <= self.state <= PROTECTION)
         return self.fets.decide(self.protection.blocked, ready)

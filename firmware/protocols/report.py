@@ -102,13 +102,13 @@ def size():
 class Reporter:
     """Packs FIELDS from a pack and its surroundings.
 
-    pack       PackState; control: the control task; port: for the heap figure
+    pack       PackState; control, supervisor: those tasks
     """
 
-    def __init__(self, pack, control, port, start_ms):
+    def __init__(self, pack, control, supervisor, start_ms):
         self._pack = pack
         self._control = control
-        self._port = port
+        self._supervisor = supervisor
         self.tasks = []             # the scheduler's, set by main
         self._last_ms = start_ms
         self._rest_ms = 0
@@ -156,7 +156,7 @@ class Reporter:
             measured.safety, min(measured.failed_all, 0xFFFF), self._control.afe_starts,
             pack.dip, pack.events.newest, tasks[0].worst_us,
             min(sum(task.overruns for task in tasks), 0xFFFF),
-            min(sum(task.errors for task in tasks), 0xFFFF), self._port.heap_free(),
+            min(sum(task.errors for task in tasks), 0xFFFF), self._supervisor.heap_free,
         ]
         for i in range(len(FIELDS)):
             _, letter, count, _, _ = FIELDS[i]

@@ -15,6 +15,7 @@ from bms.readings import CURRENT_MA
 from bq76952 import BATTERY_STATUS, POR, AfeError
 
 _JOB_BUDGET_US = 20_000         # of a period, for configuring the AFE: others wait that long
+_FIRST_BUDGET_US = 60_000       # at start-up, when nothing else is urgent
 _BACK_OFF_MS = 500              # before the first retry; doubled each time up to the longest
 _LONGEST_BACK_OFF_MS = 8_000
 _VERIFY_MS = 60_000             # PRO-23
@@ -186,7 +187,8 @@ class Control:
                 self._image_of = pack.params.changed
                 self._image = afe_config.image(pack.params, self._shunt_uohm)
                 self._job = self._afe.configure(self._image)
-            while (self._ticks_us() - start_us) & _MASK < _JOB_BUDGET_US:
+            budget_us = _JOB_BUDGET_US if pack.measurements.seq else _FIRST_BUDGET_US
+            while (self._ticks_us() - start_us) & _MASK < budget_us:
                 next(self._job)
         except StopIteration:
             self._job = None

@@ -23,6 +23,7 @@ class Panel:
         self._show = show
         self._i2c = i2c
         self._shown = -1
+        self._state = -1
         self._steps = 0
         self._tick = 0
         self._select = bytearray(_INPUT)
@@ -43,6 +44,12 @@ class Panel:
             self._tick += 1
             if self._tick == 16 * 1000:     # a multiple of every pattern's length
                 self._tick = 0
+        if self._steps == 0 or pack.state != self._state:
+            self._state = pack.state
+            self._light(pack)
+
+    def _light(self, pack):
+        """Work the lamps out; patterns change with the tick, rows with the state."""
         row = indication.row_for(pack.state, pack.direction, pack.protection.alarms,
                                  pack.protection.trips, pack.charger_seen)
         word = indication.lamp_word(row, pack.soc.cpct, self._tick)

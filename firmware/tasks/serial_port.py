@@ -6,7 +6,7 @@ _AT_ONCE = 64
 class SerialPort:
     """Feeds received bytes to *protocol*, sends its answers, and steers the RS485 driver.
 
-    uart       any(), readinto(buf), write(buf), txdone()
+    uart       any(), readinto(buf, count), write(buf), txdone()
     protocol   take(byte, now_ms) -> length of the answer in protocol.out, or 0
     de         pin that enables the RS485 driver, or None
     """
@@ -41,9 +41,10 @@ class SerialPort:
             self._sending = False
             if self._de is not None:
                 self._de(0)
-        if not uart.any():
+        waiting = min(uart.any(), _AT_ONCE)
+        if not waiting:
             return
-        count = uart.readinto(self._buf) or 0
+        count = uart.readinto(self._buf, waiting) or 0      # more would be waited for
         self.received += count
         protocol = self._protocol
         for i in range(count):

@@ -5,6 +5,7 @@ import gc
 from bms import events as ev
 from bms.protection_rules import FAULT_TASK
 
+_COLLECT_S = 10     # nothing allocates in steady state; what requests leave is little
 _STREAK = 5         # steps in a row that raise before a task is a fault (SAF-03)
 
 
@@ -13,15 +14,19 @@ class Supervisor:
 
     pack       PackState; watchdog: feed(); heartbeat: pin of the board's lamp
     allowance  Slots that keep the meter of the short-time allowance
+    heap_free  function giving free bytes of heap; its last answer is the attribute heap_free
     scheduler  set by main after the table is built
     """
 
-    def __init__(self, pack, watchdog, heartbeat, allowance):
+    def __init__(self, pack, watchdog, heartbeat, allowance, heap_free):
         self._pack = pack
         self._watchdog = watchdog
         self._heartbeat = heartbeat
         self._allowance = allowance
         self._beat = 0
+        self._collect_in = 1
+        self._measure_heap = heap_free
+        self.heap_free = 0
         self.scheduler = None
         self.withheld = 0
 
@@ -41,7 +46,11 @@ class Supervisor:
             self._allowance.save(self._pack.allowance.to_bytes())
         self._beat ^= 1
         self._heartbeat(self._beat)
-        gc.collect()
+        self._collect_in -= 1
+        if self._collect_in <= 0:
+            self._collect_in = _COLLECT_S
+            gc.collect()
+            self.heap_free = self._measure_heap()
 
     def record_error(self, task, now_ms):
         """Scheduler's on_error: keep which task raised."""
