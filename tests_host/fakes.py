@@ -248,8 +248,8 @@ class FakeUart:
     def any(self):
         return len(self.incoming)
 
-    def readinto(self, buf):
-        count = min(len(buf), len(self.incoming))
+    def readinto(self, buf, most=None):
+        count = min(len(buf) if most is None else most, len(self.incoming))
         if not count:
             return None
         for i in range(count):

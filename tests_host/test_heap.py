@@ -36,9 +36,9 @@ class SmallUart:
     def any(self):
         return len(self.request) - self.at
 
-    def readinto(self, buf):
+    def readinto(self, buf, most=1000):
         count = 0
-        while count < len(buf) and self.at < len(self.request):
+        while count < len(buf) and count < most and self.at < len(self.request):
             buf[count] = self.request[self.at]
             count += 1
             self.at += 1
@@ -301,14 +301,11 @@ class TestProtocolPath(TestCase):
         from protocols.link import Link
         from protocols.report import Reporter
 
-        class Port:
-            def heap_free(self):
-                return 1000
-
         class Ctl:
             afe_starts = 1
+            heap_free = 1000
         self.serve(b"")
-        reporter = Reporter(self.pack, Ctl(), Port(), self.now)
+        reporter = Reporter(self.pack, Ctl(), Ctl(), self.now)
         reporter.tasks = [Task("a", None, 100, 0, 80)]
         link = Link(self.pack, reporter, "", {}, None)
         request = bytearray(b"\xb5\x01\x07\x03\x00\x00\x00\x00")

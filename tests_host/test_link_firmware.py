@@ -12,9 +12,8 @@ from protocols.link import Link
 from protocols.report import Reporter
 
 
-class FakePort:
-    def heap_free(self):
-        return 123_456
+class FakeSupervisor:
+    heap_free = 123_456
 
 
 class FakeControl:
@@ -48,7 +47,7 @@ class TestCase(unittest.TestCase):
         self.params = Parameters()
         self.pack = Pack(am5000, self.params, 100)
         self.pack.afe_ready = True
-        self.reporter = Reporter(self.pack, FakeControl(), FakePort(), self.now)
+        self.reporter = Reporter(self.pack, FakeControl(), FakeSupervisor(), self.now)
         self.reporter.tasks = [FakeTask(), FakeTask()]
         self.provoked = []
         self.link = Link(self.pack, self.reporter, "product=packctl\nproto=1",
@@ -165,7 +164,7 @@ class TestAnswers(TestCase):
         for kind in (0x02, 0x05):
             names = []
             for line in self.pages(kind):
-                name, letter, count, unit, meaning = line.split(";")
+                name, letter, count, unit, meaning = line.split(";", 4)
                 names.append(name)
                 self.assertIn(letter, "BbHhIi")
                 self.assertTrue(int(count) >= 1 and meaning, line)

@@ -28,7 +28,7 @@ from protocols.pylontech import Pylontech
 from protocols.report import Reporter
 from scheduler import Scheduler, Task
 from tasks.serial_port import SerialPort
-from test_link_firmware import FakeControl, FakePort, FakeTask, frame
+from test_link_firmware import FakeControl, FakeSupervisor, FakeTask, frame
 
 TICKS = 1 << 30
 SLOW = settings(deadline=None, max_examples=80,
@@ -338,7 +338,7 @@ def test_what_is_encoded_is_parsed(info, head):
 
 def link():
     one = pack()
-    reporter = Reporter(one, FakeControl(), FakePort(), 0)
+    reporter = Reporter(one, FakeControl(), FakeSupervisor(), 0)
     reporter.tasks = [FakeTask()]
 
     def provoke(text):
@@ -372,7 +372,9 @@ def test_debug_port_answers_any_well_formed_request_in_form(kind, payload, seq):
 
 @pytest.mark.req("COM-06")
 @SLOW
-@given(st.lists(st.tuples(st.binary(max_size=40), st.booleans()), max_size=30),
+@given(st.lists(st.tuples(
+    st.lists(st.sampled_from((0x00, 0x41, 0xF0, 0xF5, 0xFF)), max_size=20).map(bytes),
+    st.booleans()), max_size=20),
        st.one_of(st.none(), st.integers(1, 50)))
 def test_serial_port_sends_every_answer_whole_and_in_order(steps, room):
     class Numbered:

@@ -75,14 +75,14 @@ class Allowance:
                 self.dirty = True
         elif self._quiet_ms >= 0:
             self._quiet_ms += dt_ms
-        if self._quiet_ms >= 0:
-            self._used_ms += dt_ms
-            if self._quiet_ms >= _END_MS or self._used_ms >= self._params["boost_s"] * 1000:
-                self._end()
         self._rest_ms += dt_ms
         while self._rest_ms >= 1000:
             self._rest_ms -= 1000
             self._second()
+        if self._quiet_ms >= 0:
+            self._used_ms += dt_ms
+            if self._quiet_ms >= _END_MS or self._used_ms >= self._params["boost_s"] * 1000:
+                self._end()
 
     def _second(self):
         counting = False
@@ -108,6 +108,7 @@ class Allowance:
         self._pause_s = self._params["boost_pause_s"]
         self._used_ms = 0
         self._quiet_ms = -1
+        self._rest_ms = 0           # the pause begins here, not at the last full second
         self.dirty = True
 
     def to_bytes(self):

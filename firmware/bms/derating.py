@@ -1,9 +1,9 @@
 """Current limits that fall before a protection has to act (DER-01 to DER-05, COM-05).
 
-Each row of a profile's CURVES is (limit, reading, points, reason): a curve of permille of the nominal current over a reading, flat outside its points;
-the lowest of all rows that apply is the target. The limit follows the target at no more than
-SLEW_MA_S either way, and drops to 0 at once when a FET is held off or the reading is already
-beyond its protection.
+Each row of a profile's CURVES is (limit, reading, points, reason): a curve of permille of the
+allowed current over a reading, flat outside its points; the lowest of all rows is the target.
+The limit follows the target at no more than SLEW_MA_S either way, and drops to 0 at once when a
+FET is held off or about to be.
 """
 
 from micropython import const
@@ -48,7 +48,8 @@ class Derating:
         """
         step_ma = SLEW_MA_S * dt_ms // 1000
         self.ccl_ma = self._follow(self.ccl_ma, self._charge_ma, step_ma) if may_charge else 0
-        self.dcl_ma = self._follow(self.dcl_ma, self._discharge_ma, step_ma) if may_discharge else 0
+        self.dcl_ma = (self._follow(self.dcl_ma, self._discharge_ma, step_ma)
+                       if may_discharge else 0)
 
     def stop(self):
         """Both limits to 0 at once: nothing may flow."""

@@ -30,7 +30,8 @@ class ChargeLimiter:
             self.state = OFF
             self.count = 0
             return False
-        self._ms += dt_ms
+        if self.state == ON or self.state == LOOKING:
+            self._ms += dt_ms
         above = current_ma > p["limiter_on_ma"]
         if self.state == HELD:
             if current_ma < -other_way_ma or abs(current_ma) < rest_ma:

@@ -20,6 +20,7 @@ from bms.protection_rules import (
     BOTH,
     CHARGE,
     DISCHARGE,
+    FAULT_BLIND,
     FAULT_CELL,
     FAULT_FROZEN,
     FAULT_NTC,
@@ -43,7 +44,9 @@ _DOUBTS = (
     (rd.SUM_IMPLAUSIBLE, FAULT_SUM),
     (rd.NTC_OPEN | rd.NTC_SHORT, FAULT_NTC),
     (rd.WIRE_OPEN, FAULT_WIRE),
+    (0, FAULT_BLIND),
 )
+_CELL_FAULTS = FAULT_CELL | FAULT_SUM | FAULT_WIRE
 LATCHED = FAULT_WELD | FAULT_OPEN       # until the host clears them, or a reset
 
 _OVER_CHARGE = mask_of("PRO-01", "PRO-03")
@@ -51,12 +54,20 @@ _UNDER_VOLTAGE = mask_of("PRO-02", "PRO-04")
 _SHORT = mask_of("PRO-08")
 
 _REVERSED_MV = -150         # terminals below: a diode drop is what a reversed charger leaves
-_REVERSED_MS = 3000         # PRO-18: polarity right for so long
+_RIGHT_MS = 3000            # PRO-18: polarity right for so long
 _AIM_SCANS = 5              # targets of the limits are worked out each so many scans
+_LONGEST_MS = 1 << 28       # timers stop here: beyond 2**30 an int would live on the heap
 _FREE_SCANS = 5             # load detect: terminals up for so many scans
 _OPEN_MV = 500              # drop over closed FETs, beyond the current times _OPEN_UOHM, ...
 _UNEVEN_MV = 400            # ... with cells that agree; else a sense wire is the likelier cause
 _OPEN_UOHM = 3000
+
+
+def _longer(ms, dt_ms):
+    """A timer that counts from the first sight of what it times: -1 is "not yet"."""
+    if ms < 0:
+        return 0
+    return ms + dt_ms if ms < _LONGEST_MS else ms
 
 
 class Pack:
@@ -95,11 +106,11 @@ class Pack:
         self.now_ms = 0
         self._doubt_ms = [-1 for _ in _DOUBTS]
         self._hash = 0
-        self._frozen_ms = 0
-        self._reversed_ms = _REVERSED_MS
+        self._frozen_ms = -1
+        self._right_ms = _RIGHT_MS  # -1: reversed | ms since polarity was first right again
         self._free_scans = 0
-        self._weld_ms = 0
-        self._open_ms = 0
+        self._weld_ms = -1          # -1: not | ms since it was first seen
+        self._open_ms = -1
         self._limit_scans = 0
         self._taken = -1
         self._other_way_ma = self._charger_mv = self._rest_ma = 0
@@ -180,10 +191,10 @@ class Pack:
         if self._terminals_free(measured):
             conditions |= rules.LOAD_REMOVED
         if values[rd.PACK_MV] <= _REVERSED_MV:
-            self._reversed_ms = 0
-        elif self._reversed_ms < _REVERSED_MS:
-            self._reversed_ms += measured.dt_ms
-        values[rd.REVERSED] = int(self._reversed_ms < _REVERSED_MS)
+            self._right_ms = -1
+        elif self._right_ms < _RIGHT_MS:
+            self._right_ms = _longer(self._right_ms, measured.dt_ms)
+        values[rd.REVERSED] = int(self._right_ms < _RIGHT_MS)
         self._count(values, current_ma, measured.dt_ms)
         if self.soc.cpct < self._soc_full_cpct:
             conditions |= rules.SOC_BELOW_FULL
@@ -194,7 +205,7 @@ class Pack:
         values = measured.values
         if (self.protection.trips & _SHORT and not self.fets.actual
                 and values[rd.LD_MV] * 10 > values[rd.STACK_MV] * 6):
-            self._free_scans += 1
+            self._free_scans = min(self._free_scans + 1, _FREE_SCANS)
         else:
             self._free_scans = 0
         return self._free_scans >= _FREE_SCANS
@@ -214,11 +225,13 @@ class Pack:
         for i in range(len(_DOUBTS)):
             mask, fault = _DOUBTS[i]
             wrong = measured.doubts & mask != 0
+            if fault == FAULT_BLIND:        # the other doubts take turns: none of them lasts
+                wrong = (measured.values[rd.MAX_CELL_MV] == NO_READING
+                         and not self.faults & _CELL_FAULTS)
             if wrong == (self.faults & fault != 0):
                 self._doubt_ms[i] = -1
                 continue
-            ms = self._doubt_ms[i]
-            ms = 0 if ms < 0 else ms + measured.dt_ms
+            ms = _longer(self._doubt_ms[i], measured.dt_ms)
             self._doubt_ms[i] = ms
             if ms >= self._doubt_delay_ms:
                 self._doubt_ms[i] = -1
@@ -226,10 +239,10 @@ class Pack:
         values = measured.values
         if values[rd.SCAN_HASH] != self._hash:
             self._hash = values[rd.SCAN_HASH]
-            self._frozen_ms = 0
+            self._frozen_ms = -1
             self.set_fault(FAULT_FROZEN, False)
         elif abs(values[rd.CURRENT_MA]) > self._other_way_ma:
-            self._frozen_ms += measured.dt_ms
+            self._frozen_ms = _longer(self._frozen_ms, measured.dt_ms)
             if self._frozen_ms >= self._frozen_limit_ms:
                 self.set_fault(FAULT_FROZEN, True, self._frozen_ms, self._frozen_limit_ms)
 
@@ -241,23 +254,23 @@ class Pack:
         off = BOTH & ~(fets.wanted | fets.actual)
         if (off & CHARGE and current_ma > self._fet_fail_ma
                 or off & DISCHARGE and current_ma < -self._fet_fail_ma):
-            self._weld_ms += measured.dt_ms
+            self._weld_ms = _longer(self._weld_ms, measured.dt_ms)
             if self._weld_ms >= self._fet_fail_ms:
                 self.set_fault(FAULT_WELD, True, current_ma, self._fet_fail_ma)
         else:
-            self._weld_ms = 0
+            self._weld_ms = -1
         drop_mv = abs(values[rd.PACK_MV] - values[rd.STACK_MV])
         drop = (fets.wanted & fets.actual == BOTH
                 and drop_mv > _OPEN_MV + abs(current_ma) // 1000 * _OPEN_UOHM // 1000)
         uneven = not 0 <= values[rd.CELL_DIFF_MV] < _UNEVEN_MV
         if uneven and (drop or self.faults & FAULT_WIRE):
-            measured.doubts |= rd.WIRE_OPEN     # the end wire: its cell and the stack sink together
+            measured.doubts |= rd.WIRE_OPEN     # an end wire: its cell sinks, and the stack
         if drop and not uneven and not measured.doubts:
-            self._open_ms += measured.dt_ms
+            self._open_ms = _longer(self._open_ms, measured.dt_ms)
             if self._open_ms >= self._fet_fail_ms:
                 self.set_fault(FAULT_OPEN, True, drop_mv, _OPEN_MV)
         else:
-            self._open_ms = 0
+            self._open_ms = -1
 
     def set_fault(self, fault, present, value=0, limit=0):
         """Raise or clear one bit of protection_rules.FAULTS and record it."""
@@ -277,6 +290,7 @@ class Pack:
         for fault in (FAULT_WELD, FAULT_OPEN):
             self.set_fault(fault, False)
         self.protection.unlock()
+        self.protection.take_changes(self._on_change)
 
     def _on_change(self, i, before, now):
         """Record what changed of item *i*."""
@@ -304,8 +318,9 @@ class Pack:
                     self.soc.anchor_full()
                 elif _UNDER_VOLTAGE >> i & 1:
                     self.soc.anchor_empty()
-        if changed & LOCKED and now & LOCKED:
-            self.events.add(self.now_ms, ev.LOCK, i, cell, value, limit)
+        if changed & LOCKED:
+            self.events.add(self.now_ms, ev.LOCK if now & LOCKED else ev.UNLOCK, i, cell, value,
+                            limit)
 
     def _decide(self):
         """The state, from what is known."""
@@ -358,5 +373,5 @@ class Pack:
     def allowed(self):
         """FETs that may be closed now, bits CHARGE | DISCHARGE."""
         ready = (self.afe_ready and self.measurements.seq > 0
-                 and STANDBY <= self.state <= PROTECTION)
+                 and STANDBY <= self.state <= PROTECTION and not self.faults & BLOCKING)
         return self.fets.decide(self.protection.blocked, ready)

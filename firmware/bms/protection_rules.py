@@ -103,8 +103,9 @@ FAULTS = (
     ("SAF-05-open", BOTH),      # a FET that is on does not conduct
     ("SAF-07-hot", BOTH),       # the fast functions and their Python twins disagree
     ("PRF-03", BOTH),           # the profile contradicts itself
+    ("MEA-03-blind", BOTH),     # no believable cell voltages, for changing reasons
 )
 (FAULT_SCAN, FAULT_CELL, FAULT_SUM, FAULT_NTC, FAULT_FET, FAULT_AFE, FAULT_TASK, FAULT_WIRE,
- FAULT_FROZEN, FAULT_WELD, FAULT_OPEN, FAULT_HOT, FAULT_PROFILE) = (
-    1 << i for i in range(13))
+ FAULT_FROZEN, FAULT_WELD, FAULT_OPEN, FAULT_HOT, FAULT_PROFILE, FAULT_BLIND) = (
+    1 << i for i in range(14))
 BLOCKING = sum(1 << i for i in range(len(FAULTS)) if FAULTS[i][1])

@@ -22,7 +22,9 @@ def decode_scan(regs: ptr8, cells_mv: ptr16, out: ptr32, cal: ptr32, count: int,
     i = 0
     while i < count:
         value = ((regs[0x14 + 2 * i] | regs[0x15 + 2 * i] << 8) ^ 0x8000) - 0x8000
-        value += (value * (((cal[i] & low31) ^ half) - half) >> 15) - (((cal[16 + i] & low31) ^ half) - half)
+        gain = ((cal[i] & low31) ^ half) - half
+        offset = ((cal[16 + i] & low31) ^ half) - half
+        value += (value * gain >> 15) - offset
         if value < 0:
             value = 0
         cells_mv[i] = value
@@ -75,7 +77,9 @@ def decode_scan(regs: ptr8, cells_mv: ptr16, out: ptr32, cal: ptr32, count: int,
     out[19] = high_at
     out[20] = low_at
     current = (((regs[0x3A] | regs[0x3B] << 8) ^ 0x8000) - 0x8000) * 10
-    current += (current * (((cal[32] & low31) ^ half) - half) >> 15) - (((cal[33] & low31) ^ half) - half)
+    gain = ((cal[32] & low31) ^ half) - half
+    offset = ((cal[33] & low31) ^ half) - half
+    current += (current * gain >> 15) - offset
     out[6] = current
     if current > 0:
         out[7] = current

@@ -11,7 +11,8 @@ DEFAULTS: dict = {}     # the registry's own defaults are this product's
 # DER-01, DER-02: (limit, reading, ((reading, permille of the allowed current), ...), reason)
 CURVES = (
     (CHARGE_LIMIT, rd.MAX_CELL_MV, ((3400, 1000), (3500, 250), (3560, 0)), "PRO-01 highest cell"),
-    (CHARGE_LIMIT, rd.CELL_SUM_MV, ((54800, 1000), (56400, 250), (57200, 0)), "PRO-03 pack voltage"),
+    (CHARGE_LIMIT, rd.CELL_SUM_MV, ((54800, 1000), (56400, 250), (57200, 0)),
+     "PRO-03 pack voltage"),
     (DISCHARGE_LIMIT, rd.MIN_CELL_MV, ((2750, 0), (2850, 250), (3000, 1000)),
      "PRO-02 lowest cell"),
     (DISCHARGE_LIMIT, rd.CELL_SUM_MV, ((44500, 0), (46000, 250), (48000, 1000)),

@@ -38,7 +38,8 @@ DEFAULTS = {
 # DER-04: falling above 45 degC, discharge stops at 10 % SOC
 CURVES = (
     (CHARGE_LIMIT, rd.MAX_CELL_MV, ((3420, 1000), (3540, 250), (3600, 0)), "PRO-01 highest cell"),
-    (CHARGE_LIMIT, rd.CELL_SUM_MV, ((55200, 1000), (57200, 250), (58000, 0)), "PRO-03 pack voltage"),
+    (CHARGE_LIMIT, rd.CELL_SUM_MV, ((55200, 1000), (57200, 250), (58000, 0)),
+     "PRO-03 pack voltage"),
     (DISCHARGE_LIMIT, rd.MIN_CELL_MV, ((2680, 0), (2780, 250), (2950, 1000)),
      "PRO-02 lowest cell"),
     (DISCHARGE_LIMIT, rd.CELL_SUM_MV, ((42600, 0), (44500, 250), (47200, 1000)),

@@ -1,0 +1,406 @@
+"""Limits told to the inverter: curves, slew, reasons, and 0 before a protection acts."""
+
+import unittest
+
+from bms.derating import interpolate
+from bms.pack_state import Pack
+from bms.parameters import Parameters
+from bms.protection_rules import ITEMS
+from fakes import LATE, WRAP, put16, scan_regs, set_cells
+from profiles import am5000, b1_5_1_48
+
+CHARGE, DISCHARGE, BOTH = 1, 2, 3
+
+
+def bit(item):
+    for i in range(len(ITEMS)):
+        if ITEMS[i][0] == item:
+            return 1 << i
+    raise AssertionError("no row is called " + item)
+
+
+class Case(unittest.TestCase):
+    """A healthy pack whose allowance is not in question: nominal 50 A and no more."""
+
+    profile = am5000
+    nominal_ma = 50_000
+
+    def setUp(self):
+        self.params = Parameters(self.profile.DEFAULTS)
+        self.params.set("boost_ma", 5000)
+        self.pack = Pack(self.profile, self.params, 100)
+        self.pack.afe_ready = True
+        self.now = LATE
+        self.ld = 0
+        self.settle(scan_regs())
+
+    def scan(self, regs, dt_ms=100):
+        self.now = (self.now + dt_ms) % WRAP
+        self.ld ^= 1
+        put16(regs, 0x38, self.ld)          # something always moves
+        fets = self.pack.fets
+        fets.commanded(self.pack.allowed())
+        regs[0x7F] = (fets.wanted & CHARGE) | (fets.wanted & DISCHARGE) << 1
+        fets.read_back(regs[0x7F], 0, 0)
+        self.pack.measurements.take(regs, self.now)
+        self.pack.step(self.now, True)
+        return self.pack.ccl_ma, self.pack.dcl_ma
+
+    def settle(self, regs, ms=40_000):
+        """Long enough for the slew of 2 A/s from anywhere."""
+        for _ in range(ms // 1000):
+            self.scan(regs, 1000)
+        return self.pack.ccl_ma, self.pack.dcl_ma
+
+
+def warm(temp_dc):
+    """Every thermistor of the cells at *temp_dc*."""
+    regs = scan_regs()
+    for reg in (0x70, 0x72, 0x74, 0x78):
+        put16(regs, reg, temp_dc + 2731)
+    return regs
+
+
+class TestNominal(Case):
+    def test_a_healthy_pack_gives_its_nominal_current(self):    # req: DER-03 PRF-01
+        self.assertEqual((self.pack.ccl_ma, self.pack.dcl_ma), (50_000, 50_000))
+        self.assertEqual(self.pack.derating.reasons, 0)
+        self.assertIn("no limit is below nominal", self.full().limits_text())
+
+    def full(self):
+        """A pack with its allowance."""
+        self.params.set("boost_ma", 100_000)
+        self.settle(scan_regs())
+        return self.pack
+
+    def test_the_allowance_gives_100_amperes(self):             # req: DER-03
+        self.full()
+        self.assertEqual((self.pack.ccl_ma, self.pack.dcl_ma), (100_000, 100_000))
+
+    def test_from_start_the_limits_rise_by_2_amperes_a_second(self):    # req: DER-01
+        self.pack = Pack(am5000, self.params, 100)
+        self.pack.afe_ready = True
+        before = (0, 0)
+        for _ in range(300):
+            now = self.scan(scan_regs())
+            for i in range(2):
+                self.assertTrue(0 <= now[i] - before[i] <= 200)
+            before = now
+        self.assertEqual(before, (50_000, 50_000))
+
+
+class TestAim(Case):
+    """Where the limits settle. (what, registers, lowest and highest CCL, DCL)"""
+
+    def check(self, rows):
+        for what, regs, ccl, dcl in rows:
+            self.setUp()
+            now = self.settle(regs)
+            for value, allowed, name in ((now[0], ccl, "CCL"), (now[1], dcl, "DCL")):
+                low, high = allowed if isinstance(allowed, tuple) else (allowed, allowed)
+                self.assertTrue(low <= value <= high, "%s: %s %d" % (what, name, value))
+
+    def test_charge_falls_towards_full_cells(self):             # req: DER-01
+        rows = []
+        for cell_mv, ccl in ((3300, 50_000), (3400, 50_000), (3401, (49_000, 49_999)),
+                             (3450, (20_000, 45_000)), (3499, (5_000, 15_000)),
+                             (3500, (5_000, 15_000)), (3559, (0, 2_000)), (3560, 0), (3599, 0)):
+            regs = scan_regs()
+            set_cells(regs, 3300, cell_mv)
+            rows.append(("cell %d" % cell_mv, regs, ccl, 50_000))
+        self.check(rows)
+
+    def test_discharge_falls_towards_empty_cells(self):         # req: DER-01
+        rows = []
+        for cell_mv, dcl in ((3001, 50_000), (3000, 50_000), (2999, (49_000, 49_999)),
+                             (2900, (12_000, 45_000)), (2850, (5_000, 15_000)),
+                             (2801, (1_000, 15_000)), (2750, 0), (2701, 0)):
+            regs = scan_regs()
+            set_cells(regs, 3300, cell_mv)
+            rows.append(("cell %d" % cell_mv, regs, 50_000, dcl))
+        self.check(rows)
+
+    def test_both_follow_the_pack_voltage(self):                # req: DER-01
+        rows = []
+        for cell_mv, ccl, dcl in ((3000, 50_000, 50_000), (2995, 50_000, (40_000, 49_900)),
+                                  (2781, 50_000, (0, 5_000))):
+            regs = scan_regs()
+            set_cells(regs, *[cell_mv] * 16)
+            rows.append(("pack %d" % (16 * cell_mv), regs, ccl, dcl))
+        self.check(rows)
+
+    def test_temperature(self):                                 # req: DER-02
+        rows = []
+        for temp_dc, ccl, dcl in (
+                (250, 50_000, 50_000), (500, 50_000, 50_000),
+                (501, (48_000, 49_999), (48_000, 49_999)), (530, (20_000, 30_000),
+                                                            (20_000, 30_000)),
+                (560, 0, 0), (579, 0, 0),
+                (150, 50_000, 50_000), (149, (49_000, 49_999), 50_000), (100, (5_000, 45_000),
+                                                                         50_000),
+                (60, 0, 50_000), (51, 0, 50_000),
+                (-149, 0, 50_000), (-150, 0, 50_000), (-151, 0, (45_000, 49_999)),
+                (-180, 0, (1_000, 30_000)), (-190, 0, 0), (-199, 0, 0)):
+            rows.append(("%d dC" % temp_dc, warm(temp_dc), ccl, dcl))
+        self.check(rows)
+
+    def test_one_cell_sensor_is_enough(self):                   # req: DER-02
+        hot = scan_regs()
+        put16(hot, 0x78, 560 + 2731)
+        cold = scan_regs()
+        put16(cold, 0x70, 60 + 2731)
+        self.check((("hot", hot, 0, 0), ("cold", cold, 0, 50_000)))
+
+    def test_mosfets(self):                                     # req: DER-01
+        rows = []
+        for temp_dc, limit in ((850, 50_000), (851, (49_000, 49_999)), (1000, 0), (1049, 0)):
+            regs = scan_regs()
+            put16(regs, 0x7A, temp_dc + 2731)
+            rows.append(("MOSFET %d" % temp_dc, regs, limit, limit))
+        self.check(rows)
+
+    def test_the_lowest_of_several_counts(self):                # req: DER-01 DER-02
+        regs = warm(530)
+        set_cells(regs, 3300, 3560)
+        self.check((("hot and full", regs, 0, (20_000, 30_000)),))
+
+
+class TestProfileB1(Case):
+    profile = b1_5_1_48
+
+    def setUp(self):
+        super().setUp()
+        self.pack.soc.remaining_mah = 50_000
+        self.pack.soc.cpct = 5000
+
+    def test_60_amperes_falling_above_45_degrees(self):         # req: DER-04
+        for temp_dc, low, high in ((250, 60_000, 60_000), (450, 60_000, 60_000),
+                                   (451, 55_000, 59_999), (470, 20_000, 40_000), (490, 0, 0)):
+            self.setUp()
+            ccl, dcl = self.settle(warm(temp_dc))
+            self.assertTrue(low <= ccl <= high, temp_dc)
+            self.assertTrue(low <= dcl <= high, temp_dc)
+
+    def test_discharge_stops_at_10_percent(self):               # req: DER-04 PRF-02
+        for cpct, low, high in ((1200, 60_000, 60_000), (1199, 50_000, 59_999),
+                                (1001, 1, 3_000), (1000, 0, 0), (0, 0, 0)):
+            self.setUp()
+            self.pack.soc.remaining_mah = cpct * 10
+            self.pack.soc.cpct = cpct
+            ccl, dcl = self.settle(scan_regs())
+            self.assertTrue(low <= dcl <= high, "%d %d" % (cpct, dcl))
+            self.assertEqual(ccl, 60_000)
+
+
+class TestSlew(Case):
+    def test_down_and_up_at_2_amperes_a_second(self):           # req: DER-01
+        full = scan_regs()
+        set_cells(full, 3300, 3560)
+        for dt_ms, most in ((100, 200), (150, 300), (1000, 2000)):
+            self.setUp()
+            before = self.pack.ccl_ma
+            seconds_ms = 0
+            while self.pack.ccl_ma:
+                ccl, _ = self.scan(full, dt_ms)
+                seconds_ms += dt_ms
+                self.assertTrue(0 <= before - ccl <= most, "%d %d" % (dt_ms, before - ccl))
+                before = ccl
+                self.assertTrue(seconds_ms < 30_000)
+            self.assertTrue(24_000 <= seconds_ms <= 30_000, seconds_ms)
+            while self.pack.ccl_ma < 50_000:
+                ccl, _ = self.scan(scan_regs(), dt_ms)
+                self.assertTrue(0 <= ccl - before <= most)
+                before = ccl
+                seconds_ms += dt_ms
+                self.assertTrue(seconds_ms < 60_000)
+
+    def test_the_ramp_to_full_reaches_0_before_the_protection(self):    # req: DER-01 COM-05
+        # 3.40 to 3.60 V on the highest cell, slowly and fast
+        for mv_a_second in (1, 5, 20, 100):
+            self.setUp()
+            before = self.pack.ccl_ma
+            t_ms = 0
+            zero_at = None
+            while not self.pack.protection.trips:
+                regs = scan_regs()
+                cell_mv = min(3600, 3400 + mv_a_second * t_ms // 1000)
+                set_cells(regs, 3380, 3390, cell_mv)
+                put16(regs, 0x3A, 2000)                         # a charger that goes on: 20 A
+                ccl, _ = self.scan(regs, 500)
+                t_ms += 500
+                self.assertTrue(before - ccl <= 1000 or ccl == 0, "%d" % (before - ccl))
+                self.assertTrue(ccl <= before)
+                if not ccl and zero_at is None:
+                    zero_at = t_ms
+                    self.assertTrue(cell_mv >= 3500)
+                if cell_mv <= 3450:
+                    self.assertTrue(ccl > 0)
+                before = ccl
+                self.assertTrue(t_ms < 300_000)
+            self.assertEqual(self.pack.protection.trips, bit("PRO-01"))
+            self.assertTrue(zero_at <= t_ms - 3000, "%d %d" % (zero_at, t_ms))
+
+    def test_a_slow_ramp_has_no_step_at_its_end(self):          # req: DER-01
+        # slow enough for the slew: it goes down to 0 without the jump of a timer
+        before = self.pack.ccl_ma
+        for t in range(400):
+            regs = scan_regs()
+            set_cells(regs, 3380, 3400 + t // 2)
+            ccl, _ = self.scan(regs, 1000)
+            self.assertTrue(0 <= before - ccl <= 2000)
+            before = ccl
+        self.assertEqual((before, self.pack.protection.trips), (0, 0))
+
+    def test_no_oscillation_around_a_threshold(self):           # req: DER-01
+        # a cell that wanders by 2 mV: the limit wanders by less than a percent a millivolt
+        low, high = scan_regs(), scan_regs()
+        set_cells(low, 3300, 3448)
+        set_cells(high, 3300, 3450)
+        self.settle(low)
+        first = self.pack.ccl_ma
+        for _ in range(50):
+            for regs in (low, high):
+                ccl, _ = self.scan(regs)
+                self.assertTrue(abs(ccl - first) <= 1_000)
+
+
+class TestZero(Case):
+    def test_0_as_soon_as_a_timer_runs(self):                   # req: COM-05
+        # beyond a threshold, long before its delay is over
+        for cells, ccl, dcl in (((3300, 3600), 0, None), ((3300, 2700), None, 0),
+                                ((3600, 3300, 3300, 2700), 0, 0)):
+            self.setUp()
+            regs = scan_regs()
+            set_cells(regs, *cells)
+            now = self.scan(regs)
+            self.assertEqual(self.pack.protection.trips, 0)
+            if ccl is not None:
+                self.assertEqual(now[0], 0)
+            else:
+                self.assertTrue(now[0] >= 49_800)
+            if dcl is not None:
+                self.assertEqual(now[1], 0)
+            else:
+                self.assertTrue(now[1] >= 49_800)
+
+    def test_0_while_a_fet_is_held_off(self):                   # req: COM-05
+        regs = scan_regs()
+        set_cells(regs, 3300, 2700)
+        self.scan(regs)
+        self.scan(regs, 3000)
+        self.assertEqual(self.pack.allowed(), CHARGE)
+        for _ in range(20):
+            ccl, dcl = self.scan(regs)
+            self.assertEqual(dcl, 0)
+        self.assertTrue(ccl > 49_000)
+
+    def test_0_in_fail_and_before_the_afe_is_ready(self):       # req: COM-05 SAF-02
+        for spoil in ("fault", "afe", "silence"):
+            self.setUp()
+            if spoil == "fault":
+                self.pack.set_fault(0x20, True)
+                self.scan(scan_regs())
+            elif spoil == "afe":
+                self.pack.afe_ready = False
+                self.pack.step(self.now, False)
+            else:
+                for _ in range(5):
+                    self.pack.measurements.fail()
+                    self.pack.step(self.now, False)
+            self.assertEqual((self.pack.ccl_ma, self.pack.dcl_ma), (0, 0), spoil)
+            self.assertEqual(self.pack.allowed(), 0, spoil)
+
+    def test_they_come_back_with_the_slew(self):                # req: DER-01
+        regs = scan_regs()
+        set_cells(regs, 3600)
+        self.scan(regs)
+        self.assertEqual(self.pack.ccl_ma, 0)
+        ccl, _ = self.scan(scan_regs())
+        self.assertTrue(ccl <= 200)
+
+    def test_no_reading_lowers_the_limit(self):                 # req: DER-05 MEA-03
+        regs = scan_regs()
+        put16(regs, 0x34, 4500)                                 # the stack contradicts the sum
+        for _ in range(9):
+            self.scan(regs)
+        self.assertTrue(self.pack.ccl_ma < 50_000)
+        self.assertTrue(self.pack.dcl_ma < 50_000)
+
+
+class TestReasons(Case):
+    def text(self, regs):
+        self.settle(regs)
+        return self.pack.limits_text()
+
+    def test_each_reason_names_item_and_value(self):            # req: DER-05
+        full, empty = scan_regs(), scan_regs()
+        set_cells(full, 3300, 3451)
+        set_cells(empty, 3300, 2951)
+        mosfet = scan_regs()
+        put16(mosfet, 0x7A, 901 + 2731)
+        for regs, words in ((full, ("CCL: PRO-01 highest cell, value 3451",)),
+                            (empty, ("DCL: PRO-02 lowest cell, value 2951",)),
+                            (warm(521), ("CCL: PRO-10 hottest cell, value 521",
+                                         "DCL: PRO-12 hottest cell, value 521")),
+                            (warm(99), ("CCL: PRO-09 coldest cell, value 99",)),
+                            (warm(-161), ("DCL: PRO-11 coldest cell, value -161",)),
+                            (mosfet, ("CCL: PRO-17 MOSFETs, value 901",
+                                      "DCL: PRO-17 MOSFETs, value 901"))):
+            self.setUp()
+            text = self.text(regs)
+            for line in words:
+                self.assertIn(line, text)
+
+    def test_a_limit_at_nominal_has_no_reason(self):            # req: DER-05
+        text = self.text(warm(99))
+        self.assertFalse("DCL" in text, text)
+
+    def test_a_fet_that_is_held_off_is_a_reason(self):          # req: DER-05
+        regs = scan_regs()
+        set_cells(regs, 3600)
+        self.assertIn("held off: charge", self.text(regs))
+        self.assertFalse("discharge" in self.pack.limits_text())
+        self.setUp()
+        regs = scan_regs()
+        set_cells(regs, 2700)
+        self.assertIn("held off: discharge", self.text(regs))
+        self.pack.set_fault(0x20, True)
+        self.scan(regs)
+        self.assertIn("held off: charge discharge", self.pack.limits_text())
+
+    def test_a_used_allowance_is_a_reason(self):                # req: DER-05 DER-03
+        self.params.set("boost_ma", 100_000)
+        self.assertFalse("allowance" in self.text(scan_regs()))
+        for _ in range(180):
+            self.pack.allowance.step(100_000, 50_000, 1000)
+        self.assertIn("short-time allowance used, 1 uses", self.text(scan_regs()))
+
+    def test_no_reading_is_named_so(self):                      # req: DER-05
+        regs = scan_regs()
+        put16(regs, 0x34, 4500)
+        self.settle(regs, 9000)
+        self.assertIn("value none", self.pack.limits_text())
+
+    def test_reasons_go_with_their_cause(self):                 # req: DER-05
+        self.settle(warm(520))
+        self.assertTrue(self.pack.derating.reasons)
+        self.settle(warm(250))
+        self.assertEqual(self.pack.derating.reasons, 0)
+
+
+class TestCurve(unittest.TestCase):
+    def test_between_and_beyond_its_points(self):               # req: DER-01
+        points = ((100, 1000), (200, 500), (300, 0))
+        for value, expected in ((-1000, 1000), (99, 1000), (100, 1000), (101, 995), (150, 750),
+                                (199, 505), (200, 500), (201, 495), (299, 5), (300, 0), (9999, 0)):
+            self.assertEqual(interpolate(points, value), expected, value)
+
+    def test_rising(self):                                      # req: DER-01
+        points = ((-190, 0), (-150, 1000))
+        for value, expected in ((-191, 0), (-190, 0), (-189, 25), (-170, 500), (-151, 975),
+                                (-150, 1000), (0, 1000)):
+            self.assertEqual(interpolate(points, value), expected, value)
+
+
+if __name__ == "__main__":
+    unittest.main()
