@@ -82,7 +82,7 @@ MOMENTS = {
     "near-cold-charging": _moment(("charge", "flow", "near"), {
         "cell_temp_dc": [60] * 4, **_charge((4_000, 10_000))}),
     "near-cold-discharging": _moment(("discharge", "flow", "near", "one-fet"), {
-        "cell_temp_dc": [-185] * 4, **_LOAD}, fets=DSG, ids=("PRO-09",), lead_ms=_TRIP_MS),
+        "cell_temp_dc": [-185] * 4, **_LOAD}, ids=("PRO-09",), lead_ms=_TRIP_MS),
     "near-charge-current": _moment(("charge", "flow", "strong", "near"), _charge((97_000, 99_000)),
                                    plant={"soc": (0.3, 0.6)}),
     "near-discharge-current": _moment(("discharge", "flow", "strong", "near"),

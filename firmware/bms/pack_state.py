@@ -112,6 +112,7 @@ class Pack:
         self._weld_ms = -1          # -1: not | ms since it was first seen
         self._open_ms = -1
         self._limit_scans = 0
+        self._was_allowed = 0       # FETs that were allowed before this step
         self._taken = -1
         self._other_way_ma = self._charger_mv = self._rest_ma = 0
         self._full_mv = self._tail_ma = self._doubt_delay_ms = self._failed_scans = 0
@@ -154,6 +155,7 @@ class Pack:
             self._load()
         self.now_ms = now_ms
         measured = self.measurements
+        self._was_allowed = self.allowed()
         if fresh:
             conditions = self._look(measured)
             if self.protection.step(measured.values, measured.dt_ms, conditions, measured.safety):
@@ -213,6 +215,8 @@ class Pack:
     def _count(self, values, current_ma, dt_ms):
         soc = self.soc
         if not soc.is_set:
+            if values[rd.CELL_SUM_MV] == NO_READING:
+                return
             soc.start(values[rd.CELL_SUM_MV] // self.profile.CELLS)
         else:
             soc.count(current_ma, min(dt_ms, 1000))
@@ -282,7 +286,7 @@ class Pack:
             number += 1
         self.events.add(self.now_ms, ev.FAULT if present else ev.FAULT_CLEAR, number, -1,
                         value, limit)
-        if present and fault & BLOCKING:
+        if present and fault & BLOCKING and (self._was_allowed or self.first_out is None):
             self.first_out = (len(ITEMS) + number, -1, value, limit, self.now_ms)
 
     def clear(self):
@@ -313,7 +317,8 @@ class Pack:
             self.events.add(self.now_ms, ev.TRIP if now & TRIPPED else ev.RELEASE, i, cell,
                             value, limit)
             if now & TRIPPED:
-                self.first_out = (i, cell, value, limit, self.now_ms)
+                if ITEMS[i][rules.BLOCKS] & self._was_allowed:
+                    self.first_out = (i, cell, value, limit, self.now_ms)
                 if _OVER_CHARGE >> i & 1:
                     self.soc.anchor_full()
                 elif _UNDER_VOLTAGE >> i & 1:

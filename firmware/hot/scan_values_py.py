@@ -27,8 +27,8 @@ def decode_scan(regs, cells_mv, out, cal, count, cell_low_mv, cell_high_mv, sum_
     sum_error_mv  largest believable difference between sum of cells and stack
     wire_mv       two neighbours at least this far from the average, in opposite directions and
                   by about as much, mean an open sense wire between them
-    returns       doubts, bits of bms.readings. Extremes leave implausible cells out, and are
-                  NO_READING where the sum contradicts the stack or a wire seems open.
+    returns       doubts, bits of bms.readings. With any doubt about the cells their extremes and
+                  their sum are NO_READING: no protection trips or releases by them.
     """
     doubts = 0
     total = 0
@@ -70,15 +70,16 @@ def decode_scan(regs, cells_mv, out, cal, count, cell_low_mv, cell_high_mv, sum_
     error = total - stack
     if error > sum_error_mv or -error > sum_error_mv:
         doubts |= 2
-    out[3] = total
     out[4] = stack
     out[5] = _signed(regs[0x36], regs[0x37]) * 10
     out[23] = _signed(regs[0x38], regs[0x39]) * 10
-    if doubts & 18 or high < 0:
+    if doubts:
+        out[3] = _NO_READING
         out[0] = _NO_READING
         out[1] = _NO_READING
         out[2] = _NO_READING
     else:
+        out[3] = total
         out[0] = high
         out[1] = low
         out[2] = high - low

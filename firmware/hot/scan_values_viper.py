@@ -62,15 +62,16 @@ def decode_scan(regs: ptr8, cells_mv: ptr16, out: ptr32, cal: ptr32, count: int,
     error = total - stack
     if error > sum_error_mv or 0 - error > sum_error_mv:
         doubts |= 2
-    out[3] = total
     out[4] = stack
     out[5] = (((regs[0x36] | regs[0x37] << 8) ^ 0x8000) - 0x8000) * 10
     out[23] = (((regs[0x38] | regs[0x39] << 8) ^ 0x8000) - 0x8000) * 10
-    if doubts & 18 != 0 or high < 0:
+    if doubts != 0:
+        out[3] = no_reading
         out[0] = no_reading
         out[1] = no_reading
         out[2] = no_reading
     else:
+        out[3] = total
         out[0] = high
         out[1] = low
         out[2] = high - low

@@ -72,7 +72,10 @@ class Link:
         used += 1
         self._used = used
         if used == 2 and byte != VERSION:
-            return self._drop()
+            self._drop()
+            if byte == SOF:             # the one before was noise: this may be the frame
+                self._used = 1
+            return 0
         if used < _HEAD:
             return 0
         length = buf[4] | buf[5] << 8
