@@ -187,7 +187,8 @@ class Pack:
         elif current_ma < -self._other_way_ma:
             conditions |= rules.DISCHARGING
         self.charger_seen = (self.direction == CHARGING
-                             or values[rd.PACK_MV] - stack_mv > self._charger_mv)
+                             or (values[rd.PACK_MV] - stack_mv > self._charger_mv
+                                 and not measured.doubts & rd.SUM_IMPLAUSIBLE))
         if self.charger_seen:
             conditions |= rules.CHARGER_SEEN
         if self._terminals_free(measured):

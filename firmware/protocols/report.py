@@ -69,6 +69,8 @@ EVENT_FIELDS = (
 )
 EVENT_FORMAT = "<" + "".join(row[1] for row in EVENT_FIELDS)
 
+_RANGE = {"B": (0, 0xFF), "H": (0, 0xFFFF), "I": (0, 0xFFFFFFFF), "b": (-0x80, 0x7F),
+          "h": (-0x8000, 0x7FFF), "i": (-0x80000000, 0x7FFFFFFF)}
 _EMPTY = {"B": 0xFF, "H": 0xFFFF, "I": 0xFFFFFFFF, "b": -128, "h": -0x8000, "i": -0x80000000}
 
 
@@ -143,7 +145,7 @@ class Reporter:
         if pack.allowance.limit_ma() < pack.params["boost_ma"]:
             reasons |= 2 << curves
         row: list = [
-            self.uptime_s(now_ms), measured.seq, min(measured.age_ms(now_ms), 0xFFFF), pack.state,
+            self.uptime_s(now_ms), measured.seq, measured.age_ms(now_ms), pack.state,
             pack.direction, protection.alarms, protection.trips, pack.faults, protection.locks,
             pack.soc.cpct, pack.soc.remaining_mah, pack.soc.full_mah,
             measured.cells_mv if usable else None,
@@ -153,14 +155,15 @@ class Reporter:
             values[rd.DIE_DC] if usable else None, pack.fets.actual if usable else 0,
             pack.fets.wanted, 0, pack.params["cvl_mv"], pack.ccl_ma, pack.dcl_ma, reasons,
             int(pack.limiter_in), pack.allowance.uses(),
-            measured.safety, min(measured.failed_all, 0xFFFF), self._control.afe_starts,
+            measured.safety, measured.failed_all, self._control.afe_starts,
             pack.dip, pack.events.newest, tasks[0].worst_us,
-            min(sum(task.overruns for task in tasks), 0xFFFF),
-            min(sum(task.errors for task in tasks), 0xFFFF), self._supervisor.heap_free,
+            sum(task.overruns for task in tasks), sum(task.errors for task in tasks),
+            self._supervisor.heap_free,
         ]
         for i in range(len(FIELDS)):
             _, letter, count, _, _ = FIELDS[i]
             value = row[i]
+            low, high = _RANGE[letter]
             for k in range(count):
                 if value is None:
                     one = _EMPTY[letter]
@@ -170,6 +173,8 @@ class Reporter:
                     one = value[k]
                 if one == rd.NO_READING:
                     one = _EMPTY[letter]
+                elif not low <= one <= high:
+                    one = low if one < low else high
                 struct.pack_into(self._formats[i], buf, at, one)
                 at += self._sizes[i]
         return at
