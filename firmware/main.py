@@ -10,11 +10,12 @@ import version
 from bms import afe_config
 from bms import events as ev
 from bms.pack_state import Pack
-from bms.parameters import Parameters
+from bms.parameters import Parameters, check_profile
 from bms.protection_rules import FAULT_HOT, FAULT_PROFILE, FAULTS, ITEMS
 from bms.self_test import fast_functions_agree
 from bq76952 import BQ76952
 from hot import protect
+from profiles import am5000
 from protocols.link import Link
 from protocols.pylontech import Pylontech
 from protocols.report import Reporter
@@ -53,10 +54,11 @@ class App:
     def __init__(self, profile):
         refused = None
         try:
-            params = Parameters(profile.DEFAULTS)
+            check_profile(profile)
         except ValueError as error:     # PRF-03: runs, says why, and never closes a FET
             refused = str(error)
-            params = Parameters()
+            profile = am5000
+        params = Parameters(profile.DEFAULTS)
         self.params = params
         self.refused = refused
         self.pack = pack = Pack(profile, params, SCAN_MS)

@@ -780,6 +780,28 @@ def _prune_images(images):
         shutil.rmtree(folder, ignore_errors=True)
 
 
+_CHECK = """
+import importlib, sys
+sys.path[:0] = sys.argv[1:4]
+from bms.parameters import check_profile
+for name in sys.argv[4:]:
+    try:
+        check_profile(importlib.import_module("profiles." + name))
+    except ValueError as error:
+        sys.exit("firmware/profiles/%s.py: %s" % (name, error))
+"""
+
+
+def _check_profiles():
+    """Refuse to build with a product profile that contradicts itself (PRF-03)."""
+    folders = [str(ROOT / name) for name in ("firmware", "lib", "tools/mocks")]
+    names = sorted(path.stem for path in (ROOT / "firmware" / "profiles").glob("*.py"))
+    done = subprocess.run([sys.executable, "-c", _CHECK, *folders, *names],
+                          capture_output=True, text=True)
+    if done.returncode:
+        raise ToolchainError(done.stderr.strip())
+
+
 def firmware(extra=(), out=None, board=BOARD):
     """Build the UF2 of *board* with the application and *extra* folders frozen in.
 
@@ -794,6 +816,7 @@ def firmware(extra=(), out=None, board=BOARD):
         if extra:
             raise ToolchainError("nothing can be frozen into the UF2 named by MICROPY_UF2")
         return Firmware(path, False, None, None, None)
+    _check_profiles()
     tree = sources()
     for need in ("lib/pico-sdk/src", "lib/tinyusb/src", "lib/mbedtls/library"):
         if not (tree.path / need).exists():

@@ -74,10 +74,10 @@ def _under_c(trip_dc):
     return trip_dc // 10 - _TEMP_OUTSIDE_C
 
 
-def image(params, shunt_uohm):
+def image(params, shunt_uohm, cells=16):
     """Rows (address, bytes) for BQ76952.configure().
 
-    params      Parameters; shunt_uohm: the board's shunt
+    params      Parameters; shunt_uohm: the board's shunt; cells: fitted, from the lowest input
     """
     gain = _CC_GAIN_UOHM / 1000 / shunt_uohm
     ocd3_s = min(255, -(-params["dsg_oc1_delay_ms"] // 1000) + 1)
@@ -122,7 +122,7 @@ def image(params, shunt_uohm):
         (0x92B2, struct.pack("<H", _HOST_WATCHDOG_S)),
         (0x92FB, b"\xc6\x3b\x07\x07\x07"),          # BOTHOFF, ALERT raw NTC, TS1, TS2, TS3
         (0x9301, b"\x07\x0f"),                      # DCHG cell NTC, DDSG MOSFET NTC
-        (0x9303, b"\x06\xff\xff"),                  # 10 mA, 10 mV; 16 cells
+        (0x9303, struct.pack("<BH", 6, (1 << cells) - 1)),      # 10 mA, 10 mV; cells fitted
         (0x9308, b"\x2d"),                          # FETs wait for the host
         (0x933A, b"\x04"),                          # cells balanced at once
         (0x9343, b"\x50\x00"),                      # FET_EN and PF_EN at reset

@@ -6,6 +6,8 @@ Values are ints. An id is never given to another parameter, so that stored sets 
 
 from array import array
 
+from bms import readings
+
 # (id, name, unit, lowest, highest, default, help)
 TABLE = (
     (1, "cell_ov_alarm_mv", "mV", 3000, 4200, 3500, "PRO-01 alarm: highest cell at or above"),
@@ -146,6 +148,23 @@ RULES = (
     ("dvl_mv", "cvl_mv"),
     ("cvl_mv", "pack_ov_trip_mv"),
 )
+
+
+def check_profile(profile):
+    """ValueError with the name of what is wrong if *profile* contradicts itself (PRF-03)."""
+    if not 3 <= profile.CELLS <= 16:
+        raise ValueError("CELLS: the AFE reads 3 to 16 cells, not %d" % profile.CELLS)
+    if not 1000 <= profile.CAPACITY_MAH <= 1_000_000:
+        raise ValueError("CAPACITY_MAH: %d is outside 1000..1000000" % profile.CAPACITY_MAH)
+    for _, reading, points, reason in profile.CURVES:
+        if not 0 <= reading < readings.COUNT:
+            raise ValueError("CURVES, %s: there is no reading %d" % (reason, reading))
+        for i in range(len(points)):
+            if not 0 <= points[i][1] <= 1000:
+                raise ValueError("CURVES, %s: %d is outside 0..1000" % (reason, points[i][1]))
+            if i and points[i][0] <= points[i - 1][0]:
+                raise ValueError("CURVES, %s: readings must rise from point to point" % reason)
+    Parameters(profile.DEFAULTS)
 
 
 class Parameters:

@@ -15,6 +15,9 @@ from crc8 import CRC8
 from hot import hex_text, hex_text_py, protect, protect_py, scan_values, scan_values_py
 
 
+_STEPS = 120
+
+
 def _numbers(count, span, seed):
     """*count* ints within +-span, always the same."""
     value = seed
@@ -42,17 +45,22 @@ def _protect(function):
     width, state_width = protect_py.WIDTH, protect_py.STATE
     rows = array("i", (0 for _ in range(3 * width)))
     state = array("i", (0 for _ in range(3 * state_width)))
-    for i in range(3):
-        row = (0, i & 1, -100 + 200 * i, -120 + 200 * i, 50 - 90 * i, -60 * i, 300, 3, 0, 2,
-               900 * (i == 2), 2, 1 + i, 4, 64)
+    for i in range(3):                      # slots, senses, masks: different in each row
+        row = (2 - i, i & 1, -60 + 120 * (i & 1), -90 + 150 * (i & 1), 30 - 90 * (i & 1),
+               -120 + 210 * (i & 1), 300, 3, 1 << i, 8 << i, 900 * (i == 2), 2 + i, 1 + i,
+               64 << i, 512 << i)
         for k in range(width):
             rows[i * width + k] = row[k]
     results = []
-    readings = array("i", (0,))
-    for i, number in enumerate(_numbers(40, 300, 11)):
-        readings[0] = rd.NO_READING if i % 9 == 8 else number // 4 * (1 + i // 10)
-        results.append(function(rows, state, readings, 3, 150, 2 * (i % 17 == 16), 1500,
-                                64 * (i % 13 == 12)))
+    readings = array("i", (0, 0, 0))
+    numbers = _numbers(4 * _STEPS, 255, 11)
+    for i in range(_STEPS):
+        for k in range(3):                  # a value holds for some steps, so that timers end
+            number = numbers[i // 5 * 4 + k]
+            readings[k] = rd.NO_READING if number % 11 == 10 else number
+        masks = numbers[4 * i + 3] & 511 if i > 80 and i % 3 == 0 else 7
+        results.append(function(rows, state, readings, 3, 150, masks, 4000,
+                                (numbers[4 * i + 3] & 7) << 9 if i % 7 == 6 else 0))
     return results, list(state)
 
 

@@ -125,7 +125,7 @@ class Control:
         """True if the parameters now ask for another configuration than the AFE has."""
         params = self._pack.params
         self._image_of = params.changed
-        return afe_config.image(params, self._shunt_uohm) != self._image
+        return afe_config.image(params, self._shunt_uohm, self._pack.profile.CELLS) != self._image
 
     def _note_trips(self, measured, now_ms):
         """Record what the AFE's own protections say when it changes."""
@@ -185,7 +185,8 @@ class Control:
             if self._job is None:
                 self.afe_starts += 1
                 self._image_of = pack.params.changed
-                self._image = afe_config.image(pack.params, self._shunt_uohm)
+                self._image = afe_config.image(pack.params, self._shunt_uohm,
+                                               pack.profile.CELLS)
                 self._job = self._afe.configure(self._image)
             budget_us = _JOB_BUDGET_US if pack.measurements.seq else _FIRST_BUDGET_US
             while (self._ticks_us() - start_us) & _MASK < budget_us:
