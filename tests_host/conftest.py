@@ -1,6 +1,7 @@
 """What the host tests share: where modules are found, and on what the firmware runs."""
 
 import pathlib
+import shutil
 import sys
 
 import pytest
@@ -73,3 +74,17 @@ def rig(request):
     from rig import Rig
     with Rig() as bench:
         yield bench
+
+
+@pytest.fixture(scope="session")
+def plain_uf2(tmp_path_factory):
+    """The board's image as MicroPython makes it, without the application."""
+    import toolchain
+    root = tmp_path_factory.mktemp("plain")
+    board = root / "boards" / toolchain.BOARD
+    shutil.copytree(toolchain.ROOT / "boards" / toolchain.BOARD, board)
+    (board / "manifest.py").write_text('freeze("$(PORT_DIR)/modules")\n')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(toolchain, "ROOT", root)
+        patch.delenv("MICROPY_UF2", raising=False)
+        return toolchain.firmware(out=root / "plain.uf2").uf2

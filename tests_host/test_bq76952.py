@@ -3,7 +3,7 @@
 import unittest
 
 from bq76952 import BQ76952, AfeError
-from fakes import FakeChip, FakePin, crc8, no_wait, put16, reason, scan_regs
+from fakes import FakeChip, FakePin, crc8, no_wait, put16, reason
 
 PATTERNS = (b"\xff\xff\x00", b"\xff\xff\xaa", b"\xff\xff\xff", b"\x00\x00\x00")
 SCANNED = (tuple(range(0x14, 0x3C)) + tuple(range(0x68, 0x6A)) + tuple(range(0x6E, 0x76))
@@ -128,7 +128,7 @@ class TestScan(TestCase):
     def test_all_bits_of_the_answer_matter(self):               # req: MEA-01
         self.afe.scan()
         for bit in range(24):
-            def spoil(frame, answer):
+            def spoil(frame, answer, bit=bit):
                 if frame == 1:
                     answer[bit // 8] ^= 1 << (bit & 7)
             self.chip.frames = 0
@@ -182,7 +182,7 @@ class TestTornValues(TestCase):
             put16(self.chip.regs, 0x14, first_mv)
             reads = [0]
 
-            def on_read(reg):
+            def on_read(reg, reads=reads, then_mv=then_mv):
                 if reg == 0x15:
                     reads[0] += 1
                     if reads[0] == 1:
@@ -365,7 +365,7 @@ class TestConfigure(TestCase):
             self.chip.mfg_status = 0x0040
             left = [lost]
 
-            def spoil(frame, answer):
+            def spoil(frame, answer, left=left):
                 if 0x0022 in self.chip.commands and left[0]:
                     left[0] -= 1
                     put(answer, b"\xff\xff\x00")

@@ -133,7 +133,7 @@ class TestLoadAndRun(unittest.TestCase):
             buf = bytearray(CELL_1)
             view = memoryview(buf)
 
-            def transfer(tx, rx):
+            def transfer(tx, rx, trace=trace):
                 trace.append(bytes(tx))
                 rx[0] = 0x5A
 

@@ -1,7 +1,5 @@
 """The emulated Pico, run bare: small Thumb programs and registers poked from outside.
-
-With PACKCTL_PLAIN_UF2 naming a MicroPython without an application, MicroPython's own drivers are
-tried on it too.
+MicroPython's own drivers are tried with an image without the application.
 """
 
 import os
@@ -16,7 +14,6 @@ import emu_core
 import emulator
 
 ENGINES = ["py"] + (["c"] if emu_core._library() else [])
-PLAIN = os.environ.get("PACKCTL_PLAIN_UF2")
 
 SLEEP = (0xBF30, 0xE7FD)                        # again: wfi; b again
 SIO, IO_BANK0, TIMER, NVIC = 0xD0000000, 0x40014000, 0x40054000, 0xE000E000
@@ -473,10 +470,8 @@ def test_a_cut_in_a_page_program_leaves_part_of_it(tmp_path, torn, left):
 
 
 @pytest.fixture
-def plain():
-    if not PLAIN:
-        pytest.skip("PACKCTL_PLAIN_UF2 names no MicroPython image")
-    return emulator.EmulatedPico(PLAIN, Stand(), flash_times=(0, 0))
+def plain(plain_uf2):
+    return emulator.EmulatedPico(plain_uf2, Stand(), flash_times=(0, 0))
 
 
 def run(pico, source):

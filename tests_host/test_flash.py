@@ -2,7 +2,6 @@
 
 import os
 import pty
-import shutil
 import subprocess
 import sys
 import tty
@@ -25,19 +24,6 @@ def run_flash(*arguments, timeout=20):
 
 
 # ---- on the emulated board --------------------------------------------------------------------
-
-
-@pytest.fixture(scope="session")
-def plain_uf2(tmp_path_factory):
-    """The board's image as MicroPython makes it, without the application."""
-    root = tmp_path_factory.mktemp("plain")
-    shutil.copytree(toolchain.ROOT / "boards" / toolchain.BOARD, root / "boards" / toolchain.BOARD)
-    manifest = root / "boards" / toolchain.BOARD / "manifest.py"
-    manifest.write_text('freeze("$(PORT_DIR)/modules")\n')
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(toolchain, "ROOT", root)
-        patch.delenv("MICROPY_UF2", raising=False)
-        return toolchain.firmware(out=root / "plain.uf2").uf2
 
 
 class Served:

@@ -19,7 +19,8 @@ from tasks.serial_port import SerialPort
 
 if ON_MICROPYTHON:
     import micropython
-    micropython.alloc_emergency_exception_buf(1000)     # room for a traceback under the lock
+    if hasattr(micropython, "alloc_emergency_exception_buf"):
+        micropython.alloc_emergency_exception_buf(1000)     # for a traceback under the lock
 
 _LAST = WRAP - 1            # the largest small integer of the RP2040
 BOTH = 3

@@ -23,7 +23,7 @@ def pytest_generate_tests(metafunc):
     for target in run_on_target.TARGETS:
         if target not in chosen:
             continue
-        for module in run_on_target.modules():
+        for module in run_on_target.modules(target):
             for test in run_on_target.collect(module):
                 marks = [getattr(pytest.mark, target)]
                 marks += [pytest.mark.req(name) for name in test.reqs]

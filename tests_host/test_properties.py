@@ -212,7 +212,7 @@ def test_protection_blocks_exactly_what_has_tripped(scans):
             values[rd.CELL_SUM_MV if slot == "pack" else slot] = value
         changed = protection.step(values, dt_ms, sum(BITS[name] for name in has), 0)
         told = []
-        protection.take_changes(lambda i, before, after: told.append((before, after)))
+        protection.take_changes(lambda i, before, after, to=told: to.append((before, after)))
         assert bool(told) == changed
         for before, after in told:
             assert before != after and after & ~(ALARM | TRIPPED | LOCKED) == 0
@@ -284,7 +284,8 @@ def pack():
 
 
 LIKELY = st.one_of(
-    st.binary(max_size=60), st.text(alphabet="~\r0123456789ABCDEFabc", max_size=60).map(str.encode),
+    st.binary(max_size=60),
+    st.text(alphabet="~\r0123456789ABCDEFabc", max_size=60).map(str.encode),
     st.lists(st.sampled_from([b"~20024642E00202FD33\r", b"~2002464F0000FD98\r", b"~", b"\r",
                               b"20024642E002", b"\xb5\x01", b"\xb5\x01\x00\x03\x00\x00"]),
              max_size=6).map(b"".join))

@@ -47,13 +47,14 @@ class Table:
         if isinstance(values, int):
             values = (values,)
         readings = array("i", values)
-        results = [TWINS[i].protect_step(self.rows, self.states[i], readings, self.count, dt_ms,
-                                         conditions, forget_ms, afe_new) for i in range(len(TWINS))]
+        results = [
+            TWINS[i].protect_step(self.rows, self.states[i], readings, self.count, dt_ms,
+                                  conditions, forget_ms, afe_new) for i in range(len(TWINS))]
         for i in range(1, len(TWINS)):
             if results[i] != results[0] or self.states[i] != self.states[0]:
-                raise AssertionError("twins differ at %r, %d ms, conditions %d: %r %r and %r %r" % (
-                    values, dt_ms, conditions, results[0], list(self.states[0]), results[i],
-                    list(self.states[i])))
+                raise AssertionError("twins differ at %r, %d ms, conditions %d: %r and %r" % (
+                    values, dt_ms, conditions, (results[0], list(self.states[0])),
+                    (results[i], list(self.states[i]))))
         self.changed = results[0] & 256 != 0
         self.pending = results[0] >> 2 & 3
         self.blocked = results[0] & 3

@@ -126,7 +126,7 @@ class TestRows(TestCase):
             self.assertEqual(rules.ITEMS[self.index(name)][rules.BLOCKS], BOTH, name)
 
     def test_delays_one_short_exact_one_past(self):             # req: PRO-21
-        for name, reading, worse, alarm, trip, _, delay_ms, blocks in ROWS:
+        for name, reading, _, alarm, trip, _, delay_ms, _ in ROWS:
             flag = ALARM if trip is None else TRIPPED
             for waited in (delay_ms - 1, delay_ms, delay_ms + 1):
                 self.setUp()

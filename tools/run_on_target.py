@@ -6,6 +6,8 @@
 On the RP2040 the tests are frozen, with the firmware, into an image of their own; it starts no
 firmware and runs one module at a time through the raw REPL, each in a fresh boot. `collect()` and
 `run()` are what tests_host/test_on_target.py makes its tests from.
+
+A module that is too long for a target says so at its top level: NOT_ON = ("rp2040",)
 """
 
 import argparse
@@ -30,7 +32,7 @@ HELPERS = ("fakes.py",)
 _UNITTEST = "micropython-unittest==0.2"
 _UNIX_HEAP = "4M"
 _UNIX_LIMIT_S = 120
-_RP2040_LIMIT_MS = 300_000          # emulated time a module may take
+_RP2040_LIMIT_MS = 90_000           # emulated time a module may take
 
 # What runs on the target: one line before and one after each test, everything else between.
 RUNNER = '''
@@ -98,14 +100,24 @@ class RunError(Exception):
 # ---- what there is to run ----------------------------------------------------------------
 
 
-def modules():
-    """Names of the test modules that run on a target: plain unittest, nothing of pytest."""
+def modules(target):
+    """Names of the test modules that run on *target*: plain unittest, nothing of pytest."""
     names = []
     for path in sorted(TESTS.glob("test_*.py")):
-        imported = _imports(ast.parse(path.read_text()))
-        if "unittest" in imported and not imported & {"pytest", "hypothesis"}:
+        tree = ast.parse(path.read_text())
+        imported = _imports(tree)
+        if ("unittest" in imported and not imported & {"pytest", "hypothesis"}
+                and target not in _not_on(tree)):
             names.append(path.stem)
     return names
+
+
+def _not_on(tree):
+    """Targets in the module's NOT_ON."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "NOT_ON":
+            return ast.literal_eval(node.value)
+    return ()
 
 
 def _imports(tree):
@@ -123,7 +135,8 @@ def collect(module):
     path = TESTS / f"{module}.py"
     source = path.read_text()
     lines = source.split("\n")
-    classes = {node.name: node for node in ast.parse(source).body if isinstance(node, ast.ClassDef)}
+    classes = {node.name: node for node in ast.parse(source).body
+               if isinstance(node, ast.ClassDef)}
     found = []
     for name, node in classes.items():
         if not _is_case(node, classes):
@@ -178,8 +191,8 @@ def unittest_file():
     if not cached.exists():
         with tempfile.TemporaryDirectory() as folder:
             got = subprocess.run(
-                [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", folder,
-                 _UNITTEST], capture_output=True, text=True)
+                [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps",
+                 "--target", folder, _UNITTEST], capture_output=True, text=True)
             if got.returncode:
                 raise RunError(f"pip cannot install {_UNITTEST}: {got.stderr.strip()[-500:]}")
             cached.parent.mkdir(parents=True, exist_ok=True)
@@ -233,7 +246,7 @@ def test_image():
     global _image
     if _image is None:
         with tempfile.TemporaryDirectory() as folder:
-            _stage(folder, modules())
+            _stage(folder, modules("rp2040"))
             # Instead of the firmware's: the tests want the prompt, not a running pack.
             (pathlib.Path(folder) / "main.py").write_text("")
             (pathlib.Path(folder) / "boot.py").write_text("")
@@ -242,20 +255,18 @@ def test_image():
 
 
 def _run_rp2040(module):
+    from emu_periph import RawRepl
     from emulator import EmulatedPico
     pico = EmulatedPico(test_image())
-    heard = bytearray()
-    usb = pico.attach_usb()
+    repl = RawRepl(pico)
     try:
-        out, err = pico.exec_raw(f"import target_run\ntarget_run.run({module!r})",
-                                 _RP2040_LIMIT_MS)
+        out, err = repl.exec(f"import target_run\ntarget_run.run({module!r})", _RP2040_LIMIT_MS)
         heard = out + err
-    except TimeoutError as late:
-        heard = str(late).encode()
+    except TimeoutError:
+        heard = bytes(repl._seen) + b"\nno end after %d s" % (_RP2040_LIMIT_MS // 1000)
     finally:
-        del usb
         pico.power(False)
-    return bytes(heard).decode(errors="replace").replace("\r\n", "\n")
+    return heard.decode(errors="replace").replace("\r\n", "\n")
 
 
 def _sorted_out(module, output):
@@ -290,7 +301,7 @@ def main(argv=None):
     worst = 0
     count = collections.Counter()
     try:
-        for module in args.modules or modules():
+        for module in args.modules or modules(args.target):
             start = time.monotonic()
             results = run(args.target, module).values()
             for r in results:
@@ -300,8 +311,9 @@ def main(argv=None):
                     print(f"{r.outcome} {module}::{r.case}::{r.method}\n{r.text}\n")
                 elif args.verbose:
                     print(f"{r.outcome} {module}::{r.case}::{r.method} {r.us / 1000:.1f} ms")
-            print(f"{module}: {len(results)} tests, {sum(r.us for r in results) / 1e6:.2f} s on the "
-                  f"target, {time.monotonic() - start:.1f} s here", flush=True)
+            target_s = sum(r.us for r in results) / 1e6
+            print(f"{module}: {len(results)} tests, {target_s:.2f} s on the target, "
+                  f"{time.monotonic() - start:.1f} s here", flush=True)
     except (RunError, toolchain.ToolchainError) as error:
         print(f"run_on_target: {error}", file=sys.stderr)
         return 1

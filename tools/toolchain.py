@@ -796,6 +796,8 @@ def _check_profiles():
     """Refuse to build with a product profile that contradicts itself (PRF-03)."""
     folders = [str(ROOT / name) for name in ("firmware", "lib", "tools/mocks")]
     names = sorted(path.stem for path in (ROOT / "firmware" / "profiles").glob("*.py"))
+    if not names:
+        return
     done = subprocess.run([sys.executable, "-c", _CHECK, *folders, *names],
                           capture_output=True, text=True)
     if done.returncode:
