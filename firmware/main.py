@@ -68,8 +68,10 @@ class App:
                         sck=machine.Pin("AFE_SCK"), mosi=machine.Pin("AFE_MOSI"),
                         miso=machine.Pin("AFE_MISO")),
             _out("AFE_CS", 1), port.wait_us)
-        self.control = Control(afe, pack, SHUNT_UOHM, _out("AFE_BOTHOFF"), port.limiter(),
-                               port.ticks_us)
+        self._lamps = 0
+        self._extra = 0                 # outputs that a board has on the lamp driver
+        self.control = Control(afe, pack, SHUNT_UOHM, _out("AFE_BOTHOFF"),
+                               port.limiter(self._set_extra), port.ticks_us)
         self._aux_spi = machine.SPI(port.AUX_SPI, baudrate=4_000_000, polarity=0, phase=0,
                                     sck=machine.Pin("AUX_SCK"), mosi=machine.Pin("AUX_MOSI"),
                                     miso=machine.Pin("AUX_MISO"))
@@ -93,8 +95,8 @@ class App:
                 pack.allowance.from_bytes(kept)
             except ValueError:
                 pass                    # a record of another version: the meter begins anew
-        self.supervisor = Supervisor(pack, port.wdt(WATCHDOG_MS), port.heartbeat(), allowance,
-                                     port.heap_free)
+        self.supervisor = Supervisor(pack, port.wdt(WATCHDOG_MS),
+                                     port.heartbeat(self._set_extra), allowance, port.heap_free)
         pack.set_fault(FAULT_HOT, not fast_functions_agree())
         self.mark = port.survivor()
         self.stuck = self.mark[0]       # number of the task a watchdog reset interrupted, 0: none
@@ -134,7 +136,16 @@ class App:
         """Both FETs off, whatever happened."""
         _out("AFE_BOTHOFF")
 
+    def _set_extra(self, bit, level):
+        """Set an output that this board has on bit *bit* of the lamp driver."""
+        extra = self._extra | 1 << bit if level else self._extra & ~(1 << bit)
+        if extra != self._extra:
+            self._extra = extra
+            self._show(self._lamps)
+
     def _show(self, word):
+        self._lamps = word
+        word |= self._extra
         self._word[0] = word >> 8
         self._word[1] = word & 0xFF
         self._aux_spi.write(self._word)

@@ -56,11 +56,11 @@ def survivor():
     return _mark
 
 
-def heartbeat():
-    """On this board the lamp is an output of the shift register: not a pin of its own."""
-    return lambda level: None
+def heartbeat(extra):
+    """The board's own lamp: bit 11 of the lamp driver. *extra* sets such a bit."""
+    return lambda level: extra(11, level)
 
 
-def limiter():
-    """On this board an output of the shift register, which is not wired up yet: no limiter."""
-    return lambda level: None
+def limiter(extra):
+    """The output that inserts the charge limiter: bit 10 of the lamp driver."""
+    return lambda level: extra(10, level)

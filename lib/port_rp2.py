@@ -49,11 +49,11 @@ def survivor():
     return uctypes.bytearray_at(_WATCHDOG_SCRATCH0, 4)
 
 
-def heartbeat():
+def heartbeat(extra):
     """The board's own lamp."""
     return machine.Pin("HEARTBEAT", machine.Pin.OUT, value=0)
 
 
-def limiter():
+def limiter(extra):
     """The output that inserts the charge limiter."""
     return machine.Pin("LIMITER", machine.Pin.OUT, value=0)

@@ -8,6 +8,7 @@ from fakes import EXPECTED_KIND, WRAP, Lcg, twins
 
 TWINS = twins("due")
 HALF = 1 << 29
+ROW = TWINS[0].ROW
 
 
 class TestDue(unittest.TestCase):
@@ -63,6 +64,66 @@ class TestDue(unittest.TestCase):
                     wanted = i
             self.assertEqual(self.pick(entries, now), wanted, repr((entries, now)))
             self.assertEqual(self.next(entries, now), (now + min(ahead)) % WRAP)
+
+
+class TestAccount(unittest.TestCase):
+    """Books of one step: period 100 ms, deadline 80 ms, due at *due*."""
+
+    def account(self, due, now, took_us, failed=0, period=100, deadline=80, before=None):
+        """(time after, next due, row of the table), of every twin the same."""
+        results = []
+        for twin in TWINS:
+            times = array("i", [7, due])
+            table = array("i", [0] * (2 * ROW))
+            table[ROW] = period
+            table[ROW + 1] = deadline
+            for i in range(2, 7):
+                table[ROW + i] = before[i - 2] if before else 0
+            after = twin.account(times, table, 1, now, took_us, failed)
+            self.assertEqual(times[0], 7)
+            results.append((after, times[1], list(table[ROW + 2:])))
+        self.assertEqual(results, results[:1] * len(TWINS), repr((due, now, took_us)))
+        return results[0]
+
+    def test_a_step_in_time(self):                              # req: SAF-01
+        self.assertEqual(self.account(1000, 1000, 12_345),
+                         (1012, 1100, [12_345, 0, 0, 1, 0]))
+        self.assertEqual(self.account(1000, 1050, 30_000),
+                         (1080, 1100, [30_000, 0, 0, 1, 0]))
+
+    def test_a_step_that_ends_late(self):                       # req: SAF-01
+        self.assertEqual(self.account(1000, 1050, 30_001),
+                         (1080, 1100, [30_001, 1, 0, 0, 1]))
+
+    def test_the_longest_step_and_the_streak_are_kept(self):    # req: SAF-03
+        self.assertEqual(self.account(0, 0, 500, 1, before=(700, 3, 4, 0, 0))[2],
+                         [700, 3, 5, 1, 0])
+        self.assertEqual(self.account(0, 0, 900, 0, before=(700, 3, 4, 0, 0))[2],
+                         [900, 3, 0, 1, 0])
+
+    def test_over_the_wrap(self):
+        self.assertEqual(self.account(WRAP - 40, WRAP - 10, 20_000)[:2], (10, 60))
+        self.assertEqual(self.account(WRAP - 40, 10, 1000)[:2], (11, 60))
+        self.assertEqual(self.account(WRAP - 250, 10, 1000)[:2], (11, 50))
+
+    def test_however_late_the_next_step_is_ahead(self):         # req: SAF-01
+        for late in (99, 100, 101, 1000, 60_000, 2_147_000, 2_148_000, 4_300_000, 300_000_000,
+                     HALF - 200):
+            for start in (0, 12_345, WRAP - 1000):
+                now = (start + late) % WRAP
+                after, following, row = self.account(start, now, 1000)
+                where = repr((late, start, following))
+                self.assertEqual((row[1], row[4]), (1, 1), where)
+                ahead = (following - now) % WRAP
+                self.assertTrue(0 < ahead <= 100, where)
+                self.assertEqual((following - start) % WRAP % 100, 0, where)
+
+    def test_twins_agree_on_random_steps(self):
+        rng = Lcg(14)
+        for _ in range(60):
+            due = rng.between(0, WRAP - 1)
+            self.account(due, (due + rng.between(0, 3000)) % WRAP, rng.between(0, 500_000),
+                         rng.below(2), 5 + rng.below(2000), 1 + rng.below(2000))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ class TestHexText(unittest.TestCase):
     def test_reads_upper_case_digits(self):
         for twin in TWINS:
             for text, at, digits, value in ((b"2002464F", 6, 2, 0x4F),
-                                            (b"0123456", 0, 7, 0x123456), (b"xFFFFx", 1, 4, 0xFFFF), (b"9A", 0, 1, 9),
+                                            (b"0123456", 0, 7, 0x123456),
+                                            (b"xFFFFx", 1, 4, 0xFFFF), (b"9A", 0, 1, 9),
                                             (b"FFFFFFF", 0, 7, 0xFFFFFFF), (b"", 0, 0, 0)):
                 self.assertEqual(twin.read_hex(text, at, digits), value, repr(text))
 

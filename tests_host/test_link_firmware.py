@@ -383,7 +383,7 @@ class TestNoise(TestCase):
 
     def test_any_request_with_any_payload_is_answered_in_form(self):    # req: COM-06
         rng = Lcg(12)
-        for kind in list(range(0, 16)) + [0x80, 0xFF]:
+        for kind in list(range(16)) + [0x80, 0xFF]:
             for _ in range(4):
                 payload = bytearray(rng.below(10))
                 rng.fill(payload)

@@ -240,3 +240,50 @@ def test_limiter_is_switched_in_looks_after_two_minutes_and_stays_after_ten(rig,
     rig.set(charger_mv=None)
     rig.run(2000)
     assert rig.get()["wire"]["limiter"] == 0
+
+
+@pytest.mark.req("PRO-15")
+def test_low_capacity_is_an_alarm_alone_and_none_while_charging(rig, target):
+    opened(rig, target, params={"low_soc_cpct": 5000})
+    rig.run(4000)
+    assert report(rig)["alarms"] == ["PRO-15"] and closed(rig) == set(BOTH)
+    rig.set(current_ma=5000)
+    rig.run(1000)
+    assert report(rig)["alarms"] == []
+
+
+@pytest.mark.req("PRO-16")
+def test_cell_difference_is_an_alarm_after_10_s(rig, target):
+    opened(rig, target)
+    cells = {str(i): 3300 for i in range(16)}
+    rig.set(cell_mv={**cells, "5": 3000 - 5})
+    rig.run(9_800)
+    assert "PRO-16" not in report(rig)["alarms"]
+    rig.run(1000)
+    assert "PRO-16" in report(rig)["alarms"] and closed(rig) == set(BOTH)
+    rig.set(cell_mv={"5": 3040})
+    rig.run(11_000)
+    assert "PRO-16" in report(rig)["alarms"]
+    rig.set(cell_mv={"5": 3055})
+    rig.run(11_000)
+    assert "PRO-16" not in report(rig)["alarms"]
+
+
+@pytest.mark.req("DER-03")
+def test_a_use_of_the_allowance_is_remembered_across_a_power_cut(rig, target):
+    opened(rig, target)
+    assert report(rig)["boost_uses"] == 0
+    rig.set(current_ma=-60_000)
+    rig.run(2000)
+    rig.set(current_ma=0)
+    rig.run(13_000)
+    used = report(rig)
+    assert used["boost_uses"] == 1 and "allowance used" in used["limit_reasons"]
+    rig.run(2000)
+    rig.power(False)
+    rig.run(500)
+    rig.power(True)
+    rig.run(6000)
+    again = report(rig)
+    assert again["boost_uses"] == 1 and "allowance used" in again["limit_reasons"]
+    assert again["ccl_ma"] <= 50_000 and again["dcl_ma"] <= 50_000

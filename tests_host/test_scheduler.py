@@ -222,7 +222,7 @@ class TestErrors(TestCase):
             work.step = lambda now_ms: seen.append(self.mark[0])
         self.scheduler.run_due(self.clock.ms)
         self.assertEqual((seen, self.mark[0]), ([1, 2], 0))
-        self.work[1].step = lambda now_ms: [][1]
+        self.work[1].step = lambda now_ms: int("not a number")
         self.clock.advance_ms(100)
         self.scheduler.run_due(self.clock.ms)
         self.assertEqual(self.mark[0], 0)       # an exception is not a stuck task

@@ -86,7 +86,7 @@ def survivor():
     return hw.survivor
 
 
-def heartbeat():
+def heartbeat(extra):
     return machine.Pin("HEARTBEAT", machine.Pin.OUT, value=0)
 
 
@@ -112,7 +112,7 @@ def release_watchdog():
     hw.wdt_deadline_us = machine.NEVER_US
 
 
-def limiter():
+def limiter(extra):
     return machine.Pin("LIMITER", machine.Pin.OUT, value=0)
 
 
