@@ -16,7 +16,7 @@ SHELL := /bin/bash
 
 # Variables given on the command line (DURATION=20 PLAIN=1) reach the tools as environment.
 
-.PHONY: help setup ready firmware run rig test test-fast lint trace bench flash size clean
+.PHONY: help setup ready firmware run rig test test-fast lint trace bench campaign flash size clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -85,6 +85,9 @@ trace: setup ## which test proves which requirement
 
 bench: ready ## time, memory and load on the emulated Pico (build/bench.json)
 	@$(PY) tools/bench.py
+
+campaign: ready ## every fault at many moments, and healthy days (docs/campaign.md; QUICK=1: a subset)
+	@exec $(PY) tools/campaign.py $(if $(QUICK),--quick)
 
 flash: ready ## put the firmware on a board: make flash PORT=/dev/ttyACM0
 	@[ -n "$(PORT)" ] || { echo "make flash PORT=/dev/ttyACM0 (or the folder of the BOOTSEL drive)" >&2; exit 1; }

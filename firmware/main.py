@@ -100,7 +100,7 @@ class App:
         pack.set_fault(FAULT_HOT, not fast_functions_agree())
         self.mark = port.survivor()
         self.stuck = self.mark[0]       # number of the task a watchdog reset interrupted, 0: none
-        self.reporter = Reporter(pack, self.control, self.supervisor, port.ticks_ms())
+        self.reporter = Reporter(pack, self.control, self.supervisor)
         link = Link(pack, self.reporter, self._identity(profile, serial), {
             "why": self._why, "reset": self._reset, "limits": lambda words: pack.limits_text(),
             "afe": lambda words: afe_config.realised(params, SHUNT_UOHM),

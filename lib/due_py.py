@@ -5,6 +5,7 @@ Times are ticks of 30 bits that wrap (12.4 days of milliseconds).
 
 _MASK = (1 << 30) - 1
 _HALF = 1 << 29
+_LATEST_MS = 500_000        # times 1000 still fits a word
 
 
 def pick_due(due, count, now):
@@ -47,13 +48,14 @@ def account(due, table, i, now, took_us, failed):
     else:
         table[r + 4] = 0
     late = ((now - due[i] + _HALF) & _MASK) - _HALF
-    following = due[i] + period
+    due[i] = (due[i] + period) & _MASK
+    if late >= period:                  # skip the periods that are gone, keep the phase
+        due[i] = (due[i] + late // period * period) & _MASK
+    if late > _LATEST_MS:
+        late = _LATEST_MS
     if late * 1000 + took_us > table[r + 1] * 1000:
         table[r + 3] += 1
         table[r + 6] = 1
-        if late >= period:              # skip the periods that are gone, keep the phase
-            following = due[i] + (late // period + 1) * period
     else:
         table[r + 5] = 1
-    due[i] = following & _MASK
     return (now + took_us // 1000) & _MASK

@@ -39,13 +39,14 @@ def account(due: ptr32, table: ptr32, i: int, now: int, took_us: int, failed: in
     else:
         row[4] = 0
     late = ((now - due[i] + 0x20000000) & mask) - 0x20000000
-    following = due[i] + period
+    due[i] = (due[i] + period) & mask
+    if late >= period:
+        due[i] = (due[i] + late // period * period) & mask
+    if late > 500000:
+        late = 500000
     if late * 1000 + took_us > row[1] * 1000:
         row[3] += 1
         row[6] = 1
-        if late >= period:
-            following = due[i] + (late // period + 1) * period
     else:
         row[5] = 1
-    due[i] = following & mask
     return (now + took_us // 1000) & mask

@@ -105,9 +105,9 @@ def _copy_out(ring: ptr8, tail: int, target: ptr8, count: int):
 
 
 @micropython.viper
-def _copy_in(ring: ptr8, head: int, source: ptr8, count: int):
+def _copy_in(ring: ptr8, head: int, source: ptr8, offset: int, count: int):
     for i in range(count):
-        ring[(head + i) & _TX_MASK] = source[i]
+        ring[(head + i) & _TX_MASK] = source[offset + i]
 
 
 class PioUart:
@@ -169,10 +169,11 @@ class PioUart:
         self._tail = (self._tail + count) & _RX_MASK
         return count
 
-    def write(self, buf):
-        """Take as much of *buf* as there is room for (2047 bytes); returns how much that was."""
-        count = min(_tx_room(self._tx_ch, self._tx_base, self._head), len(buf))
-        _copy_in(self._tx, self._head, buf, count)
+    def write(self, buf, offset=0, most=4096):
+        """Take as much of *buf* from *offset* on as there is room for (2047 bytes) and *most*
+        allows; returns how much that was."""
+        count = min(_tx_room(self._tx_ch, self._tx_base, self._head), len(buf) - offset, most)
+        _copy_in(self._tx, self._head, buf, offset, count)
         self._head = (self._head + count) & _TX_MASK
         self._pump()
         return count

@@ -305,8 +305,11 @@ class TestProtocolPath(TestCase):
         class Ctl:
             afe_starts = 1
             heap_free = 1000
+
+            def uptime_s(self, now_ms):
+                return 5
         self.serve(b"")
-        reporter = Reporter(self.pack, Ctl(), Ctl(), self.now)
+        reporter = Reporter(self.pack, Ctl(), Ctl())
         reporter.tasks = [Task("a", None, 100, 0, 80)]
         link = Link(self.pack, reporter, "", {}, None)
         request = bytearray(b"\xb5\x01\x07\x03\x00\x00\x00\x00")

@@ -15,6 +15,12 @@ from protocols.report import Reporter
 class FakeSupervisor:
     heap_free = 123_456
 
+    def __init__(self, start_ms):
+        self._start_ms = start_ms
+
+    def uptime_s(self, now_ms):
+        return ((now_ms - self._start_ms) & 0x3FFFFFFF) // 1000
+
 
 class FakeControl:
     afe_starts = 1
@@ -47,7 +53,7 @@ class TestCase(unittest.TestCase):
         self.params = Parameters()
         self.pack = Pack(am5000, self.params, 100)
         self.pack.afe_ready = True
-        self.reporter = Reporter(self.pack, FakeControl(), FakeSupervisor(), self.now)
+        self.reporter = Reporter(self.pack, FakeControl(), FakeSupervisor(self.now))
         self.reporter.tasks = [FakeTask(), FakeTask()]
         self.provoked = []
         self.link = Link(self.pack, self.reporter, "product=packctl\nproto=1",

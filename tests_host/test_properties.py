@@ -339,7 +339,7 @@ def test_what_is_encoded_is_parsed(info, head):
 
 def link():
     one = pack()
-    reporter = Reporter(one, FakeControl(), FakeSupervisor(), 0)
+    reporter = Reporter(one, FakeControl(), FakeSupervisor(0))
     reporter.tasks = [FakeTask()]
 
     def provoke(text):

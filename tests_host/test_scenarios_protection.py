@@ -43,6 +43,7 @@ def all_cases():
 @pytest.mark.parametrize("case", all_cases())
 @pytest.mark.req("PRO-20")
 @pytest.mark.req("PRO-21")
+@pytest.mark.req("REC-03")
 def test_opens_in_time_and_releases_as_written(rig, target, case):
     start_ms = opened(rig, target, **case.get("start", {}))
     rig.set(**case["past"])
@@ -53,7 +54,9 @@ def test_opens_in_time_and_releases_as_written(rig, target, case):
         # a scan may be just over when the stimulus comes: it is seen up to 0.15 s later
         assert case["delay_s"] * 1000 <= times[name] <= case["delay_s"] * 1000 + 350
     assert closed(rig) == set(BOTH) - set(case["opens"])
-    assert case["item"] in report(rig)["protections"]
+    tripped = report(rig)
+    assert case["item"] in tripped["protections"]
+    assert tripped["first_out"] in tripped["protections"] and tripped["first_out_age_s"] <= 2
     for values, seconds, wanted in case["release"]:
         rig.set(**values)
         rig.run(int(seconds * 1000))

@@ -76,25 +76,25 @@ class Allowance:
         elif self._quiet_ms >= 0:
             self._quiet_ms += dt_ms
         self._rest_ms += dt_ms
-        while self._rest_ms >= 1000:
-            self._rest_ms -= 1000
-            self._second()
+        if self._rest_ms >= 1000:
+            self._count_down(self._rest_ms // 1000)
+            self._rest_ms %= 1000
         if self._quiet_ms >= 0:
             self._used_ms += dt_ms
             if self._quiet_ms >= _END_MS or self._used_ms >= self._params["boost_s"] * 1000:
                 self._end()
 
-    def _second(self):
+    def _count_down(self, seconds):
         counting = False
         if self._pause_s > 0:
-            self._pause_s -= 1
+            self._pause_s = max(0, self._pause_s - seconds)
             counting = True
         for i in range(_USES):
             if self._forget_s[i] > 0:
-                self._forget_s[i] -= 1
+                self._forget_s[i] = max(0, self._forget_s[i] - seconds)
                 counting = True
         if counting:
-            self._unsaved_s += 1
+            self._unsaved_s += seconds
             if self._unsaved_s >= _SAVE_S:
                 self.dirty = True
 

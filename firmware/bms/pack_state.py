@@ -267,10 +267,11 @@ class Pack:
         drop_mv = abs(values[rd.PACK_MV] - values[rd.STACK_MV])
         drop = (fets.wanted & fets.actual == BOTH
                 and drop_mv > _OPEN_MV + abs(current_ma) // 1000 * _OPEN_UOHM // 1000)
-        uneven = not 0 <= values[rd.CELL_DIFF_MV] < _UNEVEN_MV
-        if uneven and (drop or self.faults & FAULT_WIRE):
+        diff_mv = values[rd.CELL_DIFF_MV]
+        even = 0 <= diff_mv < _UNEVEN_MV
+        if drop and diff_mv >= _UNEVEN_MV or self.faults & FAULT_WIRE and not even:
             measured.doubts |= rd.WIRE_OPEN     # an end wire: its cell sinks, and the stack
-        if drop and not uneven and not measured.doubts:
+        if drop and even and not measured.doubts:
             self._open_ms = _longer(self._open_ms, measured.dt_ms)
             if self._open_ms >= self._fet_fail_ms:
                 self.set_fault(FAULT_OPEN, True, drop_mv, _OPEN_MV)

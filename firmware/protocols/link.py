@@ -15,7 +15,7 @@ from protocols import report
 SOF = 0xB5
 VERSION = 1
 _HEAD = 6
-_LONGEST_IN = 96
+_LONGEST_IN = 512
 _LONGEST_OUT = 640
 _TEXT_ROOM = 560
 _GAP_MS = 500          # a pause this long inside a frame drops it

@@ -83,6 +83,8 @@ class Pylontech:
         if parser.info_len == 0 or parser.info_len > 2:
             return own if parser.info_len == 0 else -BAD_FORMAT
         module = parser.info[0]
+        if parser.info_len == 2 and parser.info[1] == _ALL:
+            module = _ALL               # two bytes: own address, then a number or all
         if module == own or module == 0:
             return own
         if module == _ALL and own == _ALONE_ADR:
@@ -122,14 +124,11 @@ class Pylontech:
         at += 11
         soc = pack.soc
         struct.pack_into(">hHHBHH", info, at, _tenths(values[rd.CURRENT_MA]),
-                         values[rd.STACK_MV], 0xFFFF, 4, 0xFFFF, 0)
+                         max(0, min(0xFFFF, values[rd.STACK_MV])), 0xFFFF, 4, 0xFFFF, 0)
         at += 11
-        for value in (soc.remaining_mah, soc.full_mah):
-            info[at] = value >> 16
-            info[at + 1] = value >> 8 & 0xFF
-            info[at + 2] = value & 0xFF
-            at += 3
-        return self._reply(at)
+        _put_24(info, at, soc.remaining_mah)
+        _put_24(info, at + 3, soc.full_mah)
+        return self._reply(at + 6)
 
     def _system_parameters(self, now_ms):
         if self._module() < 0:
@@ -186,6 +185,12 @@ def _tenths(milliamperes):
     """mA to 0.1 A, rounded to nearest, within 16 bits."""
     value = (milliamperes + 50) // 100
     return max(-32768, min(32767, value))
+
+
+def _put_24(info, at, value):
+    info[at] = value >> 16
+    info[at + 1] = value >> 8 & 0xFF
+    info[at + 2] = value & 0xFF
 
 
 def _put_temp(info, at, value_dc):

@@ -51,12 +51,23 @@ FIELDS = (
     ("scans_failed", "H", 1, "", "scans without a complete set of values, since start"),
     ("afe_restarts", "H", 1, "", "configurations of the AFE, since start"),
     ("dip", "B", 1, "", "DIP address"),
+    ("first_out", "B", 1, "enum:none|" + _IDS + "|" + _FAULTS, "what opened a FET last"),
+    ("first_out_cell", "b", 1, "", "its cell, -1: none"),
+    ("first_out_value", "i", 1, "", "value that did it"),
+    ("first_out_limit", "i", 1, "", "limit it crossed"),
+    ("first_out_age_s", "I", 1, "s", "time since then"),
     ("events", "I", 1, "", "sequence number of the newest event record"),
     ("worst_us", "I", 1, "us", "longest step of the control task"),
     ("overruns", "H", 1, "", "task steps that ended late, since start"),
     ("task_errors", "H", 1, "", "task steps that raised, since start"),
     ("heap_free", "I", 1, "", "bytes of heap free"),
 )
+
+_NAMES = [row[0] for row in FIELDS]
+_CELLS = _NAMES.index("cell_mv")
+_FETS = _NAMES.index("fets")
+_LIMITS = _NAMES.index("cvl_mv")
+_RECORDS = _NAMES.index("afe_safety")
 
 EVENT_FIELDS = (
     ("seq", "I", 1, "", "number of the record"),
@@ -105,76 +116,134 @@ class Reporter:
     """Packs FIELDS from a pack and its surroundings.
 
     pack       PackState; control, supervisor: those tasks
+    tasks      the scheduler's, set by main
     """
 
-    def __init__(self, pack, control, supervisor, start_ms):
+    def __init__(self, pack, control, supervisor):
         self._pack = pack
         self._control = control
         self._supervisor = supervisor
-        self.tasks = []             # the scheduler's, set by main
-        self._last_ms = start_ms
-        self._rest_ms = 0
-        self._uptime_s = 0
+        self.tasks = []
+        self._first_out = None
+        self._first_out_s = 0
+        self._row: list = [None] * len(FIELDS)      # filled anew for each report
         self._temps_dc = array("i", (0, 0, 0, 0))
         self.fields = fields_for(pack.profile)
         self._formats = tuple("<" + row[1] for row in FIELDS)
         self._sizes = tuple(struct.calcsize("<" + row[1]) for row in FIELDS)
 
     def uptime_s(self, now_ms):
-        """Seconds since start; to be asked at least once in six days."""
-        self._rest_ms += (now_ms - self._last_ms) & _MASK
-        self._last_ms = now_ms
-        self._uptime_s += self._rest_ms // 1000
-        self._rest_ms %= 1000
-        return self._uptime_s
+        """Seconds since start."""
+        return self._supervisor.uptime_s(now_ms)
 
     def pack_into(self, buf, at, now_ms):
-        """Pack a report into *buf* from *at*; return its end."""
+        """Pack a report into *buf* from *at*; return its end. Allocates nothing."""
+        row = self._row
+        self._state_into(row, now_ms)
+        self._readings_into(row, now_ms)
+        self._limits_into(row)
+        self._records_into(row, now_ms)
+        for i in range(len(FIELDS)):
+            at = self._put(buf, at, i, row[i])
+        return at
+
+    def _state_into(self, row, now_ms):
+        pack = self._pack
+        row[0] = self._supervisor.uptime_s(now_ms)
+        row[1] = pack.measurements.seq
+        row[2] = pack.measurements.age_ms(now_ms)
+        row[3] = pack.state
+        row[4] = pack.direction
+        row[5] = pack.protection.alarms
+        row[6] = pack.protection.trips
+        row[7] = pack.faults
+        row[8] = pack.protection.locks
+        row[9] = pack.soc.cpct
+        row[10] = pack.soc.remaining_mah
+        row[11] = pack.soc.full_mah
+
+    def _readings_into(self, row, now_ms):
+        """MEA-05: what is too old is no reading."""
         pack = self._pack
         measured = pack.measurements
-        usable = measured.is_usable(now_ms)
         values = measured.values
-        for i in range(len(self._temps_dc)):
-            self._temps_dc[i] = values[rd.TEMP_DC + i]
-        protection = pack.protection
-        tasks = self.tasks
-        curves = len(pack.profile.CURVES)
+        if not measured.is_usable(now_ms):
+            for i in range(_CELLS, _FETS):
+                row[i] = None
+            row[_FETS] = 0
+        else:
+            for i in range(len(self._temps_dc)):
+                self._temps_dc[i] = values[rd.TEMP_DC + i]
+            row[_CELLS] = measured.cells_mv
+            row[_CELLS + 1] = values[rd.STACK_MV]
+            row[_CELLS + 2] = values[rd.PACK_MV]
+            row[_CELLS + 3] = values[rd.CURRENT_MA]
+            row[_CELLS + 4] = self._temps_dc
+            row[_CELLS + 5] = values[rd.MOS_DC]
+            row[_CELLS + 6] = values[rd.AMBIENT_DC]
+            row[_CELLS + 7] = values[rd.DIE_DC]
+            row[_FETS] = pack.fets.actual
+        row[_FETS + 1] = pack.fets.wanted
+        row[_FETS + 2] = 0
+
+    def _limits_into(self, row):
+        pack = self._pack
         reasons = pack.derating.reasons
+        curves = len(pack.profile.CURVES)
         if pack.allowed() != BOTH:
             reasons |= 1 << curves
         if pack.allowance.limit_ma() < pack.params["boost_ma"]:
             reasons |= 2 << curves
-        row: list = [
-            self.uptime_s(now_ms), measured.seq, measured.age_ms(now_ms), pack.state,
-            pack.direction, protection.alarms, protection.trips, pack.faults, protection.locks,
-            pack.soc.cpct, pack.soc.remaining_mah, pack.soc.full_mah,
-            measured.cells_mv if usable else None,
-            values[rd.STACK_MV] if usable else None, values[rd.PACK_MV] if usable else None,
-            values[rd.CURRENT_MA] if usable else None, self._temps_dc if usable else None,
-            values[rd.MOS_DC] if usable else None, values[rd.AMBIENT_DC] if usable else None,
-            values[rd.DIE_DC] if usable else None, pack.fets.actual if usable else 0,
-            pack.fets.wanted, 0, pack.params["cvl_mv"], pack.ccl_ma, pack.dcl_ma, reasons,
-            int(pack.limiter_in), pack.allowance.uses(),
-            measured.safety, measured.failed_all, self._control.afe_starts,
-            pack.dip, pack.events.newest, tasks[0].worst_us,
-            sum(task.overruns for task in tasks), sum(task.errors for task in tasks),
-            self._supervisor.heap_free,
-        ]
-        for i in range(len(FIELDS)):
-            _, letter, count, _, _ = FIELDS[i]
-            value = row[i]
-            low, high = _RANGE[letter]
-            for k in range(count):
-                if value is None:
-                    one = _EMPTY[letter]
-                elif count == 1:
-                    one = value
-                else:
-                    one = value[k]
+        row[_LIMITS] = pack.params["cvl_mv"]
+        row[_LIMITS + 1] = pack.ccl_ma
+        row[_LIMITS + 2] = pack.dcl_ma
+        row[_LIMITS + 3] = reasons
+        row[_LIMITS + 4] = int(pack.limiter_in)
+        row[_LIMITS + 5] = pack.allowance.uses()
+
+    def _records_into(self, row, now_ms):
+        pack = self._pack
+        uptime_s = self._supervisor.uptime_s(now_ms)
+        first = pack.first_out
+        if first is not self._first_out:
+            self._first_out = first
+            self._first_out_s = uptime_s - ((now_ms - first[4]) & _MASK) // 1000
+        row[_RECORDS] = pack.measurements.safety
+        row[_RECORDS + 1] = pack.measurements.failed_all
+        row[_RECORDS + 2] = self._control.afe_starts
+        row[_RECORDS + 3] = pack.dip
+        row[_RECORDS + 4] = first[0] + 1 if first else 0
+        row[_RECORDS + 5] = first[1] if first else -1
+        row[_RECORDS + 6] = first[2] if first else 0
+        row[_RECORDS + 7] = first[3] if first else 0
+        row[_RECORDS + 8] = uptime_s - self._first_out_s if first else 0
+        row[_RECORDS + 9] = pack.events.newest
+        overruns = 0
+        errors = 0
+        for task in self.tasks:
+            overruns += task.overruns
+            errors += task.errors
+        row[_RECORDS + 10] = self.tasks[0].worst_us
+        row[_RECORDS + 11] = overruns
+        row[_RECORDS + 12] = errors
+        row[_RECORDS + 13] = self._supervisor.heap_free
+
+    def _put(self, buf, at, i, value):
+        """Pack field *i*, one number or an array, held within its type; return the end."""
+        letter = FIELDS[i][1]
+        count = FIELDS[i][2]
+        low, high = _RANGE[letter]
+        for k in range(count):
+            if value is None:
+                one = _EMPTY[letter]
+            else:
+                one = value if count == 1 else value[k] if k < len(value) else rd.NO_READING
                 if one == rd.NO_READING:
                     one = _EMPTY[letter]
-                elif not low <= one <= high:
-                    one = low if one < low else high
-                struct.pack_into(self._formats[i], buf, at, one)
-                at += self._sizes[i]
+                elif one < low:
+                    one = low
+                elif one > high:
+                    one = high
+            struct.pack_into(self._formats[i], buf, at, one)
+            at += self._sizes[i]
         return at

@@ -6,7 +6,7 @@ _AT_ONCE = 64
 class SerialPort:
     """Feeds received bytes to *protocol*, sends its answers, and steers the RS485 driver.
 
-    uart       any(), readinto(buf, count), write(buf), txdone()
+    uart       any(), readinto(buf, count), write(buf, offset, count), txdone()
     protocol   take(byte, now_ms) -> length of the answer in protocol.out, or 0
     de         pin that enables the RS485 driver, or None
     """
@@ -16,10 +16,11 @@ class SerialPort:
         self._protocol = protocol
         self._de = de
         self._buf = bytearray(_AT_ONCE)
-        self._out = memoryview(protocol.out)
-        self._sending = False
+        self._at = 0                # of the chunk in _buf: next byte to be looked at
+        self._count = 0
         self._next = 0              # of the answer: what the UART had no room for yet
         self._end = 0
+        self._sending = False
         self.received = 0
         self.sent = 0
         if de is not None:
@@ -29,11 +30,11 @@ class SerialPort:
         """Drop the driver when the answer is out; take what came; send what is to be sent.
 
         While an answer is going out nothing is taken: the bus is half-duplex, and what came
-        meanwhile waits in the receive buffer.
+        meanwhile waits.
         """
         uart = self._uart
         if self._next < self._end:
-            self._next += uart.write(self._out[self._next:self._end]) or 0
+            self._next += uart.write(self._protocol.out, self._next, self._end - self._next) or 0
             return
         if self._sending:
             if not uart.txdone():
@@ -41,18 +42,26 @@ class SerialPort:
             self._sending = False
             if self._de is not None:
                 self._de(0)
-        waiting = min(uart.any(), _AT_ONCE)
-        if not waiting:
-            return
-        count = uart.readinto(self._buf, waiting) or 0      # more would be waited for
-        self.received += count
+        if self._at == self._count:
+            waiting = min(uart.any(), _AT_ONCE)
+            if not waiting:
+                return
+            self._at = 0
+            self._count = uart.readinto(self._buf, waiting) or 0    # more would be waited for
+            self.received += self._count
+        self._take(now_ms)
+
+    def _take(self, now_ms):
+        """Look at the bytes of the chunk up to the end of a request that is answered."""
         protocol = self._protocol
-        for i in range(count):
-            length = protocol.take(self._buf[i], now_ms)
+        while self._at < self._count:
+            length = protocol.take(self._buf[self._at], now_ms)
+            self._at += 1
             if length:
                 if self._de is not None:
                     self._de(1)
-                self._next = uart.write(self._out[:length]) or 0
+                self._next = self._uart.write(protocol.out, 0, length) or 0
                 self._end = length
                 self.sent += length
                 self._sending = True
+                return

@@ -6,6 +6,7 @@ from bms import events as ev
 from bms.protection_rules import FAULT_TASK
 
 _COLLECT_S = 10     # nothing allocates in steady state; what requests leave is little
+_MASK = (1 << 30) - 1
 _STREAK = 5         # steps in a row that raise before a task is a fault (SAF-03)
 
 
@@ -28,10 +29,18 @@ class Supervisor:
         self._measure_heap = heap_free
         self.heap_free = 0
         self.scheduler = None
+        self._uptime_s = 0
+        self._last_ms = -1          # -1: no step yet | ticks of the last one
+        self._rest_ms = 0
         self.withheld = 0
 
     def step(self, now_ms):
         """Once a second."""
+        if self._last_ms >= 0:
+            self._rest_ms += (now_ms - self._last_ms) & _MASK
+            self._uptime_s += self._rest_ms // 1000
+            self._rest_ms %= 1000
+        self._last_ms = now_ms
         scheduler = self.scheduler
         if scheduler.fit_to_feed(now_ms):
             self._watchdog.feed()
@@ -51,6 +60,12 @@ class Supervisor:
             self._collect_in = _COLLECT_S
             gc.collect()
             self.heap_free = self._measure_heap()
+
+    def uptime_s(self, now_ms):
+        """Seconds since the first step."""
+        if self._last_ms < 0:
+            return 0
+        return self._uptime_s + (self._rest_ms + ((now_ms - self._last_ms) & _MASK)) // 1000
 
     def record_error(self, task, now_ms):
         """Scheduler's on_error: keep which task raised."""

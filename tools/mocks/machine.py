@@ -496,7 +496,9 @@ class UART:
         self._port.fifo = fifo[got:]
         return bytes(fifo[:got])
 
-    def write(self, buf):
+    def write(self, buf, offset=0, count=None):
+        if offset or count is not None:
+            buf = bytes(buf[offset:] if count is None else buf[offset:offset + count])
         return self._port.write(buf, hw.clock.now_us)
 
     def txdone(self):

@@ -1,0 +1,159 @@
+"""The fault campaign: its table is whole, and its quick subset is clean on the real interpreter."""
+
+import random
+import re
+import types
+
+import campaign
+import campaign_cases as table
+import pytest
+from rig import LATER
+
+
+
+def rig_kinds():
+    """Every fault kind that the rig can do."""
+    import rig
+    return {*rig.MODEL_FAULTS, *rig.WIRE_FAULTS, *rig.FIRMWARE_FAULTS}
+
+
+def test_every_kind_of_the_rig_is_in_the_table_or_not_there_yet():
+    assert rig_kinds() == set(table.KINDS)
+    assert not set(table.KINDS) & set(LATER)
+
+
+def test_every_kind_comes_at_twenty_moments_or_more():
+    cases = list(campaign.fault_cases("unix", 1))
+    for kind, variants in table.KINDS.items():
+        for variant in variants:
+            moments = {c["moment"] for c in cases
+                       if c["kind"] == kind and c["variant"] == variant["variant"]}
+            assert len(moments) >= 20, kind
+    ids = [c["id"] for c in cases]
+    assert len(ids) == len(set(ids))
+
+
+def test_every_expectation_says_what_must_follow():
+    known = set(re.findall(r"`?  (\w+)  ", table.__doc__))
+    assert {"raises", "opens", "tolerated"} <= known
+    for variants in table.KINDS.values():
+        for variant in variants:
+            for tags, expect in variant["cases"]:
+                assert expect.get("raises") or expect.get("events") or expect.get("tolerated")
+                assert "back" in expect, tags
+                if expect.get("raises"):
+                    assert expect["within_ms"] > 0
+                if expect.get("blind"):
+                    assert expect["blind_why"]
+            for moment in table.MOMENTS.values():
+                campaign.expectation(variant, moment["tags"])
+
+
+def test_a_value_is_drawn_by_the_seed_alone():
+    spec = {"cell_mv": {"@cell": (3570, 3590)}, "charger_ma": (8_000, 20_000), "load_ma": None}
+    first = campaign.draw(spec, random.Random("a"))
+    assert first == campaign.draw(spec, random.Random("a"))
+    (cell, mv), = first["cell_mv"].items()
+    assert 0 <= int(cell) <= 15
+    assert 3570 <= mv <= 3590
+    assert 8_000 <= first["charger_ma"] <= 20_000
+
+
+def test_the_key_of_a_run_changes_with_the_tree_and_with_the_seed():
+    case, other = list(campaign.fault_cases("unix", 1))[:2]
+    keys = {campaign.key_of(case, "a"), campaign.key_of(case, "b"), campaign.key_of(other, "a"),
+            campaign.key_of({**case, "seed": 2}, "a")}
+    assert len(keys) == 4
+    day = next(campaign.day_cases(1, 1))
+    assert campaign.key_of(day, "a") == campaign.key_of(dict(day), "a")
+
+
+class Silent:
+    """Stands in for a rig whose firmware notices nothing."""
+
+    def __init__(self, truth):
+        self.t_ms = 0
+        self.truth = {"soc": 0.5, "cell_mv": [3300] * 16, "current_ma": 0,
+                      "temps_dc": [250] * 6, **truth}
+
+    def run(self, ms):
+        self.t_ms += ms
+
+    def get(self):
+        report = {"rx_age_ms": 50, "faults": [], "protections": [], "cell_mv": [3300] * 16,
+                  "current_ma": 0, "temp_dc": [250] * 4, "mos_dc": 250, "ambient_dc": 250,
+                  "soc_cpct": 5000, "uptime_s": 9, "seq": 1}
+        return {"t_ms": self.t_ms, "wire": None, "truth": self.truth, "report": report}
+
+
+def watched(truth, ms=6_000, **expect):
+    watch = campaign.Watch(Silent(truth), expect, 0)
+    watch.run(ms)
+    return watch
+
+
+@pytest.mark.parametrize("truth, name", [
+    ({"cell_mv": [3300] * 15 + [3651], "current_ma": 5_000}, "cell over 3650 mV"),
+    ({"cell_mv": [3300] * 15 + [2499], "current_ma": -5_000}, "cell under 2500 mV"),
+    ({"current_ma": -113_000}, "discharge over 112 A"),
+    ({"current_ma": 113_000}, "charge over 112 A"),
+    ({"temps_dc": [610] * 4 + [250, 250], "current_ma": 1_000}, "cells over 60 degC"),
+])
+def test_the_oracle_sees_a_danger_that_nothing_raised(truth, name):
+    assert name in watched(truth).dangers
+    assert name not in watched(truth, blind=(name,)).dangers
+    assert name not in watched(truth, ms=3_000).dangers
+
+
+def test_the_oracle_lets_a_cell_be_high_when_no_charge_flows():
+    assert not watched({"cell_mv": [3300] * 15 + [3700]}).dangers
+    assert not watched({"cell_mv": [3300] * 15 + [3700], "current_ma": -5_000}).dangers
+
+
+def test_a_reading_that_is_not_the_truth_is_invented():
+    assert "cells" in watched({"cell_mv": [3300] * 15 + [3200]}).invented
+    assert "current" in watched({"current_ma": 2_000}).invented
+    assert "temps" in watched({"temps_dc": [300] * 6}).invented
+    assert not watched({"current_ma": 2_000}, unseen=("current", "soc")).invented
+    assert not watched({"current_ma": 2_000}, ms=1_000).invented
+
+
+def test_results_survive_an_interrupted_write(tmp_path):
+    path = tmp_path / "results.jsonl"
+    path.write_text('{"key": "a", "verdict": "ok"}\n{"key": "b", "verd', "utf-8")
+    assert list(campaign.read_results(path)) == ["a"]
+
+
+def test_the_report_lists_what_is_wrong(tmp_path):
+    case = next(campaign.fault_cases("unix", 1))
+    results = [{**case, "verdict": "wrong", "notes": ["chg FET did not open"], "value": True,
+                "raised_ms": 500, "open_ms": 600.0, "back_ms": 3_000}]
+    campaign.write_report(results, tmp_path / "campaign.md", "make campaign", 1.0)
+    text = (tmp_path / "campaign.md").read_text("utf-8")
+    assert "| faults | 1 | 0 | 1 | 0 | 0 |" in text
+    assert "chg FET did not open" in text
+    assert (tmp_path / "campaign-times.png").stat().st_size > 1_000
+
+
+def test_quick_subset_touches_every_kind():
+    assert {c["kind"] for c in campaign.quick_cases("unix", campaign.SEED)} == set(table.KINDS)
+
+
+@pytest.mark.slow
+@pytest.mark.unix
+@pytest.mark.req("MEA-02")
+@pytest.mark.req("MEA-03")
+@pytest.mark.req("MEA-05")
+@pytest.mark.req("PRO-23")
+@pytest.mark.req("SAF-01")
+@pytest.mark.req("SAF-03")
+@pytest.mark.req("SAF-05")
+def test_quick_campaign_is_clean(tmp_path, unix_micropython):
+    options = campaign.parse(["--quick", "--workers", "0", "--results",
+                              str(tmp_path / "results.jsonl")])
+    cases = campaign.choose(options)
+    results = campaign.carry_out(cases, options)
+    bad = [(r["id"], r["verdict"], r["notes"]) for r in results if r["verdict"] != "ok"]
+    assert not bad
+    again = campaign.carry_out(cases, types.SimpleNamespace(**{**vars(options), "workers": 0}))
+    assert again == results         # nothing was run a second time
