@@ -49,6 +49,7 @@ _DEVICE_NUMBER = const(0x0001)
 _STATIC_CFG_SIG = const(0x0005)
 _FET_ENABLE = const(0x0022)
 _MFG_STATUS = const(0x0057)
+_DASTATUS6 = const(0x0076)
 _CB_ACTIVE_CELLS = const(0x0083)
 _SET_CFGUPDATE = const(0x0090)
 _EXIT_CFGUPDATE = const(0x0092)
@@ -104,6 +105,10 @@ class BQ76952:
         self._cs = cs
         self._wait = wait
         self._frame = bytearray(3)
+        self._mask = bytearray(2)
+        self._block = bytearray(32)
+        self.charge_units = 0
+        self.charge_65536ths = 0
         count = len(SCAN)
         self._count = count
         self._tx = bytearray(3 * (count + 1))
@@ -249,6 +254,13 @@ class BQ76952:
 
         The checksum over all the bytes the chip announces is verified. AfeError otherwise.
         """
+        total = self._fetch(number)
+        if not length <= total:
+            raise AfeError("sub-command 0x%04x: %d bytes, wanted %d" % (number, total, length))
+        return bytes(self._block[:length])
+
+    def _fetch(self, number):
+        """Read what *number* gives into self._block; return its length. Allocates nothing."""
         self.command(number)
         for _ in range(_POLLS):
             if (self.read_register(_SUB_LOW) == number & 0xFF
@@ -256,14 +268,31 @@ class BQ76952:
                 break
         else:
             raise AfeError("sub-command 0x%04x: not finished" % number)
-        total = self.read_register(_LENGTH) - 4
-        if not length <= total <= 32:
-            raise AfeError("sub-command 0x%04x: %d bytes, wanted %d" % (number, total, length))
-        data = bytes(self.read_register(_BUFFER + i) for i in range(total))
-        check = ~(sum(data) + (number & 0xFF) + (number >> 8)) & 0xFF
-        if self.read_register(_CHECKSUM) != check:
+        length = self.read_register(_LENGTH) - 4
+        if not 0 <= length <= 32:
+            raise AfeError("sub-command 0x%04x: %d bytes" % (number, length))
+        check = (number & 0xFF) + (number >> 8)
+        for i in range(length):
+            self._block[i] = self.read_register(_BUFFER + i)
+            check += self._block[i]
+        if self.read_register(_CHECKSUM) != ~check & 0xFF:
             raise AfeError("sub-command 0x%04x: checksum wrong" % number)
-        return data[:length]
+        return length
+
+    def read_charge(self):
+        """Read the charge integrator into charge_units and charge_65536ths. AfeError if it fails.
+
+        One unit is 1000 times the current unit the chip is set to, for an hour: 10 mAh at 10 mA.
+        The fraction is added to the (signed) units. Allocates nothing.
+        """
+        if self._fetch(_DASTATUS6) < 8:
+            raise AfeError("charge integrator: too few bytes")
+        data = self._block
+        high = data[2] | data[3] << 8
+        if high & 0x8000:
+            high -= 0x10000
+        self.charge_units = high << 16 | data[0] | data[1] << 8
+        self.charge_65536ths = data[6] | data[7] << 8
 
     def write_block(self, number, data):
         """Write *data* (1..32 bytes) to data memory or as payload of a sub-command."""
@@ -354,7 +383,13 @@ class BQ76952:
         self.command(_LOAD_DETECT_ON if on else _LOAD_DETECT_OFF)
 
     def set_balance(self, mask):
-        """Bleed the cells of *mask* (bit n = cell n); ValueError if two are neighbours."""
+        """Bleed the cells of *mask* (bit n = cell n); ValueError if two are neighbours.
+
+        The chip ends it by itself after some 20 s. Allocates nothing.
+        """
         if mask & (mask << 1):
             raise ValueError("balance mask 0x%04x has neighbouring cells" % mask)
-        self.write_block(_CB_ACTIVE_CELLS, bytes((mask & 0xFF, mask >> 8)))
+        data = self._mask
+        data[0] = mask & 0xFF
+        data[1] = mask >> 8
+        self.write_block(_CB_ACTIVE_CELLS, data)

@@ -114,6 +114,28 @@ class TestOneUse(Case):
         self.assertEqual(self.meter.uses(), 1)
         self.assertRaises(ValueError, self.params.set, "boost_s", 181)
 
+    def test_the_limit_falls_25_seconds_before_to_the_millisecond(self):    # req: DER-03
+        for used_ms, limit in ((154_999, BOOST), (155_000, NOMINAL)):
+            self.setUp()
+            self.assertEqual(self.step(BOOST, used_ms), limit)
+        self.setUp()
+        self.params.set("boost_ma", 60_000)                     # 5 s of ramp
+        for used_ms, limit in ((174_999, 60_000), (1, NOMINAL)):
+            self.assertEqual(self.step(60_000, used_ms), limit)
+
+    def test_going_back_beyond_starts_the_10_seconds_anew(self):    # req: DER-03
+        self.step(BOOST, 100)
+        self.step(0, 9_999)
+        self.step(BOOST, 100)
+        self.step(0, 9_999)
+        self.assertEqual(self.meter.uses(), 0)
+        self.step(0, 1)
+        self.assertEqual(self.meter.uses(), 1)
+
+    def test_a_second_of_it_is_offered_too(self):               # req: DER-03
+        self.params.set("boost_s", 1)
+        self.assertEqual(self.meter.limit_ma(), BOOST)
+
     def test_a_short_use_is_a_use(self):                        # req: DER-03
         self.step(BOOST, 100)
         self.step(0, 10_000)
@@ -146,6 +168,26 @@ class TestPause(Case):
         self.use()
         self.assertEqual(self.rest(59_000), NOMINAL)
         self.assertEqual(self.rest(1000), BOOST)
+
+    def test_the_pause_to_the_millisecond(self):                # req: DER-03
+        self.params.set("boost_pause_s", 60)
+        while not self.meter.uses():
+            self.step(BOOST, 700)                               # 180.6 s: ends within a second
+        self.assertEqual(self.step(0, 59_999), NOMINAL)
+        self.assertEqual(self.step(0, 1), BOOST)
+
+    def test_odd_periods_lose_no_time_and_gain_none(self):      # req: DER-03
+        self.params.set("boost_pause_s", 60)
+        self.use()
+        for _ in range(30):
+            self.assertEqual(self.step(0, 1998), NOMINAL)       # 59.94 s
+        self.assertEqual(self.step(0, 1998), BOOST)
+
+    def test_a_long_scan_ends_the_pause_too(self):              # req: DER-03
+        self.params.set("boost_pause_s", 60)
+        self.use()
+        self.step(0, 59_000)
+        self.assertEqual(self.step(0, 5_000), BOOST)
 
     def test_seconds_add_up_from_scans(self):                   # req: DER-03
         self.params.set("boost_pause_s", 60)
@@ -293,8 +335,35 @@ class TestReset(Case):
         self.assertFalse(self.meter.dirty)
 
     def test_nothing_to_keep_is_not_kept(self):                 # req: DER-03
-        self.rest(7200_000)
+        for _ in range(8):
+            self.step(0, 100_000)
         self.assertFalse(self.meter.dirty)
+        self.assertEqual(self.meter.to_bytes(), struct.pack(FORMAT, *([0] * 8)))
+
+    def test_the_record(self):                                  # req: DER-03 PAR-02
+        self.step(BOOST, 700)
+        self.assertEqual(struct.unpack(FORMAT, self.meter.to_bytes())[:3], (1, 700, 0))
+        self.use()
+        row = struct.unpack(FORMAT, self.meter.to_bytes())
+        self.assertEqual(row[:3] + (max(row[3:]), sorted(row[3:])[3]), (0, 0, 86_400, MONTH_S, 0))
+        self.params.set("boost_pause_s", 60)
+        for _ in range(4):
+            self.step(0, MONTH_S * 250)
+        self.assertEqual(self.meter.to_bytes(), struct.pack(FORMAT, *([0] * 8)))
+
+    def test_a_use_of_no_time_survives_too(self):               # req: DER-03
+        self.step(BOOST, 0)
+        self.reset()
+        self.assertEqual((self.meter.uses(), self.meter.limit_ma()), (1, NOMINAL))
+
+    def test_each_ten_minutes_of_the_pause(self):               # req: DER-03
+        self.use()
+        for _ in range(3):
+            self.meter.to_bytes()
+            self.step(0, 599_000)
+            self.assertFalse(self.meter.dirty)
+            self.step(0, 1000)
+            self.assertTrue(self.meter.dirty)
 
     def test_a_record_of_another_form_is_refused(self):         # req: PAR-02
         kept = self.meter.to_bytes()

@@ -2,7 +2,7 @@
 
 import unittest
 
-from bms.limiter import ChargeLimiter
+from bms.limiter import HELD, LOOKING, OFF, ON, ChargeLimiter
 from bms.parameters import Parameters
 
 REST_MA, OTHER_WAY_MA = 300, 1000
@@ -123,6 +123,17 @@ class TestHeld(Case):
         self.assertEqual(self.limiter.count, 1)
         self.assertFalse(self.step(10_000, 1))
         self.assertEqual(self.limiter.count, 0)
+
+    def test_its_state_is_told(self):                           # req: LIM-01 LIM-02
+        self.assertEqual(self.limiter.state, OFF)
+        self.step(100_001)
+        self.assertEqual(self.limiter.state, ON)
+        self.step(10_000, 120_000)
+        self.assertEqual(self.limiter.state, LOOKING)
+        self.step(10_000, 1000)
+        self.assertEqual(self.limiter.state, OFF)
+        self.hold()
+        self.assertEqual(self.limiter.state, HELD)
 
     def test_the_number_is_settable(self):                      # req: LIM-02 PAR-01
         self.params.set("limiter_detections", 2)

@@ -53,6 +53,7 @@ class TestCase(unittest.TestCase):
         self.params = Parameters()
         self.pack = Pack(am5000, self.params, 100)
         self.pack.afe_ready = True
+        self.pack.fets.actual = 3       # both closed, as the control task read back
         self.reporter = Reporter(self.pack, FakeControl(), FakeSupervisor(self.now))
         self.reporter.tasks = [FakeTask(), FakeTask()]
         self.provoked = []

@@ -39,8 +39,7 @@ class TestCase(unittest.TestCase):
             put16(regs, reg, value)
         self.regs = regs
         self.scan()
-        self.pack.soc.remaining_mah = 80_000
-        self.pack.soc._publish()
+        self.pack.soc.cpct = 8000
 
     def scan(self, dt_ms=0):
         self.now = (self.now + dt_ms) % WRAP

@@ -340,6 +340,40 @@ class TestAlarmEnds(Case):
                          (0, 0, 0, 0, 0, 0))
 
 
+class TestConditions(Case):
+    """A condition that is one row's business is no other row's."""
+
+    def test_no_alarm_but_low_capacity_is_muted(self):          # req: PRO-01 PRO-09 PRO-15 PRO-16
+        for item in sorted(TABLE):
+            if item in ("PRO-15", "PRO-05", "PRO-06", "PRO-07"):
+                continue
+            for current_ma in (1500, -1500):
+                self.setUp()
+                self.put(item, TABLE[item][2])
+                self.current(current_ma)
+                self.step()
+                self.step(TABLE[item][4])
+                self.assertTrue(self.alarmed(item), "%s at %d mA" % (item, current_ma))
+
+    def test_current_neither_prevents_nor_releases_the_others(self):    # req: PRO-09 PRO-17 PRO-20
+        for item in ("PRO-09", "PRO-10", "PRO-11", "PRO-12", "PRO-13", "PRO-14", "PRO-17"):
+            for current_ma in (1500, -1500):
+                self.setUp()
+                self.current(current_ma)
+                self.put(item, TABLE[item][3])
+                self.step()
+                self.step(TABLE[item][4])
+                self.assertTrue(self.tripped(item), "%s at %d mA" % (item, current_ma))
+                self.step()
+                self.assertTrue(self.tripped(item), "%s at %d mA" % (item, current_ma))
+
+    def test_current_releases_no_reversed_charger(self):        # req: PRO-18
+        self.values[rd.PACK_MV] = -52_000
+        for current_ma in (0, 1500, -1500):
+            self.current(current_ma)
+            self.assertEqual(self.step(), BOTH)
+
+
 class TestOverVoltageRelease(Case):
     """PRO-01, PRO-03: low enough and SOC below 96 %, or discharge above 1 A."""
 

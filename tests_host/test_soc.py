@@ -1,96 +1,403 @@
-"""State of charge: integers, nothing lost in rounding, anchors, limits."""
+"""State of charge: counting, anchors, knees, learning, what is reported, the stored record."""
 
 import unittest
 
-from bms.soc import StateOfCharge, guess_cpct
+from bms import ocv
+from bms.parameters import Parameters
+from bms.soc import StateOfCharge
+from fakes import ON_MICROPYTHON, Lcg
 
-CAPACITY_MAH = 100_000
+if ON_MICROPYTHON:
+    import micropython
+
+RATED_MAH = 100_000
+STEP_MS = 10_000
 
 
-class TestSoc(unittest.TestCase):
-    def setUp(self):
-        self.soc = StateOfCharge(CAPACITY_MAH)
+def uah(current_ma, dt_ms=STEP_MS):
+    return current_ma // 36 * dt_ms // 100 + current_ma % 36 * dt_ms // 3600
 
-    def count(self, current_ma, seconds):
-        for _ in range(10 * seconds):
-            self.soc.count(current_ma, 100)
 
-    def test_counts_in_both_directions(self):                   # req: SOC-01
-        self.soc.count(100_000, 36)         # 1 mAh
-        self.assertEqual(self.soc.remaining_mah, 50_001)
-        self.soc.count(-100_000, 36)
-        self.soc.count(-100_000, 36)
-        self.assertEqual(self.soc.remaining_mah, 49_999)
+class Pack:
+    """A StateOfCharge and a perfect sensor but for *offset_ma*."""
 
+    def __init__(self, rated_mah=RATED_MAH, offset_ma=0, **values):
+        values.setdefault("self_use_ua", 0)
+        values.setdefault("charge_loss_ppm", 0)
+        values.setdefault("self_spread_ua", 0)
+        self.params = Parameters(values)
+        self.soc = StateOfCharge(self.params, rated_mah)
+        self.offset_ma = offset_ma
+        self.temp_dc = 250
+        self.soc.start(3300, 250)
+
+    def run(self, current_ma, seconds, cell_mv=3300, fets_open=False, visit=None):
+        soc = self.soc
+        shown_ma = current_ma + self.offset_ma
+        charge = uah(shown_ma)
+        for _ in range(seconds // 10):
+            soc.step(charge, STEP_MS, shown_ma, cell_mv, cell_mv, self.temp_dc, fets_open)
+            if visit:
+                visit()
+
+    def see_zero(self, seconds=70):
+        self.run(0, seconds, fets_open=True)
+        self.run(0, 60)
+        return self
+
+    def full(self):
+        self.run(2000, 60, 3560)
+        return self
+
+
+class TestCounting(unittest.TestCase):
     def test_one_percent_is_one_ampere_hour(self):              # req: SOC-01
-        for _ in range(360):
-            self.soc.count(-10_000, 1000)
-        self.assertEqual((self.soc.remaining_mah, self.soc.cpct), (49_000, 4900))
+        pack = Pack().full()
+        pack.see_zero()
+        pack.run(-36_000, 3600)
+        self.assertTrue(abs(pack.soc.cpct - 6400) <= 2, pack.soc.cpct)
+        self.assertTrue(abs(pack.soc.remaining_mah - 64_000) <= 5, pack.soc.remaining_mah)
+        pack.run(36_000, 1800)
+        self.assertTrue(abs(pack.soc.cpct - 8200) <= 2, pack.soc.cpct)
 
     def test_a_small_current_is_not_lost(self):                 # req: SOC-01
-        # 50 mA for an hour in steps of 100 ms are 50 mAh
-        for _ in range(3600):
-            for _ in range(1):
-                self.soc.count(-50, 1000)
-        self.assertEqual(self.soc.remaining_mah, 49_950)
+        pack = Pack().full()
+        pack.see_zero()
+        pack.run(-180, 100 * 3600)      # 18 Ah
+        self.assertTrue(abs(pack.soc.cpct - 8200) <= 10, pack.soc.cpct)
 
-    def test_rounding_has_no_direction(self):                   # req: SOC-01
-        for _ in range(200):
-            self.soc.count(12_345, 99)
-            self.soc.count(-12_345, 99)
-        self.assertEqual(self.soc.remaining_mah, 50_000)
+    def test_without_the_integrator_the_current_counts(self):   # req: SOC-01
+        for current_ma, dt_ms in ((-50_000, 10_000), (7, 10_000), (-7, 9_999), (399_999, 250_000),
+                                  (-399_999, 250_000), (1, 3_600)):
+            a, b = Pack(), Pack()
+            for pack in (a, b):
+                pack.soc.anchor_full()
+                pack.soc.step(-30_000_000, 1, 0, 3300, 3300, 250, False)
+            a.soc.step(None, dt_ms, current_ma, 3300, 3300, 250, False)
+            b.soc.step(current_ma * dt_ms // 3600, dt_ms, current_ma, 3300, 3300, 250, False)
+            self.assertTrue(abs(a.soc.remaining_mah - b.soc.remaining_mah) <= 1)
 
-    def test_full_is_reached_by_the_anchor_only(self):          # req: SOC-01
-        self.soc.anchor_full()
-        self.assertEqual((self.soc.cpct, self.soc.remaining_mah), (10_000, 100_000))
-        self.setUp()
-        for _ in range(2000):
-            self.soc.count(400_000, 1000)
-        self.assertTrue(9900 <= self.soc.cpct < 10_000, self.soc.cpct)
+    def test_the_lost_integrator_counts_250_s_at_most(self):
+        pack = Pack()
+        pack.soc.anchor_full()
+        pack.soc.step(None, 3_600_000, -36_000, 3300, 3300, 250, False)
+        self.assertEqual(pack.soc.remaining_mah, 97_500)
+
+    def test_a_sleep_is_one_step(self):                         # req: SOC-01
+        pack = Pack(self_use_ua=4000).full()
+        pack.soc.step(-20_000_000, 36 * 3_600_000, 0, 3300, 3300, 250, False)
+        # 20 Ah, and 4 mA for 36 h
+        self.assertTrue(abs(pack.soc.remaining_mah - 79_856) <= 2, pack.soc.remaining_mah)
+
+    def test_self_consumption_and_charge_losses(self):          # req: SOC-01
+        pack = Pack(self_use_ua=10_000).full()
+        pack.run(0, 100 * 3600)
+        self.assertTrue(abs(pack.soc.remaining_mah - 99_000) <= 5, pack.soc.remaining_mah)
+        pack = Pack(charge_loss_ppm=10_000).full()
+        pack.run(-50_000, 3600)
+        pack.run(25_000, 3600)
+        self.assertTrue(abs(pack.soc.remaining_mah - 74_750) <= 30, pack.soc.remaining_mah)
+
+    def test_counters(self):                                    # req: SOC-03
+        pack = Pack().full().see_zero()
+        for _ in range(4):
+            pack.run(-50_000, 3600)
+            pack.run(50_000, 3600)
+        soc = pack.soc
+        self.assertTrue(199 <= soc.discharged_ah <= 201, soc.discharged_ah)
+        self.assertTrue(199 <= soc.charged_ah <= 201, soc.charged_ah)
+        self.assertTrue(soc.cycles in (1, 2), soc.cycles)     # exactly at the turn
+        # 200 Ah at 16 * 3.3 V
+        self.assertTrue(10_500 <= soc.discharged_wh <= 10_620, soc.discharged_wh)
+        self.assertTrue(10_500 <= soc.charged_wh <= 10_620, soc.charged_wh)
+
+
+class TestAnchors(unittest.TestCase):
+    def test_full_needs_voltage_and_tail_current_for_its_time(self):    # req: SOC-01
+        for current_ma, cell_mv, seconds, full in (
+                (5000, 3550, 30, True), (5000, 3550, 20, False), (5010, 3550, 60, False),
+                (5000, 3549, 60, False), (0, 3550, 60, False), (-10, 3550, 60, False)):
+            pack = Pack()
+            pack.run(current_ma, seconds, cell_mv)
+            self.assertEqual(pack.soc.cpct == 10_000, full, (current_ma, cell_mv, seconds))
+
+    def test_a_peak_is_not_the_end_of_charge(self):             # req: SOC-01
+        pack = Pack()
+        for _ in range(50):
+            pack.run(5000, 20, 3600)
+            pack.run(5000, 10, 3500)
+        self.assertTrue(pack.soc.cpct < 9950, pack.soc.cpct)
+
+    def test_no_hundred_before_the_end_of_charge(self):         # req: SOC-01
+        pack = Pack()
+        pack.run(50_000, 4 * 3600, 3400)
+        self.assertTrue(9900 <= pack.soc.cpct <= 9949, pack.soc.cpct)
+        pack.full()
+        self.assertEqual(pack.soc.cpct, 10_000)
+
+    def test_no_zero_before_empty(self):                        # req: SOC-01
+        pack = Pack()
+        pack.run(-50_000, 4 * 3600, 3100)
+        self.assertTrue(0 < pack.soc.cpct <= 100, pack.soc.cpct)
+        pack.run(-50_000, 10, 2700)
+        pack.soc.anchor_empty()
+        self.assertEqual(pack.soc.cpct, 0)
+        pack.run(0, 600, 2900)
+        self.assertEqual(pack.soc.cpct, 0)
+        pack.run(20_000, 3600, 3300)
+        self.assertTrue(pack.soc.cpct >= 2000, pack.soc.cpct)
 
     def test_charging_on_at_full_stays_full(self):              # req: SOC-01
-        self.soc.anchor_full()
-        for _ in range(40):
-            self.soc.count(100_000, 1000)
-        self.assertEqual((self.soc.cpct, self.soc.remaining_mah), (10_000, 100_000))
+        pack = Pack().full()
+        pack.run(3000, 3600, 3560)
+        self.assertEqual((pack.soc.cpct, pack.soc.remaining_mah), (10_000, RATED_MAH))
 
-    def test_empty_is_the_lower_end(self):                      # req: SOC-01
-        self.soc.anchor_empty()
-        self.assertEqual((self.soc.cpct, self.soc.remaining_mah), (0, 0))
-        for _ in range(40):
-            self.soc.count(-100_000, 1000)
-        self.assertEqual(self.soc.remaining_mah, 0)
-        for _ in range(36):
-            self.soc.count(100_000, 1000)
-        self.assertEqual(self.soc.remaining_mah, 1000)
+    def test_an_anchor_narrows_the_bound(self):                 # req: SOC-01
+        pack = Pack()
+        self.assertTrue(pack.soc.uncertainty_cpct > 3000)
+        pack.full()
+        self.assertTrue(pack.soc.uncertainty_cpct <= 100, pack.soc.uncertainty_cpct)
 
-    def test_an_anchor_forgets_the_fraction(self):
-        self.soc.count(99_000, 36)          # 0.99 mAh
-        self.soc.anchor_empty()
-        self.soc.count(1000, 360)           # 0.1 mAh
-        self.assertEqual(self.soc.remaining_mah, 0)
+    def test_the_bound_grows_with_time_and_with_charge(self):   # req: SOC-01
+        pack = Pack().full().see_zero()
+        first = pack.soc.uncertainty_cpct
+        pack.run(0, 5 * 86400)
+        second = pack.soc.uncertainty_cpct
+        pack.run(-30_000, 3600)
+        third = pack.soc.uncertainty_cpct
+        self.assertTrue(first < second < third, (first, second, third))
 
-    def test_the_first_guess(self):                             # req: SOC-01
-        for cell_mv, low, high in ((2000, 0, 0), (2500, 0, 0), (2950, 400, 600),
-                                   (3300, 4500, 6000), (3400, 10_000, 10_000),
-                                   (3600, 10_000, 10_000)):
-            self.assertTrue(low <= guess_cpct(cell_mv) <= high, cell_mv)
+    def test_empty_under_load_is_not_quite_empty(self):         # req: SOC-01
+        pack = Pack()
+        pack.run(-50_000, 60, 2700)
+        pack.soc.anchor_empty()
+        self.assertEqual(pack.soc.cpct, 0)
+        self.assertTrue(0 < pack.soc.remaining_mah <= 5000, pack.soc.remaining_mah)
+
+
+class TestRest(unittest.TestCase):
+    def test_the_flat_part_says_nothing(self):                  # req: SOC-01
+        for cell_mv in range(3240, 3365, 5):
+            pack = Pack().full().see_zero()
+            pack.run(-50_000, 3600)
+            before = pack.soc.remaining_mah
+            pack.run(0, 4 * 3600, cell_mv)
+            self.assertTrue(abs(pack.soc.remaining_mah - before) <= 20, cell_mv)
+
+    def test_the_low_knee_corrects(self):                       # req: SOC-01
+        pack = Pack().full().see_zero()
+        pack.run(-50_000, 5400)                 # counted: 25 %
+        pack.run(0, 4 * 3600, 3080)             # rested: 5 %
+        self.assertTrue(400 <= pack.soc.cpct <= 900, pack.soc.cpct)
+
+    def test_it_needs_its_rest(self):                           # req: SOC-01
+        pack = Pack().full().see_zero()
+        pack.run(-50_000, 5400)
+        pack.run(0, 2690, 3080)
+        self.assertTrue(2450 <= pack.soc.cpct <= 2550, pack.soc.cpct)
+        pack.run(-3000, 10, 3080)
+        pack.run(0, 2690, 3080)
+        self.assertTrue(2430 <= pack.soc.cpct <= 2550, pack.soc.cpct)
+
+    def test_one_rest_corrects_once(self):
+        pack = Pack().full().see_zero()
+        pack.run(-50_000, 5400)
+        pack.run(0, 2 * 3600, 3080)
+        first = pack.soc.remaining_mah
+        pack.run(0, 20 * 3600, 3150)
+        self.assertTrue(abs(pack.soc.remaining_mah - first) < 30)
+
+    def test_the_tables_rise(self):
         last = 0
-        for cell_mv in range(2400, 3500):
-            now = guess_cpct(cell_mv)
-            self.assertTrue(now >= last, cell_mv)
+        for cell_mv in range(2000, 4200):
+            now = ocv.guess(cell_mv)[0]
+            self.assertTrue(last <= now <= 10_000, cell_mv)
             last = now
+        self.assertEqual(ocv.low_knee(3100)[0] // 100, 5)
+        self.assertEqual(ocv.low_knee(3240)[0], -1)
+        self.assertEqual(ocv.high_knee(3365)[0], -1)
 
-    def test_start_sets_it_once(self):                          # req: SOC-01
-        self.assertFalse(self.soc.is_set)
-        self.soc.start(3230)
-        self.assertTrue(self.soc.is_set)
-        self.assertEqual((self.soc.cpct, self.soc.remaining_mah), (2000, 20_000))
+    def test_cold_costs_capacity(self):                         # req: SOC-01
+        pack = Pack().full()
+        self.assertEqual(pack.soc.usable_mah, RATED_MAH)
+        pack.temp_dc = 0
+        pack.run(0, 60)
+        self.assertTrue(80_000 <= pack.soc.usable_mah <= 90_000, pack.soc.usable_mah)
+        self.assertEqual(pack.soc.cpct, 10_000)
 
-    def test_percent_and_ampere_hours_agree(self):              # req: SOC-01
-        for cell_mv in range(2500, 3420, 30):
-            self.soc.start(cell_mv)
-            self.assertTrue(abs(self.soc.remaining_mah - 10 * self.soc.cpct) <= 10, cell_mv)
+
+class TestLearning(unittest.TestCase):
+    def test_the_offset_is_learnt_while_both_fets_are_open(self):       # req: SOC-01
+        for offset_ma in (100, -100, 37):
+            pack = Pack(offset_ma=offset_ma).see_zero()
+            self.assertTrue(abs(pack.soc.offset_ua - 1000 * offset_ma) < 3000, pack.soc.offset_ua)
+            pack.full()
+            pack.run(-1000, 30 * 3600)
+            self.assertTrue(abs(pack.soc.cpct - 7000) <= 30, pack.soc.cpct)
+
+    def test_current_that_cannot_be_an_offset_teaches_nothing(self):
+        pack = Pack(offset_ma=900).see_zero(600)
+        self.assertTrue(abs(pack.soc.offset_ua) < 3000, pack.soc.offset_ua)
+
+    def test_the_first_step_with_open_fets_is_not_used(self):
+        pack = Pack()
+        pack.soc.step(-500_000, STEP_MS, -50_000, 3300, 3300, 250, True)
+        pack.run(0, 20, fets_open=True)
+        pack.run(0, 10)
+        self.assertTrue(abs(pack.soc.offset_ua) < 100, pack.soc.offset_ua)
+
+    def test_the_drift_is_learnt_between_ends_of_charge(self):  # req: SOC-01
+        pack = Pack().see_zero().full()
+        pack.offset_ma = 10             # it has changed since
+        for _ in range(6):
+            for _ in range(4):
+                pack.run(-10_000, 5 * 3600)
+                pack.run(0, 67 * 3600)
+                pack.run(10_000, 5 * 3600, 3400)
+                pack.run(1000, 60, 3560)
+        self.assertTrue(abs(pack.soc.offset_ua - 10_000) < 2000, pack.soc.offset_ua)
+
+    def test_capacity_is_learnt_from_full_to_empty(self):       # req: SOC-03
+        pack = Pack().see_zero().full()
+        pack.run(-40_000, 2 * 3600)             # an aged pack: 80 Ah and it is empty
+        pack.run(-100, 10, 2690)
+        pack.soc.anchor_empty()
+        self.assertTrue(79_500 <= pack.soc.full_mah <= 81_500, pack.soc.full_mah)
+        self.assertTrue(79 <= pack.soc.soh_pct <= 82, pack.soc.soh_pct)
+        pack.run(40_000, 7190)
+        pack.full()
+        self.assertTrue(79_300 <= pack.soc.full_mah <= 80_900, pack.soc.full_mah)
+        self.assertTrue(pack.soc.capacity_u_cpct < 300)
+
+    def test_nonsense_is_not_learnt_as_capacity(self):          # req: SOC-03
+        pack = Pack().see_zero().full()
+        pack.run(-40_000, 1800)                 # 20 Ah and it is empty: a cell has failed
+        pack.run(-100, 10, 2690)
+        pack.soc.anchor_empty()
+        self.assertEqual(pack.soc.full_mah, RATED_MAH)
+
+
+class TestReported(unittest.TestCase):
+    def test_it_never_goes_against_the_current(self):           # req: SOC-01
+        numbers = Lcg(5)
+        for _ in range(4):
+            pack = Pack().see_zero()
+            for _ in range(60):
+                kind = numbers.below(8)
+                current_ma = (numbers.below(800) - 400) * 100
+                if -300 < current_ma < 300:
+                    current_ma = 5000
+                if kind == 0:
+                    pack.run(0, 3600, (2900, 3050, 3150, 3300, 3420)[numbers.below(5)])
+                    continue
+                if kind == 1 and current_ma < 0:
+                    pack.soc.anchor_empty()
+                elif kind == 2 and current_ma > 0:
+                    pack.soc.anchor_full()
+                soc = pack.soc
+                last = [soc.cpct]
+
+                def look():
+                    move = soc.cpct - last[0]
+                    last[0] = soc.cpct
+                    self.assertTrue(0 <= soc.cpct <= 10_000)
+                    self.assertTrue(move * current_ma >= 0, (move, current_ma))
+                    self.assertTrue(abs(move) <= 17, move)
+                pack.run(current_ma, 10 * numbers.below(200), 3300, visit=look)
+
+    def test_a_correction_is_brought_in_at_one_percent_a_minute(self):  # req: SOC-01
+        pack = Pack().full().see_zero()
+        pack.run(-50_000, 5400)
+        pack.run(0, 2690, 3080)
+        soc = pack.soc
+        first = soc.cpct
+        for _ in range(12):
+            before = soc.cpct
+            pack.run(0, 60, 3080)
+            self.assertTrue(0 <= before - soc.cpct <= 100, before - soc.cpct)
+        self.assertTrue(first - soc.cpct > 500, soc.cpct)
+
+
+class TestStored(unittest.TestCase):
+    def test_at_most_one_percent_is_lost(self):                 # req: SOC-03
+        pack = Pack().full().see_zero()
+        stored = None
+        saves = 0
+        for i in range(900):
+            pack.run(-30_000 if i % 300 < 200 else 45_000, 10)
+            if pack.soc.dirty:
+                stored = pack.soc.to_bytes()
+                pack.soc.saved()
+                saves += 1
+            if stored and not i % 7:
+                again = StateOfCharge(pack.params, RATED_MAH)
+                self.assertTrue(again.from_bytes(stored))
+                self.assertTrue(abs(again.cpct - pack.soc.cpct) <= 100)
+        self.assertTrue(saves < 160, saves)
+
+    def test_everything_comes_back(self):                       # req: SOC-03
+        pack = Pack(offset_ma=50).see_zero().full()
+        pack.run(-40_000, 2 * 3600)
+        pack.run(-100, 10, 2690)
+        pack.soc.anchor_empty()
+        pack.run(30_000, 3600)
+        a = pack.soc
+        b = StateOfCharge(pack.params, RATED_MAH)
+        self.assertFalse(b.is_set)
+        self.assertTrue(b.from_bytes(a.to_bytes()))
+        self.assertTrue(b.is_set)
+        for name in ("cpct", "full_mah", "remaining_mah", "soh_pct", "cycles", "charged_ah",
+                     "discharged_ah", "charged_wh", "discharged_wh", "offset_ua", "at_full",
+                     "at_empty", "capacity_u_cpct", "drift_u_ua"):
+            self.assertEqual(getattr(a, name), getattr(b, name), name)
+        self.assertTrue(b.uncertainty_cpct >= a.uncertainty_cpct)
+
+    def test_what_is_not_a_record_is_not_taken(self):           # req: SOC-03
+        pack = Pack().full()
+        good = pack.soc.to_bytes()
+        for data in (None, b"", good[:-1], good + b"\0", b"\x7f" + good[1:]):
+            again = StateOfCharge(pack.params, RATED_MAH)
+            self.assertFalse(again.from_bytes(data))
+            self.assertFalse(again.is_set)
+        other = StateOfCharge(pack.params, 50_000)
+        self.assertFalse(other.from_bytes(good))
+
+    def test_dirty_after_its_move_or_its_time(self):            # req: SOC-03
+        pack = Pack().full().see_zero()
+        pack.soc.saved()
+        pack.run(-50_000, 40)
+        self.assertFalse(pack.soc.dirty)
+        pack.run(-50_000, 20)
+        self.assertTrue(pack.soc.dirty)
+        pack.soc.saved()
+        pack.run(0, 3500)
+        self.assertFalse(pack.soc.dirty)
+        pack.run(0, 120)
+        self.assertTrue(pack.soc.dirty)
+
+
+class TestHeap(unittest.TestCase):
+    @unittest.skipUnless(ON_MICROPYTHON, "no heap to lock")
+    def test_steps_and_anchors_allocate_nothing(self):          # req: SAF-04
+        for rated_mah in (RATED_MAH, 1_000_000):
+            pack = Pack(rated_mah)
+            soc = pack.soc
+            pack.full()
+            micropython.heap_lock()
+            try:
+                for _ in range(300):
+                    soc.step(-1_111_111, STEP_MS, -400_000, 3300, 3290, 250, False)
+                soc.anchor_empty()
+                for _ in range(400):
+                    soc.step(0, STEP_MS, 0, 3000, 3000, -100, True)
+                for _ in range(10):
+                    soc.step(200_000_000, 3_600_000, 200_000, 3600, 3600, 250, False)
+                soc.anchor_full()
+                for _ in range(10):
+                    soc.step(-536_870_912, 1 << 27, -400_000, 2600, 2600, 250, False)
+                soc.step(None, STEP_MS, -399_999, 3300, 3290, 250, False)
+            finally:
+                micropython.heap_unlock()
 
 
 if __name__ == "__main__":

@@ -164,7 +164,7 @@ READING_SHARE = 0.015
 READING_MS = 1_500
 SOC_CPCT = 300
 
-# ---- expectations --------------------------------------------------------------------------------
+# ---- expectations -------------------------------------------------------------------------------
 
 
 def _expect(**fields):
@@ -238,7 +238,7 @@ def _raise(name):
     return {"variant": name, "value": name, "cases": rows}
 
 
-_TASKS = ("control", "pcs", "debug", "panel", "supervisor")
+TASKS = ("control", "pcs", "debug", "panel", "supervisor")
 _UNTOUCHED = "nothing that protects listens to this port"
 
 
@@ -403,8 +403,8 @@ KINDS = {
     "rs485_noise": _line((0.02, 0.5)),
     "rs485_echo": _line(True),
     "rs485_babble": _line((0.1, 1.0)),
-    "task_hang": tuple(_hang(name) for name in _TASKS),
-    "task_raise": tuple(_raise(name) for name in _TASKS),
+    "task_hang": tuple(_hang(name) for name in TASKS),
+    "task_raise": tuple(_raise(name) for name in TASKS),
     "heap_full": ({"variant": "", "value": True, "cases": (
         (("bring-up",), _expect(tolerated="FETs stay off, or close", back="reset",
                                 back_ms=6_000, hold_ms=4_000,
@@ -417,8 +417,8 @@ FIRMWARE_KINDS = ("task_hang", "task_raise", "heap_full")
 # ---- healthy days ------------------------------------------------------------------------------
 
 DAYS = 20
-LEGS = 4                    # of a day, each with a controller started anew
-LEG_H = 6
+LEGS = 8                    # of a day, each with a controller started anew
+LEG_H = 3
 NOISE = 10.0                # scale of the model's errors: cells +-15 mV and 3 mV of noise, current
 #                             1 % and 100 mA, thermistors 3 K: the worst of the data sheets
 CRC_RATE = 0.005            # interference: so many frames are damaged ...

@@ -83,6 +83,7 @@ def image(params, shunt_uohm, cells=16):
     ocd3_s = min(255, -(-params["dsg_oc1_delay_ms"] // 1000) + 1)
     return (
         (GAIN_ROW, struct.pack("<ff", gain, gain * _CAPACITY_FACTOR)),
+        (0x922D, b"\x00"),                          # no deadband: small currents are counted
         (0x9234, b"\x82\x28"),                      # no automatic SLEEP
         (0x9236, b"\x0d\x01"),                      # REG1 3.3 V, pre-regulator on
         (0x923C, b"\x60\x05"),                      # MISO at REG1, idle 5 s

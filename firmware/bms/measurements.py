@@ -44,6 +44,7 @@ class Measurements:
         self.seq = 0
         self.dt_ms = 0              # from the scan before to the newest
         self.doubts = 0
+        self.frozen = False         # set by PackState: nothing changes any more
         self.failed_row = 0
         self.failed_all = 0
         self.safety = 0
@@ -100,7 +101,7 @@ class Measurements:
 
     def is_usable(self, now_ms):
         """True while the newest scan may be used for anything."""
-        return self.seq > 0 and self.age_ms(now_ms) <= self._usable_ms
+        return self.seq > 0 and not self.frozen and self.age_ms(now_ms) <= self._usable_ms
 
 
 def _share(ppm):

@@ -9,6 +9,7 @@ from bms import events as ev
 from bms import protection_rules as rules
 from bms import readings as rd
 from bms.allowance import Allowance
+from bms.balancing import Balancing
 from bms.derating import Derating
 from bms.events import Events
 from bms.fets import Fets
@@ -26,6 +27,7 @@ from bms.protection_rules import (
     FAULT_NTC,
     FAULT_OPEN,
     FAULT_SCAN,
+    FAULT_SIGN,
     FAULT_SUM,
     FAULT_WELD,
     FAULT_WIRE,
@@ -47,7 +49,7 @@ _DOUBTS = (
     (0, FAULT_BLIND),
 )
 _CELL_FAULTS = FAULT_CELL | FAULT_SUM | FAULT_WIRE
-LATCHED = FAULT_WELD | FAULT_OPEN       # until the host clears them, or a reset
+LATCHED = (FAULT_WELD, FAULT_OPEN, FAULT_SIGN)     # until the host clears them, or a reset
 
 _OVER_CHARGE = mask_of("PRO-01", "PRO-03")
 _UNDER_VOLTAGE = mask_of("PRO-02", "PRO-04")
@@ -55,6 +57,10 @@ _SHORT = mask_of("PRO-08")
 
 _REVERSED_MV = -150         # terminals below: a diode drop is what a reversed charger leaves
 _RIGHT_MS = 3000            # PRO-18: polarity right for so long
+_FROZEN_AT_REST = 3         # times as long as under current
+_SIGN_HIGH_MV = 40          # beyond the over-voltage protection while discharging ...
+_SIGN_LOW_MV = 200          # ... or below the under-voltage protection while charging ...
+_SIGN_MS = 3000             # ... for so long
 _AIM_SCANS = 5              # targets of the limits are worked out each so many scans
 _LONGEST_MS = 1 << 28       # timers stop here: beyond 2**30 an int would live on the heap
 _FREE_SCANS = 5             # load detect: terminals up for so many scans
@@ -89,12 +95,13 @@ class Pack:
         self.params = params
         self.measurements = Measurements(params, profile.CELLS, scan_ms)
         self.protection = Protection(params)
-        self.soc = StateOfCharge(profile.CAPACITY_MAH)
+        self.soc = StateOfCharge(params, profile.CAPACITY_MAH, profile.CELLS)
         self.fets = Fets()
         self.events = Events()
         self.limiter = ChargeLimiter(params)
         self.allowance = Allowance(params)
         self.derating = Derating(profile.CURVES)
+        self.balancing = Balancing(params, profile.CELLS, scan_ms)
         self.state = SELF_TEST
         self.direction = STANDBY
         self.faults = 0
@@ -115,9 +122,17 @@ class Pack:
         self._was_allowed = 0       # FETs that were allowed before this step
         self._taken = -1
         self._other_way_ma = self._charger_mv = self._rest_ma = 0
-        self._full_mv = self._tail_ma = self._doubt_delay_ms = self._failed_scans = 0
+        self._doubt_delay_ms = self._failed_scans = 0
         self._soc_full_cpct = self._frozen_limit_ms = self._fet_fail_ma = self._fet_fail_ms = 0
-        self._nominal_ma = 0
+        self._nominal_ma = self._sign_high_mv = self._sign_low_mv = 0
+        self._sign_ms = -1
+        self._soc_max_mv = self._soc_min_mv = self._soc_temp_dc = 0
+        self._soc_open = True       # no FET was seen closed since charge was counted last
+
+    @property
+    def remaining_mah(self):
+        """Remaining capacity as reported: always the reported SOC's share of the full one."""
+        return self.soc.full_mah // 100 * self.soc.cpct // 100
 
     @property
     def ccl_ma(self):
@@ -134,13 +149,13 @@ class Pack:
         self._other_way_ma = p["other_way_ma"]
         self._charger_mv = p["charger_seen_mv"]
         self._rest_ma = p["rest_ma"]
-        self._full_mv = p["full_cell_mv"]
-        self._tail_ma = p["tail_ma"]
         self._doubt_delay_ms = p["doubt_delay_ms"]
         self._failed_scans = p["failed_scans"]
         self._soc_full_cpct = p["ov_release_soc_cpct"]
         self._frozen_limit_ms = p["frozen_ms"]
         self._fet_fail_ma = p["fet_fail_ma"]
+        self._sign_high_mv = p["cell_ov_trip_mv"] + _SIGN_HIGH_MV
+        self._sign_low_mv = p["cell_uv_trip_mv"] - _SIGN_LOW_MV
         self._fet_fail_ms = p["fet_fail_ms"]
         self._nominal_ma = p["nominal_ma"]
         self._taken = p.changed
@@ -158,16 +173,29 @@ class Pack:
         self._was_allowed = self.allowed()
         if fresh:
             conditions = self._look(measured)
-            if self.protection.step(measured.values, measured.dt_ms, conditions, measured.safety):
+            if self.protection.step(measured.values, measured.dt_ms, conditions, measured.safety,
+                                    self._doubtful_trips(measured)):
                 self.protection.take_changes(self._on_change)
-            self._watch_fets(measured)
-            self._doubt(measured)
+            if self._is_alive(measured):
+                self._watch_fets(measured)
+                self._doubt(measured)
             self.set_fault(FAULT_SCAN, False)
         elif measured.failed_row >= self._failed_scans:
             self.set_fault(FAULT_SCAN, True, measured.failed_row, self._failed_scans)
         self._decide()
         if fresh:
             self._limit(measured)
+        awake = not self.faults and STANDBY <= self.state <= PROTECTION
+        self.balancing.step(measured, fresh, awake, self.protection.trips)
+
+    def _doubtful_trips(self, measured):
+        """AFE safety bits that only say again what is already known to be a wrong reading."""
+        bits = 0
+        if self.faults & _CELL_FAULTS or measured.values[rd.MAX_CELL_MV] == NO_READING:
+            bits = rules.AFE_BY_CELLS
+        if self.faults & FAULT_NTC or measured.doubts & (rd.NTC_OPEN | rd.NTC_SHORT):
+            bits |= rules.AFE_BY_NTC
+        return bits
 
     def _look(self, measured):
         """Direction, charger, load, polarity, SOC; return the conditions of the table."""
@@ -175,20 +203,21 @@ class Pack:
         current_ma = values[rd.CURRENT_MA]
         stack_mv = values[rd.STACK_MV]
         conditions = 0
-        if current_ma > self._rest_ma:
+        above_mv = 0 if measured.doubts & rd.SUM_IMPLAUSIBLE else values[rd.PACK_MV] - stack_mv
+        if not self.fets.actual:            # both open: what the shunt shows is an offset
+            self.direction = STANDBY
+        elif current_ma > self._rest_ma and above_mv > -self._charger_mv:
             self.direction = CHARGING
             conditions = rules.CHARGE_FLOWS
-        elif current_ma < -self._rest_ma:
+            if current_ma > self._other_way_ma:
+                conditions |= rules.CHARGING
+        elif current_ma < -self._rest_ma and above_mv < self._charger_mv:
             self.direction = DISCHARGING
-        else:
+            if current_ma < -self._other_way_ma:
+                conditions |= rules.DISCHARGING
+        else:                               # at rest, or against what the terminals say
             self.direction = STANDBY
-        if current_ma > self._other_way_ma:
-            conditions |= rules.CHARGING
-        elif current_ma < -self._other_way_ma:
-            conditions |= rules.DISCHARGING
-        self.charger_seen = (self.direction == CHARGING
-                             or (values[rd.PACK_MV] - stack_mv > self._charger_mv
-                                 and not measured.doubts & rd.SUM_IMPLAUSIBLE))
+        self.charger_seen = self.direction == CHARGING or above_mv > self._charger_mv
         if self.charger_seen:
             conditions |= rules.CHARGER_SEEN
         if self._terminals_free(measured):
@@ -198,7 +227,7 @@ class Pack:
         elif self._right_ms < _RIGHT_MS:
             self._right_ms = _longer(self._right_ms, measured.dt_ms)
         values[rd.REVERSED] = int(self._right_ms < _RIGHT_MS)
-        self._count(values, current_ma, measured.dt_ms)
+        self._watch_soc(measured)
         if self.soc.cpct < self._soc_full_cpct:
             conditions |= rules.SOC_BELOW_FULL
         return conditions
@@ -213,17 +242,33 @@ class Pack:
             self._free_scans = 0
         return self._free_scans >= _FREE_SCANS
 
-    def _count(self, values, current_ma, dt_ms):
-        soc = self.soc
-        if not soc.is_set:
-            if values[rd.CELL_SUM_MV] == NO_READING:
-                return
-            soc.start(values[rd.CELL_SUM_MV] // self.profile.CELLS)
-        else:
-            soc.count(current_ma, min(dt_ms, 1000))
-        if 0 < current_ma <= self._tail_ma and values[rd.MAX_CELL_MV] >= self._full_mv:
-            soc.anchor_full()
-        values[rd.SOC_CPCT] = soc.cpct
+    def _watch_soc(self, measured):
+        """Keep the last trusted readings for the estimate, and show what it says."""
+        values = measured.values
+        if values[rd.MAX_CELL_MV] != NO_READING and values[rd.MIN_TEMP_DC] != NO_READING:
+            self._soc_max_mv = values[rd.MAX_CELL_MV]
+            self._soc_min_mv = values[rd.MIN_CELL_MV]
+            self._soc_temp_dc = values[rd.MIN_TEMP_DC]
+            if not self.soc.is_set:
+                self.soc.start(self._soc_min_mv, self._soc_temp_dc)
+        if self.fets.actual:
+            self._soc_open = False
+        if self.soc.is_set:
+            values[rd.SOC_CPCT] = self.soc.cpct
+
+    def count_charge(self, charge_uah, dt_ms):
+        """Give the estimate what was moved in the last *dt_ms*.
+
+        charge_uah   of the AFE's integrator, charging positive; None: it was lost
+        """
+        if not self.soc.is_set:
+            return
+        values = self.measurements.values
+        self.soc.step(charge_uah, dt_ms, values[rd.CURRENT_MA], self._soc_max_mv,
+                      self._soc_min_mv, self._soc_temp_dc,
+                      self._soc_open and not self.faults & FAULT_WELD)
+        self._soc_open = not self.fets.actual
+        values[rd.SOC_CPCT] = self.soc.cpct
 
     def _doubt(self, measured):
         """A doubt about the readings that lasts is a fault; it goes after as long without."""
@@ -241,15 +286,44 @@ class Pack:
             if ms >= self._doubt_delay_ms:
                 self._doubt_ms[i] = -1
                 self.set_fault(fault, wrong, measured.doubts, 0)
+        self._contradiction(measured)
+
+    def _is_alive(self, measured):
+        """False while not one bit of 16 cells, stack, terminals and current changes.
+
+        The noise of the converter moves some bit in nearly every scan, so a few seconds of
+        stillness mean that the AFE has stopped measuring, sooner where a current flows.
+        """
         values = measured.values
         if values[rd.SCAN_HASH] != self._hash:
             self._hash = values[rd.SCAN_HASH]
             self._frozen_ms = -1
+            measured.frozen = False
             self.set_fault(FAULT_FROZEN, False)
-        elif abs(values[rd.CURRENT_MA]) > self._other_way_ma:
-            self._frozen_ms = _longer(self._frozen_ms, measured.dt_ms)
-            if self._frozen_ms >= self._frozen_limit_ms:
-                self.set_fault(FAULT_FROZEN, True, self._frozen_ms, self._frozen_limit_ms)
+            return True
+        self._frozen_ms = _longer(self._frozen_ms, measured.dt_ms)
+        limit_ms = self._frozen_limit_ms
+        if abs(values[rd.CURRENT_MA]) <= self._other_way_ma:
+            limit_ms *= _FROZEN_AT_REST
+        if self._frozen_ms >= limit_ms:
+            measured.frozen = True
+            self.set_fault(FAULT_FROZEN, True, self._frozen_ms, limit_ms)
+        return False
+
+    def _contradiction(self, measured):
+        """A cell far beyond its limit while the current seems to relieve it: the sign is wrong.
+
+        "The other way" keeps a protection from tripping; it may not do so without end.
+        """
+        values = measured.values
+        if (self.direction == DISCHARGING and values[rd.MAX_CELL_MV] >= self._sign_high_mv
+                or self.direction == CHARGING
+                and NO_READING < values[rd.MIN_CELL_MV] <= self._sign_low_mv):
+            self._sign_ms = _longer(self._sign_ms, measured.dt_ms)
+            if self._sign_ms >= _SIGN_MS:
+                self.set_fault(FAULT_SIGN, True, values[rd.CURRENT_MA], 0)
+        else:
+            self._sign_ms = -1
 
     def _watch_fets(self, measured):
         """SAF-05: current against an open FET, and no conduction through a closed one."""
@@ -269,9 +343,11 @@ class Pack:
                 and drop_mv > _OPEN_MV + abs(current_ma) // 1000 * _OPEN_UOHM // 1000)
         diff_mv = values[rd.CELL_DIFF_MV]
         even = 0 <= diff_mv < _UNEVEN_MV
-        if drop and diff_mv >= _UNEVEN_MV or self.faults & FAULT_WIRE and not even:
+        end_cell = values[rd.MIN_CELL] == 0 or values[rd.MIN_CELL] == self.profile.CELLS - 1
+        end_wire = diff_mv >= _UNEVEN_MV and end_cell and abs(drop_mv - diff_mv) < diff_mv // 2
+        if drop and end_wire or self.faults & FAULT_WIRE and not even:
             measured.doubts |= rd.WIRE_OPEN     # an end wire: its cell sinks, and the stack
-        if drop and even and not measured.doubts:
+        if drop and not end_wire and not measured.doubts:
             self._open_ms = _longer(self._open_ms, measured.dt_ms)
             if self._open_ms >= self._fet_fail_ms:
                 self.set_fault(FAULT_OPEN, True, drop_mv, _OPEN_MV)
@@ -293,7 +369,7 @@ class Pack:
 
     def clear(self):
         """Host command: latched faults and locks may go; what still holds comes back."""
-        for fault in (FAULT_WELD, FAULT_OPEN):
+        for fault in LATCHED:
             self.set_fault(fault, False)
         self.protection.unlock()
         self.protection.take_changes(self._on_change)

@@ -66,15 +66,16 @@ class Protection:
         self._forget_ms = self._params["in_a_row_forget_s"] * 1000
         self._taken = self._params.changed
 
-    def step(self, readings, dt_ms, conditions, safety):
+    def step(self, readings, dt_ms, conditions, safety, doubtful=0):
         """Advance by *dt_ms*; True if any alarm, trip or lock came or went.
 
-        safety   AFE safety status bits of this scan
+        safety    AFE safety status bits of this scan
+        doubtful  bits of it that trip nothing: the AFE saw the same wrong reading
         """
         if self._taken != self._params.changed:
             self._load()
         result = protect_step(self._rows, self._state, readings, len(ITEMS), dt_ms, conditions,
-                              self._forget_ms, safety & ~self._safety)
+                              self._forget_ms, safety & ~self._safety & ~doubtful)
         self._safety = safety
         self.blocked = result & 3
         self.pending = result >> 2 & 3

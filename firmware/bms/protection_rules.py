@@ -104,8 +104,13 @@ FAULTS = (
     ("SAF-07-hot", BOTH),       # the fast functions and their Python twins disagree
     ("PRF-03", BOTH),           # the profile contradicts itself
     ("MEA-03-blind", BOTH),     # no believable cell voltages, for changing reasons
+    ("MEA-03-sign", BOTH),      # cells far beyond a limit while current seems to flow the other way
 )
+
+# AFE trips not to be believed while the reading behind them is in doubt
+AFE_BY_CELLS = _CUV | _COV
+AFE_BY_NTC = _UTC | _UTD | _OTC | _OTD | _OTF_OTINT
 (FAULT_SCAN, FAULT_CELL, FAULT_SUM, FAULT_NTC, FAULT_FET, FAULT_AFE, FAULT_TASK, FAULT_WIRE,
- FAULT_FROZEN, FAULT_WELD, FAULT_OPEN, FAULT_HOT, FAULT_PROFILE, FAULT_BLIND) = (
-    1 << i for i in range(14))
+ FAULT_FROZEN, FAULT_WELD, FAULT_OPEN, FAULT_HOT, FAULT_PROFILE, FAULT_BLIND,
+ FAULT_SIGN) = (1 << i for i in range(15))
 BLOCKING = sum(1 << i for i in range(len(FAULTS)) if FAULTS[i][1])

@@ -1,72 +1,600 @@
-"""State of charge: coulomb counting in integers between the anchors full and empty (SOC-01).
+"""State of charge: integer coulomb counting with a learnt offset, corrected only where an LFP cell
+says something: at the end of charge, at empty, and at rest in the knees of its curve (SOC-01..03).
 
-The start value is looked up in the open-circuit curve, which on LFP is a guess between the
-knees; counting from there is exact to the current sensor.
+An estimate and a bound of its error are kept. What is reported follows the estimate under the
+rules of SOC-01: no steps, never against the direction of the current, 100 % only at the end of
+charge, 0 % only at empty.
+
+The bound is: what the last anchor left open; plus time times what is not known of the sensor's
+offset and of the self-consumption; plus a little for each charge put in; plus the distance from
+that anchor times what is not known of the capacity. The sensor's gain is in the last one: an
+error of it cancels against a capacity that was learnt through the same sensor.
+
+Accumulators are pairs (mAh and uAh, Ah and uAh) so that all of it stays within +-2**30.
 """
 
-_MAMS_A_MAH = 3_600_000     # mA * ms in a mAh
+import struct
+
+from bms import ocv
+
 _FULL_CPCT = 10_000
+_NEVER_FULL_CPCT = 9949     # shown at most before the end of charge: 99 % however it is rounded
+_NEVER_EMPTY_CPCT = 50
+_MINUTE_MS = 60_000
+_MOST_UAH = (1 << 29) - 1   # a step, and a minute, moves no more than this
+_LONGEST_MS = 1 << 27     # a step; also where timers stop
 
-# open-circuit voltage of an LFP cell at 25 degC, mV, at 0, 5, 10, 20 ... 90, 95, 100 %
-_OCV_MV = (2500, 2950, 3190, 3230, 3265, 3288, 3296, 3300, 3310, 3328, 3335, 3340, 3345, 3400)
-_OCV_CPCT = (0, 500, 1000, 2000, 3000, 4000, 5000, 5500, 6000, 7000, 8000, 9000, 9500, 10000)
+_FULL_U_CPCT = 80           # how far off an end of charge may be
+_EMPTY_U_CPCT = 150
+_STORED_U_CPCT = 100        # added by a restart: what was not saved, and the time off
+_CAPACITY_U_CPCT = 2000     # a pack nobody knows may have aged this much
+_AGEING_U_CPCT = 4          # capacity becomes this much less certain a day: also by imbalance
+_CAPACITY_LEAST_U_CPCT = 120
+_FADE_DAYS = 18_250         # 2 % a year, until it is learnt
+_SPAN_CPCT = 4000           # capacity is learnt over at least this
+
+_OFFSET_U_UA = 100_000      # before the first look at zero
+_OFFSET_MOST_UA = 300_000   # more is no offset: current flows
+_DRIFT_LEAST_U_UA = 700
+_DRIFT_DAY_U_UA = 20
+_SELF_U_UA = 1500           # of the self-consumption
+_ZERO_FIRST_S = 8           # both FETs open for so long give a first value
+_ZERO_WINDOW_S = 300
+_RESIDUAL_MIN = 10 * 1440   # between two ends of charge that teach the drift
+_RESIDUAL_U_MAH = 5         # permille of the capacity
+_IN_U_PPM = 400             # of the charge put in
+_BALANCE_UA = 20_000        # what balancing makes up for at the top, half of the time
+_BALANCE_MV = 3400
+
+_VERSION = 1
+_FORMAT = "<BBhhiiiiiiiiiiiiiiiiiiiiiii"
 
 
-def guess_cpct(cell_mv):
-    """SOC that belongs to the rested cell voltage *cell_mv*."""
-    if cell_mv <= _OCV_MV[0]:
-        return 0
-    for i in range(1, len(_OCV_MV)):
-        if cell_mv < _OCV_MV[i]:
-            below = _OCV_MV[i - 1]
-            return _OCV_CPCT[i - 1] + ((_OCV_CPCT[i] - _OCV_CPCT[i - 1]) * (cell_mv - below)
-                                       // (_OCV_MV[i] - below))
-    return _FULL_CPCT
+def _weight(u, u_new):
+    """Weight of a new value in 1/256, from the bounds (0..20000) of the old and the new one.
+
+    The bound of the result is taken as the lesser of the two: errors of one kind come again, so
+    it does not shrink as it would for independent ones.
+    """
+    a = u // 8 + 1
+    b = u_new // 8 + 1
+    return 256 * (a * a) // (a * a + b * b)
 
 
 class StateOfCharge:
     """remaining_mah, full_mah and what follows from them.
 
-    cpct      0.01 %; 100 % only by the anchor full, never by counting alone
+    params, capacity_mah, cells   Parameters; rated capacity (at most 1 000 000); cells in series
+    cpct              reported, 0.01 %
+    uncertainty_cpct  what is reported is off by at most this (meant to hold 95 % of the time)
+    remaining_mah     of the estimate, at room temperature
+    usable_mah        what can be taken at the present temperature
+    full_mah          learnt capacity; soh_pct is its share of the rated one
+    offset_ua         what the sensor is believed to show at zero current
+    is_set            False until start() or from_bytes()
     """
 
-    def __init__(self, capacity_mah):
+    def __init__(self, params, capacity_mah, cells=16):
+        self._params = params
+        self._taken = -1
+        self._load()
+        self._cells = cells
+        self.rated_mah = capacity_mah
         self.full_mah = capacity_mah
         self.remaining_mah = capacity_mah // 2
-        self._rest_mams = 0
         self.is_set = False
         self.cpct = 5000
+        self.uncertainty_cpct = 5000
+        self.usable_mah = self.remaining_mah
+        self.at_full = False        # until 1 % has been taken out again
+        self.at_empty = False       # until charged again
+        self._rest_uah = 0          # of remaining_mah, 0..999
+        # bound of the estimate
+        self._u_mah = capacity_mah // 2
+        self._u_uah = 0
+        # what the cells' unequal self-discharge has taken from full_mah since they were balanced
+        self._apart_mah = 0
+        self._apart_uah = 0
+        self._fade_uah = 0
+        self._from_mah = self.remaining_mah     # the estimate at the last anchor
+        self._capacity_u = _CAPACITY_U_CPCT
+        # drift: the sensor's offset plus the self-consumption, which it does not see
+        self._drift_ua = self._self_ua
+        self._drift_u_ua = _OFFSET_U_UA
+        self._drift_rest = 0        # uA min, 0..59
+        self._zero_uah = 0
+        self._zero_ms = -1          # -1: a FET is closed | ms since both were seen open
+        self._day_min = 0
+        # charge since the end of charge that began the present lesson about drift
+        self._lesson_mah = 0
+        self._lesson_uah = 0
+        self._lesson_min = -1       # -1: none began | minutes
+        # charge since the last anchor: what the capacity is learnt from
+        self._run_mah = 0
+        self._run_uah = 0
+        self._run_min = 0
+        self._mark_cpct = -1        # -1: no anchor yet | where it was
+        self._mark_u = 0
+        # the present minute
+        self._ms = 0
+        self._in_uah = 0
+        self._out_uah = 0
+        # rest, end of charge, hysteresis
+        self._rest_ms = 0
+        self._rest_used = False
+        self._full_ms = 0
+        self._swing_mah = 0         # moved lately, within +-5 % of the capacity
+        self._current_ma = 0
+        self._min_mv = self._max_mv = 3300
+        self._temp_dc = 250
+        # counters
+        self._in_ah = self._in_ah_uah = self._out_ah = self._out_ah_uah = 0
+        self._in_wh = self._in_uwh = self._out_wh = self._out_uwh = 0
+        self._cycles = self._cycle_mah = 0
+        self._saved_cpct = -1
+        self._saved_min = 0
 
-    def start(self, cell_mv):
-        """First value, from the average cell voltage at start-up."""
-        self.remaining_mah = self.full_mah // 100 * guess_cpct(cell_mv) // 100
+    def _load(self):
+        p = self._params
+        self._full_mv = p["full_cell_mv"]
+        self._tail_ma = p["tail_ma"]
+        self._full_hold_ms = p["full_hold_s"] * 1000
+        self._ocv_rest_ms = p["ocv_rest_s"] * 1000
+        self._ocv_rest_ma = p["ocv_rest_ma"]
+        self._cell_uohm = p["cell_uohm"]
+        self._self_ua = p["self_use_ua"]
+        self._loss_ppm = p["charge_loss_ppm"]
+        self._spread_ua = p["self_spread_ua"]
+        self._save_cpct = p["soc_save_cpct"]
+        self._save_min = p["soc_save_min"]
+        self._taken = p.changed
+
+    # -- what follows from it --------
+
+    @property
+    def soh_pct(self):
+        """Capacity of balanced cells as a share of the rated one, at most 100."""
+        return min(100, ((self.full_mah + self._apart_mah) // 10 * 100 + self.rated_mah // 20)
+                   // (self.rated_mah // 10))
+
+    @property
+    def cycles(self):
+        """Half the charge moved either way, in capacities."""
+        return self._cycles
+
+    @property
+    def charged_ah(self):
+        return self._in_ah
+
+    @property
+    def discharged_ah(self):
+        return self._out_ah
+
+    @property
+    def charged_wh(self):
+        return self._in_wh
+
+    @property
+    def discharged_wh(self):
+        return self._out_wh
+
+    @property
+    def offset_ua(self):
+        return self._drift_ua - self._self_ua
+
+    @property
+    def drift_u_ua(self):
+        """Bound of what is not known of offset and self-consumption together."""
+        return self._drift_u_ua
+
+    @property
+    def capacity_u_cpct(self):
+        """Bound of full_mah, 0.01 % of it."""
+        return self._capacity_u
+
+    @property
+    def dirty(self):
+        """What is stored is too old: call to_bytes(), write it, then saved()."""
+        return self.is_set and (self._saved_cpct < 0
+                                or abs(self.cpct - self._saved_cpct) >= self._save_cpct
+                                or self._saved_min >= self._save_min)
+
+    # -- start and store --------
+
+    def start(self, cell_mv, temp_dc):
+        """First value without a stored state, from the lowest cell at start-up."""
+        cpct, u_cpct = ocv.guess(cell_mv)
+        self._set(cpct, min(5000, u_cpct + 500))
+        self._temp_dc = temp_dc
         self.is_set = True
+        self.cpct = max(_NEVER_EMPTY_CPCT, min(cpct, _NEVER_FULL_CPCT))
         self._publish()
 
-    def count(self, current_ma, dt_ms):
-        """Add *current_ma* for *dt_ms* (at most 400 A for 1 s a call)."""
-        total = self._rest_mams + current_ma * dt_ms
-        whole = total // _MAMS_A_MAH
-        self._rest_mams = total - whole * _MAMS_A_MAH
-        if whole:
-            remaining = self.remaining_mah + whole
-            top = self.full_mah - 1 if whole > 0 else self.full_mah
-            self.remaining_mah = max(0, min(remaining, max(top, self.remaining_mah)))
-            self._publish()
+    def to_bytes(self):
+        """The state, for lib/slots.py."""
+        flags = (1 if self.at_full else 0) | (2 if self.at_empty else 0)
+        return struct.pack(
+            _FORMAT, _VERSION, flags, self.cpct, self._mark_cpct, self.rated_mah, self.full_mah,
+            self.remaining_mah, self._u_mah, self._from_mah, self._capacity_u, self._drift_ua,
+            self._drift_u_ua, self._lesson_mah, self._lesson_min, self._run_mah, self._run_min,
+            self._mark_u, self._swing_mah, self._in_ah, self._in_ah_uah, self._out_ah,
+            self._out_ah_uah, self._in_wh, self._out_wh, self._cycles, self._cycle_mah,
+            self._apart_mah)
+
+    def saved(self):
+        """The state of now is stored."""
+        self._saved_cpct = self.cpct
+        self._saved_min = 0
+
+    def from_bytes(self, data):
+        """Take a stored state; False, and nothing is taken, if it is not one of this pack."""
+        if data is None or len(data) != struct.calcsize(_FORMAT):
+            return False
+        got = struct.unpack(_FORMAT, data)
+        if (got[0] != _VERSION or got[4] != self.rated_mah or not 0 <= got[2] <= _FULL_CPCT
+                or not 0 < got[5] <= 2 * self.rated_mah or not 0 <= got[6] <= got[5]
+                or got[5] > 1 << 20):
+            return False
+        (_, flags, self.cpct, self._mark_cpct, _, self.full_mah, self.remaining_mah, self._u_mah,
+         self._from_mah, self._capacity_u, self._drift_ua, self._drift_u_ua, self._lesson_mah,
+         self._lesson_min, self._run_mah, self._run_min, self._mark_u, self._swing_mah,
+         self._in_ah, self._in_ah_uah, self._out_ah, self._out_ah_uah, self._in_wh, self._out_wh,
+         self._cycles, self._cycle_mah, self._apart_mah) = got
+        self.at_full = flags & 1 != 0
+        self.at_empty = flags & 2 != 0
+        self._u_mah = min(self._u_mah + self._of_full(_STORED_U_CPCT), self.full_mah)
+        self._mark_cpct = -1        # what was moved after the last save is not in these two
+        self._lesson_min = -1
+        self.is_set = True
+        self._saved_cpct = self.cpct
+        self._saved_min = 0
+        self._publish()
+        return True
+
+    # -- counting --------
+
+    def step(self, charge_uah, dt_ms, current_ma, max_cell_mv, min_cell_mv, temp_dc, fets_open):
+        """Advance by *dt_ms* (some seconds; hours after a sleep).
+
+        charge_uah  what the AFE's integrator moved since the last call, charging positive; None
+                    if it was lost: then *current_ma* counts, for at most 250 s
+        min_cell_mv, max_cell_mv, temp_dc   trusted readings, of the coldest cell; pass the last
+                    ones, and current_ma = 0, where there are none
+        fets_open   both FETs were read back open since the last call: no current flows
+        """
+        if charge_uah is None:
+            dt_ms = min(dt_ms, 250_000)
+            charge_uah = current_ma // 3600 * dt_ms + current_ma % 3600 * dt_ms // 3600
+        elif charge_uah > _MOST_UAH:
+            charge_uah = _MOST_UAH
+        elif charge_uah < -_MOST_UAH:
+            charge_uah = -_MOST_UAH
+        if dt_ms > _LONGEST_MS:
+            dt_ms = _LONGEST_MS
+        self._current_ma = current_ma
+        self._min_mv = min_cell_mv
+        self._max_mv = max_cell_mv
+        self._temp_dc = temp_dc
+        if charge_uah > 0:
+            self._in_uah = min(self._in_uah + charge_uah, _MOST_UAH)
+        else:
+            self._out_uah = min(self._out_uah - charge_uah, _MOST_UAH)
+        rest = self._rest_uah + charge_uah
+        if 0 <= rest < 1000:
+            self._rest_uah = rest
+        else:
+            self._move(rest)
+        if fets_open:
+            self._look_at_zero(charge_uah, dt_ms)
+        elif self._zero_ms >= 0:
+            self._end_of_zero()
+        if -self._ocv_rest_ma <= current_ma <= self._ocv_rest_ma:
+            if self._rest_ms < _LONGEST_MS:
+                self._rest_ms += dt_ms
+        else:
+            self._rest_ms = 0
+            self._rest_used = False
+        if 0 < current_ma <= self._tail_ma and max_cell_mv >= self._full_mv:
+            self._full_ms += dt_ms
+            if self._full_ms >= self._full_hold_ms:
+                self._full_ms = 0
+                self.anchor_full()
+        else:
+            self._full_ms = 0
+        self._ms += dt_ms
+        if self._ms >= _MINUTE_MS:
+            self._minute()
+        self._report(charge_uah, dt_ms)
+
+    def _move(self, rest_uah):
+        """The estimate becomes remaining_mah + *rest_uah*, within its limits."""
+        mah = self.remaining_mah + rest_uah // 1000
+        rest_uah %= 1000
+        if mah < 0:
+            mah = rest_uah = 0
+        elif mah >= self.full_mah:
+            mah = self.full_mah
+            rest_uah = 0
+        self.remaining_mah = mah
+        self._rest_uah = rest_uah
+
+    def _report(self, charge_uah, dt_ms):
+        """Let what is reported follow the estimate, by the rules of SOC-01."""
+        full = self.full_mah
+        cpct = self.remaining_mah * 100 // (full // 100)
+        if cpct <= 9900:
+            self.at_full = False
+            if cpct < _NEVER_EMPTY_CPCT:
+                cpct = _NEVER_EMPTY_CPCT
+        elif not self.at_full:
+            if cpct > _NEVER_FULL_CPCT:
+                cpct = _NEVER_FULL_CPCT
+        elif cpct > _FULL_CPCT:
+            cpct = _FULL_CPCT
+        move = cpct - self.cpct
+        flow = charge_uah - self.offset_ua // 1000 * (dt_ms // 1000) * 10 // 36
+        if flow > dt_ms // 36:              # more than 100 mA
+            self.at_empty = False
+            if move <= 0:
+                return
+        elif flow < -(dt_ms // 36):
+            if move >= 0:
+                return
+        if self.at_empty or not move:
+            return
+        most = max(dt_ms // 600, abs(charge_uah) // (full // 10))    # 1 % a minute, or as counted
+        if move > most:
+            move = most
+        elif move < -most:
+            move = -most
+        self.cpct += move
+
+    def _minute(self):
+        """Offset, losses and counters of the time since the last call; age the bounds."""
+        if self._taken != self._params.changed:
+            self._load()
+        minutes = self._ms // _MINUTE_MS
+        self._ms -= minutes * _MINUTE_MS
+        in_uah = self._in_uah
+        out_uah = self._out_uah
+        self._in_uah = self._out_uah = 0
+        loss = in_uah // 1000 * self._loss_ppm // 1000
+        drift = self._drift_rest + self._drift_ua * minutes
+        self._drift_rest = drift % 60
+        drift //= 60
+        self._move(self._rest_uah - drift - loss)
+        moved = in_uah - out_uah - drift - loss
+        self._run_uah += moved
+        if not 0 <= self._run_uah < 1000:
+            self._run_mah = self._bounded(self._run_mah + self._run_uah // 1000)
+            self._run_uah %= 1000
+        self._run_min = min(self._run_min + minutes, _LONGEST_MS)
+        if self._lesson_min >= 0:
+            self._lesson_uah += moved
+            if not 0 <= self._lesson_uah < 1000:
+                self._lesson_mah = self._bounded(self._lesson_mah + self._lesson_uah // 1000)
+                self._lesson_uah %= 1000
+            self._lesson_min = min(self._lesson_min + minutes, _LONGEST_MS)
+        edge = self.full_mah // 20
+        self._swing_mah = max(-edge, min(edge, self._swing_mah + moved // 1000))
+        self._tally(in_uah, out_uah, self.offset_ua * minutes // 60)
+        self._u_uah += self._drift_u_ua * minutes // 60 + in_uah // 1000 * _IN_U_PPM // 1000
+        if self._u_uah >= 1000:
+            self._u_mah = min(self._u_mah + self._u_uah // 1000, self.full_mah)
+            self._u_uah %= 1000
+        self._drift_apart(minutes)
+        self._day_min += minutes
+        while self._day_min >= 1440:
+            self._day_min -= 1440
+            self._fade()
+            self._capacity_u = min(self._capacity_u + _AGEING_U_CPCT, _CAPACITY_U_CPCT)
+            self._drift_u_ua = min(self._drift_u_ua + _DRIFT_DAY_U_UA, _OFFSET_U_UA)
+        if self._saved_min < 1 << 20:
+            self._saved_min += minutes
+        if self._rest_ms >= self._ocv_rest_ms and not self._rest_used:
+            self._rest_used = True
+            self._look_at_rest()
+        self._publish()
+
+    def _drift_apart(self, minutes):
+        """The string holds less the longer its cells were not balanced, and the more again."""
+        ua = -_BALANCE_UA if self._max_mv >= _BALANCE_MV else self._spread_ua
+        rest = self._apart_uah + ua * minutes // 60
+        mah = max(0, min(self._apart_mah + rest // 1000, self.rated_mah // 8))
+        self._apart_uah = rest % 1000
+        if mah != self._apart_mah:
+            if self.at_full and self.remaining_mah == self.full_mah:
+                self.remaining_mah -= mah - self._apart_mah
+            self.full_mah -= mah - self._apart_mah
+            self._apart_mah = mah
+
+    def _fade(self):
+        """A day of ageing as it is expected; the state of charge stays as it is."""
+        self._fade_uah += self.full_mah * 100 // (_FADE_DAYS // 10)
+        mah = self._fade_uah // 1000
+        self._fade_uah -= 1000 * mah
+        self.full_mah -= mah
+        if self.at_full and self.remaining_mah > self.full_mah:
+            self.remaining_mah = self.full_mah
+
+    @staticmethod
+    def _bounded(mah):
+        return max(-(1 << 28), min(mah, 1 << 28))
+
+    def _tally(self, in_uah, out_uah, offset_uah):
+        """Counters: charge and energy at the terminals, cycles."""
+        if in_uah >= out_uah:
+            in_uah = max(0, in_uah - offset_uah)
+        else:
+            out_uah = max(0, out_uah + offset_uah)
+        self._cycle_mah += (in_uah + self._in_ah_uah % 1000) // 1000
+        self._cycle_mah += (out_uah + self._out_ah_uah % 1000) // 1000
+        while self._cycle_mah >= 2 * self.full_mah:
+            self._cycle_mah -= 2 * self.full_mah
+            self._cycles += 1
+        self._in_ah_uah += in_uah
+        self._in_ah += self._in_ah_uah // 1_000_000
+        self._in_ah_uah %= 1_000_000
+        self._out_ah_uah += out_uah
+        self._out_ah += self._out_ah_uah // 1_000_000
+        self._out_ah_uah %= 1_000_000
+        pack_10mv = (self._min_mv + self._max_mv) * self._cells // 20
+        while in_uah > 0 or out_uah > 0:        # one turn, but for what a sleep brings
+            part = min(in_uah, 1_000_000)
+            in_uah -= part
+            self._in_uwh += part // 10 * (pack_10mv // 10)
+            part = min(out_uah, 1_000_000)
+            out_uah -= part
+            self._out_uwh += part // 10 * (pack_10mv // 10)
+            self._in_wh += self._in_uwh // 1_000_000
+            self._in_uwh %= 1_000_000
+            self._out_wh += self._out_uwh // 1_000_000
+            self._out_uwh %= 1_000_000
+
+    def _of_full(self, cpct):
+        return self.full_mah // 100 * cpct // 100
+
+    def _estimate_cpct(self):
+        return min(_FULL_CPCT, self.remaining_mah * 100 // (self.full_mah // 100))
+
+    def _bound_cpct(self):
+        """Of the estimate."""
+        per = self.full_mah // 100
+        away = abs(self.remaining_mah - self._from_mah) * 100 // per
+        return min(_FULL_CPCT, self._u_mah * 100 // per + away * self._capacity_u // 10_000)
+
+    def _publish(self):
+        off = abs(self._estimate_cpct() - self.cpct)
+        self.uncertainty_cpct = min(_FULL_CPCT, self._bound_cpct() + off)
+        kept = self.full_mah // 1000 * (1000 - ocv.usable_permille(self._temp_dc))
+        self.usable_mah = max(0, self.remaining_mah - kept)
+
+    # -- anchors --------
+
+    def _set(self, cpct, u_cpct):
+        """The estimate is *cpct*, at most *u_cpct* off."""
+        self.remaining_mah = self.full_mah if cpct == _FULL_CPCT else self._of_full(cpct)
+        self._rest_uah = 0
+        self._u_mah = self._of_full(u_cpct)
+        self._u_uah = 0
+        self._from_mah = self.remaining_mah
+
+    def _mark(self, cpct, u_cpct):
+        """An anchor at *cpct*: learn the capacity from the run to it, begin the next run."""
+        if self._mark_cpct >= 0:
+            self._learn_capacity(cpct - self._mark_cpct, u_cpct + self._mark_u)
+        self._mark_cpct = cpct
+        self._mark_u = u_cpct
+        self._run_mah = self._run_uah = self._run_min = 0
+
+    def _learn_capacity(self, span, u_cpct):
+        moved = self._run_mah
+        if span < 0:
+            span = -span
+            moved = -moved
+        if span < _SPAN_CPCT or moved < self.rated_mah // 5:
+            return
+        mah = moved // 10 * 1000 // (span // 10) * 10
+        if not self.rated_mah // 10 * 4 <= mah <= self.rated_mah // 10 * 12:
+            return
+        drift_mah = self._drift_u_ua // 60 * min(self._run_min, 10_000) // 1000
+        u = u_cpct * 100 // (span // 100) + drift_mah * 100 // (moved // 100) + 20
+        if u > _CAPACITY_U_CPCT:
+            return
+        weight = _weight(self._capacity_u, u)
+        self.full_mah += (mah - self.full_mah) * weight // 256
+        self._capacity_u = max(_CAPACITY_LEAST_U_CPCT, min(self._capacity_u, u))
 
     def anchor_full(self):
-        """The end of charge was reached."""
-        self.remaining_mah = self.full_mah
-        self._rest_mams = 0
+        """The end of charge was reached, or an over-voltage protection."""
+        if not self.at_full:
+            self._mark(_FULL_CPCT, _FULL_U_CPCT)
+            self._learn_drift()
+        elif self._run_min < 1440:      # still at the end of that charge
+            self._run_mah = self._run_uah = self._run_min = 0
+            if self._lesson_min < 1440:
+                self._lesson_mah = self._lesson_uah = self._lesson_min = 0
+        self._set(_FULL_CPCT, _FULL_U_CPCT)
+        self.at_full = self.is_set = True
+        self.at_empty = False
+        self.cpct = _FULL_CPCT
         self._publish()
 
     def anchor_empty(self):
         """An under-voltage protection was reached."""
-        self.remaining_mah = 0
-        self._rest_mams = 0
+        if self.at_empty:
+            return
+        drop_mv = max(0, -self._current_ma) // 100 * self._warm_uohm() // 10_000
+        cpct, _ = ocv.low_knee(min(self._min_mv, 2900) + min(drop_mv, 300))
+        cpct = min(cpct, 500)
+        u_cpct = _EMPTY_U_CPCT + cpct // 2
+        self._mark(cpct, u_cpct)
+        self._set(cpct, u_cpct)
+        self.at_empty = self.is_set = True
+        self.at_full = False
+        self.cpct = 0
         self._publish()
 
-    def _publish(self):
-        self.cpct = self.remaining_mah // 10 * 1000 // (self.full_mah // 100)
-        if self.cpct > _FULL_CPCT:
-            self.cpct = _FULL_CPCT
+    def _warm_uohm(self):
+        """Resistance of a cell with its diffusion at the present temperature."""
+        return self._cell_uohm * ocv.resistance_percent(self._temp_dc) // 100
+
+    def _look_at_rest(self):
+        """Correct by the open-circuit voltage, in the knees only."""
+        drop_mv = self._current_ma // 10 * self._warm_uohm() // 100_000
+        lag_mv = ocv.HYSTERESIS_MV * self._swing_mah // max(1, self.full_mah // 20)
+        cpct, u_cpct = ocv.low_knee(self._min_mv - drop_mv - lag_mv)
+        if cpct < 0:
+            cpct, u_cpct = ocv.high_knee(self._max_mv - drop_mv - lag_mv)
+            if cpct < 0 or self.at_full:
+                return
+        prior = self._bound_cpct()
+        estimate = self._estimate_cpct()
+        self._mark(cpct, u_cpct)
+        if abs(estimate - cpct) > prior + u_cpct:
+            new, bound = cpct, u_cpct       # they exclude each other: the cells are right
+        else:
+            new = estimate + (cpct - estimate) * _weight(prior, u_cpct) // 256
+            bound = min(prior, u_cpct)
+        self._set(max(0, min(new, _FULL_CPCT - 1)), bound)
+
+    # -- drift --------
+
+    def _take_drift(self, ua, u_ua):
+        u_10ua = min(self._drift_u_ua // 10, 10_000)
+        weight = _weight(u_10ua, u_ua // 10)
+        self._drift_ua += (ua - self._drift_ua) * weight // 256
+        self._drift_u_ua = max(_DRIFT_LEAST_U_UA, min(self._drift_u_ua, u_ua))
+
+    def _look_at_zero(self, charge_uah, dt_ms):
+        """Both FETs are open: what is counted now is the sensor's offset."""
+        if self._zero_ms < 0:               # the first step may hold current of before
+            self._zero_ms = self._zero_uah = 0
+            return
+        self._zero_uah += charge_uah
+        self._zero_ms += dt_ms
+        if self._zero_ms >= _ZERO_WINDOW_S * 1000:
+            self._end_of_zero()
+            self._zero_ms = self._zero_uah = 0
+
+    def _end_of_zero(self):
+        seconds = self._zero_ms // 1000
+        self._zero_ms = -1
+        if not _ZERO_FIRST_S <= seconds <= 3600 or abs(self._zero_uah) > 250_000:
+            return
+        ua = self._zero_uah * 3600 // seconds
+        if abs(ua) <= _OFFSET_MOST_UA:
+            self._take_drift(ua + self._self_ua, 500 + 30_000 // seconds + _SELF_U_UA)
+
+    def _learn_drift(self):
+        """From one end of charge to another nothing has moved: what was counted is drift."""
+        if self._lesson_min < 0:
+            self._lesson_mah = self._lesson_uah = self._lesson_min = 0
+        elif self._lesson_min >= _RESIDUAL_MIN:
+            hours = self._lesson_min // 60
+            u_ua = self.full_mah * _RESIDUAL_U_MAH // hours
+            if abs(self._lesson_mah) <= self.full_mah // 2:
+                ua = self._drift_ua + self._lesson_mah * 1000 // hours
+                if u_ua < 100_000 and abs(ua) < _OFFSET_MOST_UA:
+                    self._take_drift(ua, u_ua)
+            self._lesson_mah = self._lesson_uah = self._lesson_min = 0

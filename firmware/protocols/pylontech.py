@@ -122,12 +122,11 @@ class Pylontech:
         for i in range(4):
             _put_temp(info, at + 3 + 2 * i, values[rd.TEMP_DC + i])
         at += 11
-        soc = pack.soc
         struct.pack_into(">hHHBHH", info, at, _tenths(values[rd.CURRENT_MA]),
                          max(0, min(0xFFFF, values[rd.STACK_MV])), 0xFFFF, 4, 0xFFFF, 0)
         at += 11
-        _put_24(info, at, soc.remaining_mah)
-        _put_24(info, at + 3, soc.full_mah)
+        _put_24(info, at, pack.remaining_mah)
+        _put_24(info, at + 3, pack.soc.full_mah)
         return self._reply(at + 6)
 
     def _system_parameters(self, now_ms):

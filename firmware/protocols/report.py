@@ -30,6 +30,11 @@ FIELDS = (
     ("soc_cpct", "H", 1, "cpct", "state of charge"),
     ("remaining_mah", "I", 1, "mAh", "remaining capacity"),
     ("full_mah", "I", 1, "mAh", "full capacity"),
+    ("soc_uncertainty_cpct", "H", 1, "cpct", "state of charge is off by at most this"),
+    ("soh_pct", "B", 1, "%", "full capacity of the rated one"),
+    ("cycles", "H", 1, "", "throughput by capacity"),
+    ("charged_ah", "I", 1, "Ah", "charged, since ever"),
+    ("discharged_ah", "I", 1, "Ah", "discharged, since ever"),
     ("cell_mv", "H", 16, "mV", "cells, the most negative first"),
     ("stack_mv", "i", 1, "mV", "stack, before the FETs"),
     ("pack_mv", "i", 1, "mV", "terminals"),
@@ -41,6 +46,7 @@ FIELDS = (
     ("fets", "B", 1, "bits:chg|dsg", "FETs that are closed, as read back"),
     ("fets_wanted", "B", 1, "bits:chg|dsg", "FETs that shall be closed"),
     ("balance_mask", "H", 1, "", "cells bled now, bit 0 the most negative"),
+    ("balance_s", "I", 16, "s", "time each cell was bled, since start"),
     ("cvl_mv", "i", 1, "mV", "charge voltage limit"),
     ("ccl_ma", "i", 1, "mA", "charge current limit"),
     ("dcl_ma", "i", 1, "mA", "discharge current limit"),
@@ -158,9 +164,14 @@ class Reporter:
         row[6] = pack.protection.trips
         row[7] = pack.faults
         row[8] = pack.protection.locks
-        row[9] = pack.soc.cpct
-        row[10] = pack.soc.remaining_mah
+        row[9] = pack.soc.cpct if pack.soc.is_set else None
+        row[10] = pack.remaining_mah if pack.soc.is_set else None
         row[11] = pack.soc.full_mah
+        row[12] = pack.soc.uncertainty_cpct
+        row[13] = pack.soc.soh_pct
+        row[14] = pack.soc.cycles
+        row[15] = pack.soc.charged_ah
+        row[16] = pack.soc.discharged_ah
 
     def _readings_into(self, row, now_ms):
         """MEA-05: what is too old is no reading."""
@@ -184,7 +195,8 @@ class Reporter:
             row[_CELLS + 7] = values[rd.DIE_DC]
             row[_FETS] = pack.fets.actual
         row[_FETS + 1] = pack.fets.wanted
-        row[_FETS + 2] = 0
+        row[_FETS + 2] = pack.balancing.mask
+        row[_FETS + 3] = pack.balancing.seconds
 
     def _limits_into(self, row):
         pack = self._pack

@@ -12,7 +12,14 @@ from bms.protection_rules import (
     mask_of,
 )
 from bms.readings import CURRENT_MA
-from bq76952 import BATTERY_STATUS, POR, AfeError
+from bq76952 import (
+    BATTERY_STATUS,
+    POR,
+    SAFETY_STATUS_A,
+    SAFETY_STATUS_B,
+    SAFETY_STATUS_C,
+    AfeError,
+)
 
 _JOB_BUDGET_US = 20_000         # of a period, for configuring the AFE: others wait that long
 _FIRST_BUDGET_US = 60_000       # at start-up, when nothing else is urgent
@@ -22,6 +29,8 @@ _VERIFY_MS = 60_000             # PRO-23
 _MASK = (1 << 30) - 1
 _SHORT = mask_of("PRO-08")
 _RESTARTED, _FAILED, _NEW_PARAMETERS, _CHANGED, _NO_ANSWER = range(5)     # items of AFE_ERROR
+_COUNT_MS = 10_000
+_UNIT_UAH = 10_000              # of the integrator, at 10 mA
 _AFE_TRIPS = 0xF6F7FC           # safety status bits A, B, C that can hold a FET off
 
 
@@ -52,6 +61,10 @@ class Control:
         self._resume_ms = -1        # -1: no back-off | ticks when the next attempt may start
         self._back_off_ms = _BACK_OFF_MS
         self._safety = 0
+        self._doubts = 0
+        self._counting = False      # the integrator was read since the AFE was configured
+        self._counted_ms = 0
+        self._suspect = False           # verify the configuration at the next scan
         self.last_error = None      # AfeError of the newest failed attempt
         self.afe_starts = 0
         bothoff(0)
@@ -71,12 +84,14 @@ class Control:
             pack.step(now_ms, False)
             return
         measured = pack.measurements
+        start_us = self._ticks_us()
         fresh = self._afe.scan()
         if fresh and not self._afe_is_sound(now_ms):
             pack.step(now_ms, False)
             return
         if fresh:
             measured.take(self._afe.regs, now_ms)
+            pack.balancing.settle(measured, now_ms, start_us)
             self._note_trips(measured, now_ms)
         else:
             measured.fail()
@@ -91,6 +106,40 @@ class Control:
                                             measured.safety & _AFE_TRIPS)
             pack.set_fault(FAULT_FET, disobeyed, measured.fets, pack.fets.wanted)
         self._act(now_ms)
+        self._bleed(fresh)
+        if fresh:
+            self._count_charge(now_ms)
+
+    def _bleed(self, fresh):
+        """Bleed cells until the next scan, or end it: bled and settled scans take turns."""
+        balancing = self._pack.balancing
+        mask = balancing.next_mask(fresh)
+        if mask == balancing.written:
+            return
+        try:
+            self._afe.set_balance(mask)
+        except AfeError:
+            balancing.unsure(mask, self._ticks_us())
+            return
+        balancing.wrote(mask, self._ticks_us())
+
+    def _count_charge(self, now_ms):
+        """Every _COUNT_MS: what the AFE's integrator moved since the last time."""
+        dt_ms = (now_ms - self._counted_ms) & _MASK
+        if dt_ms < _COUNT_MS:
+            return
+        afe = self._afe
+        units = afe.charge_units
+        parts = afe.charge_65536ths
+        try:
+            afe.read_charge()
+        except AfeError:
+            return                      # the next reading has it all
+        self._counted_ms = now_ms
+        moved_uah = ((afe.charge_units - units) * _UNIT_UAH
+                     + ((afe.charge_65536ths - parts) * _UNIT_UAH >> 16))
+        self._pack.count_charge(moved_uah if self._counting else None, dt_ms)
+        self._counting = True
 
     def _afe_is_sound(self, now_ms):
         """False, and both FETs off, if the AFE has to be configured again (PRO-23).
@@ -99,13 +148,18 @@ class Control:
         another one.
         """
         pack = self._pack
+        regs = self._afe.regs
+        if (regs[SAFETY_STATUS_A] | regs[SAFETY_STATUS_B] << 8
+                | regs[SAFETY_STATUS_C] << 16) & ~self._safety & _AFE_TRIPS:
+            self._suspect = True        # a trip is believed only from a sound configuration
         reason = -1
         if self._afe.regs[BATTERY_STATUS] & POR:
             reason = _RESTARTED
         elif self._image_of != pack.params.changed and self._image_is_stale():
             reason = _NEW_PARAMETERS
-        elif (now_ms - self._verified_ms) & _MASK >= _VERIFY_MS:
+        elif self._suspect or (now_ms - self._verified_ms) & _MASK >= _VERIFY_MS:
             self._verified_ms = now_ms
+            self._suspect = False
             try:
                 gain_at, gain = self._image[0]
                 if (self._afe.signature() != self._signature
@@ -129,6 +183,9 @@ class Control:
 
     def _note_trips(self, measured, now_ms):
         """Record what the AFE's own protections say when it changes."""
+        if measured.doubts & ~self._doubts:
+            self._suspect = True        # look whether the configuration is what it was
+        self._doubts = measured.doubts
         if measured.safety != self._safety:
             self._pack.events.add(now_ms, ev.AFE_TRIP, 0, -1, measured.safety, self._safety)
             self._safety = measured.safety
@@ -166,6 +223,8 @@ class Control:
     def _lose_afe(self):
         self._pack.afe_ready = False
         self._pack.fets.restarted()
+        self._pack.balancing.lost()
+        self._counting = False
         self._detecting = False
         self._job = None
 

@@ -1,0 +1,591 @@
+"""The control task against an AFE that answers as told: what it commands, when it gives up."""
+
+import unittest
+
+from bms import events as ev
+from bms import pack_state as st
+from bms.pack_state import Pack
+from bms.parameters import Parameters
+from bms.protection_rules import FAULT_AFE, FAULT_FET, FAULT_SCAN
+from bq76952 import AfeError
+from fakes import WRAP, FakePin, put16, scan_regs, set_cells
+from profiles import am5000
+from tasks.control import Control
+
+CHARGE, DISCHARGE, BOTH = 1, 2, 3
+SHORT = 0x80                # AFE safety status A
+RESTARTED = 0x08            # battery status: POR
+
+
+class FakeAfe:
+    """What Control asks of a BQ76952. fail: names of what raises AfeError."""
+
+    def __init__(self):
+        self.regs = scan_regs()
+        self.fails = set()
+        self.fets = 0               # closed
+        self.follows = True
+        self.silent = False
+        self.word = 0x1234
+        self.gain = None            # None: as configured
+        self.steps = 5              # of a configuration
+        self.images = []
+        self.log = []
+        self.noise = 0
+        self.charge_units = self.charge_65536ths = 0
+
+    def read_charge(self):
+        self._try("read_charge")
+
+    def set_balance(self, mask):
+        self.log.append(("balance", mask))
+
+    def _try(self, name):
+        if name in self.fails:
+            raise AfeError(name)
+
+    def scan(self):
+        self.noise ^= 1
+        put16(self.regs, 0x38, self.noise)
+        self.regs[0x7F] = (self.fets & CHARGE) | (self.fets & DISCHARGE) << 1
+        return not self.silent
+
+    def set_fets(self, charge, discharge):
+        self._try("fets")
+        bits = (CHARGE if charge else 0) | (DISCHARGE if discharge else 0)
+        self.log.append(("fets", bits))
+        if self.follows:
+            self.fets = bits
+
+    def set_load_detect(self, on):
+        self._try("load")
+        self.log.append(("load", on))
+
+    def set_balance(self, mask):
+        self.log.append(("balance", mask))
+
+    def signature(self):
+        self._try("signature")
+        return self.word
+
+    def read_block(self, number, length):
+        self._try("read")
+        for address, data in self.images[-1]:
+            if address == number:
+                return self.gain if self.gain and number == 0x91A8 else data
+        raise AfeError("no such row")
+
+    def configure(self, image):
+        self._try("begin")
+        self.images.append(image)
+        self.fets = 0
+        self.regs[0x12] &= ~RESTARTED & 0xFF
+        for _ in range(self.steps):
+            self._try("configure")
+            yield
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.afe = FakeAfe()
+        self.params = Parameters()
+        self.pack = Pack(am5000, self.params, 100)
+        self.bothoff = FakePin(1)           # as if left high by whatever ran before
+        self.limiter = FakePin()
+        self.us = 0
+        self.us_a_step = 100
+        self.control = Control(self.afe, self.pack, 250, self.bothoff, self.limiter, self.ticks)
+        self.now = WRAP - 2000
+
+    def ticks(self):
+        self.us = (self.us + self.us_a_step) % WRAP
+        return self.us
+
+    def step(self, count=1, dt_ms=100):
+        for _ in range(count):
+            self.now = (self.now + dt_ms) % WRAP
+            self.control.step(self.now)
+        return self.afe.fets
+
+    def run_up(self):
+        """Configured, both FETs closed."""
+        self.step(6)
+        self.assertEqual((self.afe.fets, self.bothoff.level), (BOTH, 1))
+        self.afe.log = []
+
+    def errors(self):
+        """Reasons of the AFE_ERROR events."""
+        log = self.pack.events
+        return [log.get(s, 3) for s in range(max(1, log.oldest()), log.newest + 1)
+                if log.get(s, 2) == ev.AFE_ERROR]
+
+    def rows(self, kind):
+        """(ticks, item, cell, value, limit) of the events of *kind*."""
+        log = self.pack.events
+        return [tuple(log.get(s, column) for column in (1, 3, 4, 5, 6))
+                for s in range(max(1, log.oldest()), log.newest + 1) if log.get(s, 2) == kind]
+
+    def count(self, kind):
+        return len(self.rows(kind))
+
+
+class TestBringUp(Case):
+    def test_off_before_anything_else(self):                    # req: SAF-02
+        self.assertEqual(self.bothoff.level, 0)
+        self.assertEqual(self.afe.log, [])
+        self.assertFalse(self.pack.afe_ready)
+        self.assertIsNone(self.control.last_error)
+        self.assertEqual(self.control.afe_starts, 0)
+
+    def test_both_off_until_the_afe_is_configured(self):        # req: SAF-02 PRO-23
+        self.pack.measurements.seq = 1          # not the first time: a part a period
+        self.us_a_step = 5000
+        self.afe.steps = 20
+        steps = 0
+        while not self.pack.afe_ready:
+            self.step()
+            steps += 1
+            self.assertEqual((self.afe.fets, self.bothoff.level), (0, 0))
+            self.assertTrue(steps < 20)
+        self.assertTrue(4 <= steps <= 8, steps)
+        self.assertEqual(len(self.afe.images), 1)
+
+    def test_one_period_is_not_all_spent_on_it(self):           # req: SAF-02
+        self.pack.measurements.seq = 1
+        self.us_a_step = 1000
+        self.afe.steps = 10_000
+        for _ in range(3):
+            before = self.us
+            self.step()
+            self.assertTrue(19_000 <= self.us - before <= 25_000, self.us - before)
+
+    def test_the_charge_fet_first_then_both(self):              # req: PWR-01
+        seen = []
+        for _ in range(8):
+            self.step()
+            seen.append(self.afe.fets)
+        self.assertEqual([bits for i, bits in enumerate(seen) if not i or bits != seen[i - 1]],
+                         [0, CHARGE, BOTH])
+        self.assertEqual(self.afe.log, [("fets", CHARGE), ("fets", BOTH)])
+        self.assertEqual(self.bothoff.level, 1)
+
+    def test_what_is_written_is_made_from_the_parameters(self):     # req: PRO-23
+        from bms import afe_config
+        self.step(2)
+        self.assertEqual(self.afe.images[0], afe_config.image(self.params, 250, 16))
+
+    def test_configured_is_recorded_once(self):                 # req: PRO-25
+        self.run_up()
+        self.step(50)
+        self.assertEqual([row[1:] for row in self.rows(ev.AFE_CONFIGURED)],
+                         [(0, -1, 0x1234, 1)])
+        self.assertEqual((self.control.afe_starts, self.pack.faults), (1, 0))
+
+    def test_a_configuration_that_fails_is_tried_again_later(self):     # req: PRO-23 MEA-02
+        for what in ("begin", "configure", "signature"):
+            self.setUp()
+            self.afe.fails = {what}
+            self.step()
+            self.assertEqual((self.afe.fets, self.bothoff.level), (0, 0))
+            tries = self.control.afe_starts
+            self.assertEqual(tries, 1, what)
+            self.step(4)                                        # 400 ms: not yet
+            self.assertEqual(self.control.afe_starts, 1, what)
+            self.step(1)                                        # 500 ms
+            self.assertEqual(self.control.afe_starts, 2, what)
+            self.afe.fails = set()
+            self.step(40)
+            self.assertEqual((self.afe.fets, self.pack.faults), (BOTH, 0), what)
+            self.assertEqual(self.control.afe_starts, 3, what)
+
+    def test_a_failed_attempt_is_a_fault_with_its_error(self):  # req: PRO-23 PRO-25
+        self.afe.fails = {"configure"}
+        self.step()
+        self.assertEqual(self.pack.faults & FAULT_AFE, FAULT_AFE)
+        self.assertEqual(self.rows(ev.AFE_ERROR), [(self.now, 1, -1, 1, 0)])
+        self.assertEqual([row[0] for row in self.rows(ev.FAULT)], [self.now])
+        self.assertEqual(str(self.control.last_error), "configure")
+        self.assertEqual(self.pack.measurements.failed_row, 1)
+        self.assertEqual(self.pack.state, st.FAIL)
+
+    def test_the_wait_doubles_up_to_8_seconds(self):            # req: MEA-02
+        self.afe.fails = {"configure"}
+        starts = []
+        for i in range(400):
+            before = self.control.afe_starts
+            self.step()
+            if self.control.afe_starts != before:
+                starts.append(i)
+        waits = [starts[i] - starts[i - 1] for i in range(1, len(starts))]
+        self.assertEqual(waits[:7], [5, 10, 20, 40, 80, 80, 80])
+
+    def test_the_waits_to_the_millisecond(self):                # req: MEA-02
+        self.afe.fails = {"configure"}
+        self.step()
+        for wait_ms in (500, 1000, 2000, 4000, 8000, 8000):
+            starts = self.control.afe_starts
+            self.step(1, wait_ms - 1)
+            self.assertEqual(self.control.afe_starts, starts, wait_ms)
+            self.step(1, 1)
+            self.assertEqual(self.control.afe_starts, starts + 1, wait_ms)
+
+    def test_a_wait_that_ends_as_ticks_wrap(self):              # req: MEA-02
+        self.now = WRAP - 600
+        self.afe.fails = {"configure"}
+        self.step()                                             # at WRAP - 500
+        self.step(4)
+        self.assertEqual(self.control.afe_starts, 1)
+        self.step()                                             # at 0
+        self.assertEqual(self.control.afe_starts, 2)
+
+    def test_no_wait_is_left_over_after_days(self):             # req: MEA-02
+        self.now = (1 << 29) - 100_000
+        self.afe.fails = {"configure"}
+        self.step()
+        self.afe.fails = set()
+        self.step(10)
+        self.assertEqual(self.afe.fets, BOTH)
+        self.step(1, (1 << 29) - 5000)                          # 6.2 days on
+        self.control.restart()
+        starts = self.control.afe_starts
+        self.step()
+        self.assertEqual(self.control.afe_starts, starts + 1)
+
+    def test_the_hardware_line_is_held_low_all_the_while(self):     # req: SAF-02
+        self.afe.fails = {"configure"}
+        self.step(2)
+        self.bothoff.level = 1                                  # whoever did that
+        self.step()
+        self.assertEqual(self.bothoff.level, 0)
+
+    def test_the_wait_is_short_again_after_success(self):       # req: MEA-02
+        self.afe.fails = {"configure"}
+        self.step(100)
+        self.afe.fails = set()
+        self.step(100)
+        self.assertEqual(self.afe.fets, BOTH)
+        self.control.restart()
+        self.afe.fails = {"configure"}
+        self.step()
+        starts = self.control.afe_starts
+        self.step(4)
+        self.assertEqual(self.control.afe_starts, starts)
+        self.step(1)
+        self.assertEqual(self.control.afe_starts, starts + 1)
+
+
+class TestRunning(Case):
+    def test_nothing_is_sent_while_nothing_changes(self):       # req: PWR-01
+        self.run_up()
+        self.step(50)
+        self.assertEqual([entry for entry in self.afe.log if entry[0] != "balance"], [])
+
+    def test_a_protection_opens_its_fet(self):                  # req: PRO-20
+        for cells, left in (((3300, 3610), DISCHARGE), ((3300, 2690), CHARGE)):
+            self.setUp()
+            self.run_up()
+            set_cells(self.afe.regs, *cells)
+            self.step(30)
+            self.assertEqual(self.afe.fets, BOTH)
+            self.step(1)
+            self.assertEqual((self.afe.fets, self.bothoff.level), (left, 1))
+
+    def test_both_are_opened_by_wire_too(self):                 # req: PRO-20 SAF-02
+        self.run_up()
+        put16(self.afe.regs, 0x7A, 1060 + 2731)                 # MOSFETs at 106 degC
+        self.step(31)
+        self.assertEqual((self.afe.fets, self.bothoff.level), (0, 0))
+
+    def test_the_hardware_line_falls_before_the_command_can_fail(self):     # req: SAF-02
+        self.run_up()
+        put16(self.afe.regs, 0x7A, 1060 + 2731)
+        self.step(30)
+        self.afe.fails = {"fets"}
+        self.step(1)
+        self.assertEqual(self.bothoff.level, 0)
+        self.assertTrue(self.pack.fets.unsure)
+
+    def test_a_command_that_fails_opens_both_and_is_repeated(self):     # req: PWR-01
+        self.run_up()
+        set_cells(self.afe.regs, 3300, 3610)
+        self.step(30)
+        self.afe.fails = {"fets"}
+        self.step(3)
+        self.assertEqual(self.bothoff.level, 0)
+        self.afe.fails = set()
+        self.step(1)
+        self.assertEqual((self.afe.fets, self.bothoff.level), (DISCHARGE, 1))
+
+    def test_a_fet_that_does_not_follow_is_a_fault(self):       # req: PWR-01
+        self.run_up()
+        self.afe.follows = False
+        set_cells(self.afe.regs, 3300, 3610)
+        self.step(31)
+        steps = 0
+        while not self.pack.faults & FAULT_FET:
+            self.step()
+            steps += 1
+            self.assertTrue(steps < 10)
+        self.assertEqual(steps, 6)
+        self.assertEqual(self.bothoff.level, 0)
+
+    def test_the_afe_that_holds_a_fet_off_is_no_fault(self):    # req: PWR-01 PRO-23
+        for safety, fault in ((0x10, 0), (0x01, FAULT_FET), (0x080000, FAULT_FET)):
+            self.setUp()
+            self.run_up()
+            self.afe.follows = False
+            self.afe.fets = DISCHARGE
+            self.pack.params.set("oc_release_ms", 5000)
+            self.afe.regs[0x03] = safety & 0xFF
+            self.afe.regs[0x07] = safety >> 16
+            self.step(70)
+            self.assertEqual(self.pack.faults & FAULT_FET, fault, hex(safety))
+
+    def test_the_limiter_follows_the_pack(self):                # req: LIM-01
+        self.run_up()
+        put16(self.afe.regs, 0x3A, 10_010)
+        self.step()
+        self.assertEqual(self.limiter.level, 1)
+        put16(self.afe.regs, 0x3A, 500)
+        self.step(1198)
+        self.assertEqual(self.limiter.level, 1)
+        self.step(5)
+        self.assertEqual(self.limiter.level, 0)
+
+    def test_trips_of_the_afe_are_recorded_when_they_change(self):  # req: PRO-25
+        self.run_up()
+        self.afe.regs[0x03] = 0x10
+        self.step(3)
+        self.afe.regs[0x03] = 0x00
+        self.step(3)
+        self.assertEqual([row[1:] for row in self.rows(ev.AFE_TRIP)],
+                         [(0, -1, 0x10, 0), (0, -1, 0, 0x10)])
+
+
+class TestShortCircuit(Case):
+    def short(self):
+        self.run_up()
+        self.afe.regs[0x03] = SHORT
+        put16(self.afe.regs, 0x36, 0)
+        self.afe.fets = 0                       # the AFE opened them
+        self.step()
+        self.assertEqual((self.afe.fets, self.bothoff.level), (0, 0))
+
+    def test_load_detection_runs_until_the_load_is_gone(self):      # req: PRO-08
+        self.short()
+        self.assertEqual([e for e in self.afe.log if e[0] == "load"], [("load", True)])
+        self.afe.regs[0x03] = 0
+        self.step(20)
+        self.assertEqual(self.afe.fets, 0)
+        scan = self.afe.scan
+
+        def free():
+            result = scan()
+            put16(self.afe.regs, 0x38, 5000)
+            return result
+
+        self.afe.scan = free
+        self.step(12)
+        self.assertEqual((self.afe.fets, self.bothoff.level), (BOTH, 1))
+        self.assertEqual([e for e in self.afe.log if e[0] == "load"],
+                         [("load", True), ("load", False)])
+
+    def test_a_load_detection_that_cannot_be_set_is_tried_again(self):      # req: PRO-08
+        self.run_up()
+        self.afe.fails = {"load"}
+        self.afe.regs[0x03] = SHORT
+        put16(self.afe.regs, 0x36, 0)
+        self.afe.fets = 0
+        self.step(3)
+        self.assertEqual(self.bothoff.level, 0)
+        self.afe.fails = set()
+        self.step(3)
+        self.assertEqual([e for e in self.afe.log if e[0] == "load"], [("load", True)])
+
+
+class TestSilence(Case):
+    def test_4_scans_are_forgiven_the_5th_opens_both(self):     # req: MEA-02
+        self.run_up()
+        self.afe.silent = True
+        self.step(4)
+        self.assertEqual((self.afe.fets, self.bothoff.level), (BOTH, 1))
+        self.step(1)
+        self.assertEqual(self.bothoff.level, 0)
+        self.assertEqual(self.pack.faults & FAULT_SCAN, FAULT_SCAN)
+        self.assertFalse(self.pack.afe_ready)
+
+    def test_it_comes_back_by_configuring_the_afe_again(self):  # req: MEA-02
+        self.run_up()
+        self.afe.silent = True
+        self.step(5)
+        self.afe.silent = False
+        starts = self.control.afe_starts
+        self.step(4)
+        self.assertEqual(self.control.afe_starts, starts)       # 500 ms of back-off
+        self.step(10)
+        self.assertEqual(self.control.afe_starts, starts + 1)
+        self.assertEqual((self.afe.fets, self.bothoff.level, self.pack.faults), (BOTH, 1, 0))
+
+    def test_failed_scans_are_counted(self):                    # req: MEA-02
+        self.run_up()
+        self.afe.silent = True
+        self.step(3)
+        self.assertEqual((self.pack.measurements.failed_row, self.pack.measurements.failed_all),
+                         (3, 3))
+
+    def test_an_exception_while_configuring_begins_it_anew(self):   # req: SAF-03 PRO-23
+        self.pack.measurements.seq = 1
+        self.us_a_step = 5000
+        self.afe.steps = 20
+        self.step(2)
+        self.control.restart()
+        self.step(2)
+        self.assertEqual((len(self.afe.images), self.control.afe_starts), (2, 2))
+
+    def test_an_exception_in_the_task_means_off_and_anew(self):     # req: SAF-03
+        self.run_up()
+        self.control.restart()
+        self.assertEqual((self.bothoff.level, self.pack.afe_ready), (0, False))
+        starts = self.control.afe_starts
+        self.step(8)
+        self.assertEqual(self.control.afe_starts, starts + 1)
+        self.assertEqual((self.afe.fets, self.bothoff.level), (BOTH, 1))
+
+
+class TestConfigurationLost(Case):
+    def check_repaired(self, reason):
+        """Both FETs off at once, configured again, recorded with *reason*."""
+        seq = self.pack.measurements.seq
+        self.afe.log = []
+        self.step()
+        self.assertEqual((self.bothoff.level, self.pack.afe_ready), (0, False), reason)
+        fets = self.pack.fets
+        self.assertEqual((fets.wanted, fets.unsure), (0, True))
+        self.assertEqual(self.pack.measurements.seq, seq)       # nothing of it is taken over
+        self.assertEqual([entry for entry in self.afe.log if entry[0] == "fets"], [])
+        self.assertEqual(self.rows(ev.AFE_ERROR)[-1],
+                         (self.now, reason, -1, self.afe.regs[0x12], 0x1234))
+        self.assertEqual(self.pack.state, st.SELF_TEST)
+        self.assertEqual(self.errors()[-1:], [reason])
+        self.assertEqual((self.pack.ccl_ma, self.pack.dcl_ma), (0, 0))
+        starts = self.control.afe_starts
+        self.afe.word = 0x1234
+        self.afe.gain = None
+        self.afe.fails = set()
+        self.step(8)
+        self.assertEqual(self.control.afe_starts, starts + 1)
+        self.assertEqual((self.afe.fets, self.bothoff.level), (BOTH, 1))
+
+    def test_an_afe_that_restarted(self):                       # req: PRO-23
+        self.run_up()
+        self.afe.regs[0x12] |= RESTARTED
+        self.check_repaired(0)
+        self.assertEqual([entry for entry in self.afe.log if entry[0] == "load"], [])
+
+    def test_a_scan_of_a_restarted_afe_is_no_time_for_a_timer(self):    # req: PRO-21 MEA-05
+        self.run_up()
+        set_cells(self.afe.regs, 3300, 3610)
+        self.step(30)
+        self.afe.regs[0x12] |= RESTARTED
+        self.step()
+        self.assertEqual(self.pack.protection.trips, 0)
+
+    def test_load_detection_is_switched_on_again(self):         # req: PRO-08 PRO-23
+        self.run_up()
+        self.afe.regs[0x03] = SHORT
+        put16(self.afe.regs, 0x36, 0)
+        self.afe.fets = 0
+        self.step(2)
+        self.afe.regs[0x12] |= RESTARTED
+        self.step(8)
+        self.assertEqual([entry for entry in self.afe.log if entry[0] == "load"],
+                         [("load", True), ("load", True)])
+
+    def test_parameters_that_ask_for_another_one(self):         # req: PRO-23 PAR-01
+        self.run_up()
+        self.params.set("cell_ov_trip_mv", 3700)
+        self.check_repaired(2)
+        self.assertFalse(self.afe.images[0] == self.afe.images[1])
+
+    def test_parameters_that_do_not_concern_it(self):           # req: PRO-23
+        self.run_up()
+        self.params.set("limiter_on_s", 60)
+        self.step(3)
+        self.assertEqual((self.control.afe_starts, self.afe.fets), (1, BOTH))
+
+    def test_verified_once_a_minute(self):                      # req: PRO-23
+        looks = []
+        signature = self.afe.signature
+
+        def noted():
+            looks.append(self.now)
+            return signature()
+
+        self.afe.signature = noted
+        self.run_up()
+        self.step(1900)
+        gaps = [(looks[i] - looks[i - 1]) % WRAP for i in range(1, len(looks))]
+        self.assertEqual(gaps, [60_000, 60_000, 60_000])
+        self.assertEqual(self.afe.fets, BOTH)
+
+    def test_the_minute_to_the_millisecond(self):               # req: PRO-23
+        self.run_up()
+        while self.now % 100:
+            self.step(1, 1)
+        looks = []
+        signature = self.afe.signature
+
+        def noted():
+            looks.append(self.now)
+            return signature()
+
+        self.afe.signature = noted
+        for _ in range(700):
+            if looks:
+                break
+            self.step()
+        self.step(599)
+        self.step(1, 99)
+        self.assertEqual(len(looks), 1)
+        self.step(1, 1)
+        self.assertEqual(len(looks), 2)
+
+    def test_a_changed_memory_is_found_and_repaired(self):      # req: PRO-23
+        self.run_up()
+        self.step(590)
+        self.afe.word = 0x4321
+        self.assertEqual(self.step(), BOTH)
+        while self.bothoff.level and self.pack.afe_ready:
+            last = self.now
+            self.step()
+            self.assertTrue((self.now - last) % WRAP < 200)
+        self.assertEqual(self.errors(), [3])
+        self.afe.word = 0x1234
+        self.step(8)
+        self.assertEqual((self.afe.fets, self.control.afe_starts), (BOTH, 2))
+
+    def until_verified(self):
+        self.run_up()
+        self.step(593)
+        self.assertEqual(self.errors(), [])
+
+    def test_a_changed_gain_is_found_and_repaired(self):        # req: PRO-23 MEA-04
+        self.until_verified()
+        self.afe.gain = b"12345678"
+        self.step(6)
+        self.assertEqual(self.errors(), [3])
+
+    def test_no_answer_to_the_question_is_a_difference(self):   # req: PRO-23
+        for what in ("signature", "read"):
+            self.setUp()
+            self.until_verified()
+            self.afe.fails = {what}
+            for _ in range(6):
+                if self.pack.afe_ready:
+                    self.step()
+            self.assertEqual(self.errors()[:1], [4], what)
+            self.assertEqual(self.bothoff.level, 0, what)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,442 @@
+"""Decisions about the FETs at their edges: read-back, faults that hold them off, limits."""
+
+import unittest
+
+from bms import events as ev
+from bms import pack_state as st
+from bms import protection_rules as rules
+from bms import readings as rd
+from bms.derating import CHARGE_LIMIT, DISCHARGE_LIMIT, Derating
+from bms.fets import Fets
+from bms.pack_state import Pack
+from bms.parameters import Parameters
+from fakes import LATE, NO_READING, WRAP, put16, scan_regs, set_cells
+from profiles import am5000
+
+CHARGE, DISCHARGE, BOTH = 1, 2, 3
+
+
+def closed(bits):
+    """FET status of the AFE for *bits*."""
+    return (bits & CHARGE) | (bits & DISCHARGE) << 1
+
+
+class TestReadBack(unittest.TestCase):
+    def until_fault(self, fets, actual, current_ma=0, afe_tripped=0):
+        """Scans until it is a fault, None: never."""
+        for scan in range(1, 30):
+            if fets.read_back(closed(actual), current_ma, afe_tripped):
+                return scan
+        return None
+
+    def check(self, wanted, actual, current_ma, afe_tripped=0):
+        fets = Fets()
+        fets.commanded(wanted)
+        return self.until_fault(fets, actual, current_ma, afe_tripped)
+
+    def test_a_fet_may_disobey_for_5_scans(self):               # req: PWR-01
+        for wanted in range(4):
+            for actual in range(4):
+                self.assertEqual(self.check(wanted, actual, 0),
+                                 None if wanted == actual else 6, (wanted, actual))
+
+    def test_a_fet_closed_to_spare_its_diode_is_no_fault(self):     # req: PWR-01
+        # beyond 0.4 A through the body diode of the FET that is off
+        for wanted, actual, current_ma, fault in (
+                (0, CHARGE, -401, False), (0, CHARGE, -400, True), (0, CHARGE, 5000, True),
+                (0, DISCHARGE, 401, False), (0, DISCHARGE, 400, True), (0, DISCHARGE, -5000, True),
+                (DISCHARGE, BOTH, -401, False), (CHARGE, BOTH, 401, False),
+                (DISCHARGE, BOTH, 401, True), (CHARGE, BOTH, -401, True),
+                (0, BOTH, -5000, True), (0, BOTH, 5000, True),
+                (CHARGE, 0, -5000, True), (DISCHARGE, 0, 5000, True),
+                (BOTH, DISCHARGE, -5000, True), (BOTH, CHARGE, 5000, True)):
+            self.assertEqual(self.check(wanted, actual, current_ma), 6 if fault else None,
+                             (wanted, actual, current_ma))
+
+    def test_the_afe_may_hold_off_but_not_on(self):             # req: PWR-01 PRO-23
+        for wanted, actual, fault in ((BOTH, 0, False), (BOTH, CHARGE, False),
+                                      (CHARGE, 0, False), (0, CHARGE, True), (0, DISCHARGE, True),
+                                      (CHARGE, DISCHARGE, True)):
+            self.assertEqual(self.check(wanted, actual, 0, 0x10), 6 if fault else None,
+                             (wanted, actual))
+
+    def test_obeying_once_starts_the_count_anew(self):          # req: PWR-01
+        fets = Fets()
+        fets.commanded(BOTH)
+        for _ in range(5):
+            self.assertFalse(fets.read_back(closed(CHARGE), 0, 0))
+        self.assertFalse(fets.read_back(closed(BOTH), 0, 0))
+        self.assertEqual(self.until_fault(fets, CHARGE), 6)
+
+    def test_a_restart_starts_the_count_anew(self):             # req: PWR-01
+        fets = Fets()
+        fets.commanded(BOTH)
+        for _ in range(5):
+            fets.read_back(closed(CHARGE), 0, 0)
+        fets.restarted()
+        fets.commanded(BOTH)
+        self.assertEqual(self.until_fault(fets, CHARGE), 6)
+
+    def test_the_same_command_again_does_not(self):             # req: PWR-01
+        fets = Fets()
+        fets.commanded(BOTH)
+        scans = 0
+        fault = False
+        while not fault:
+            fault = fets.read_back(closed(CHARGE), 0, 0)
+            if fets.needs_command(BOTH):
+                fets.commanded(BOTH)
+            scans += 1
+            self.assertTrue(scans < 20)
+        self.assertEqual(scans, 6)
+
+    def test_a_new_command_has_a_scan_to_be_followed(self):     # req: PWR-01
+        fets = Fets()
+        fets.commanded(BOTH)
+        fets.read_back(closed(CHARGE), 0, 0)
+        fets.commanded(DISCHARGE)
+        self.assertEqual(self.until_fault(fets, CHARGE), 6)
+
+    def test_a_command_is_repeated_from_the_second_scan(self):  # req: PWR-01
+        fets = Fets()
+        fets.commanded(BOTH)
+        fets.read_back(closed(CHARGE), 0, 0)
+        self.assertFalse(fets.needs_command(BOTH))
+        fets.read_back(closed(CHARGE), 0, 0)
+        self.assertTrue(fets.needs_command(BOTH))
+
+    def test_what_is_read_is_kept(self):                        # req: PWR-01
+        fets = Fets()
+        for bits in (BOTH, CHARGE, DISCHARGE, 0):
+            fets.read_back(closed(bits), 0, 0)
+            self.assertEqual(fets.actual, bits)
+
+
+class TestLimits(unittest.TestCase):
+    """Derating with curves of its own."""
+
+    CURVES = ((CHARGE_LIMIT, 0, ((0, 1000), (1000, 0)), "a"),
+              (DISCHARGE_LIMIT, 1, ((0, 0), (1000, 1000)), "b"),
+              (CHARGE_LIMIT, 1, ((0, 500), (1000, 1000)), "c"))
+
+    def setUp(self):
+        self.derating = Derating(self.CURVES)
+
+    def aim(self, first, second, most_ma=50_000):
+        self.derating.aim((first, second), most_ma)
+        self.derating.step(True, True, 100_000)
+        return self.derating.ccl_ma, self.derating.dcl_ma
+
+    def test_nothing_before_the_first_readings(self):           # req: SAF-02 COM-05
+        derating = self.derating
+        self.assertEqual((derating.ccl_ma, derating.dcl_ma, derating.reasons), (0, 0, 0))
+        derating.step(True, True, 1000)
+        self.assertEqual((derating.ccl_ma, derating.dcl_ma), (0, 0))
+
+    def test_exactly_2_amperes_a_second(self):                  # req: DER-01
+        derating = self.derating
+        derating.aim((0, 1000), 50_000)
+        derating.step(True, True, 1000)
+        self.assertEqual((derating.ccl_ma, derating.dcl_ma), (2000, 2000))
+        derating.step(True, True, 100)
+        self.assertEqual((derating.ccl_ma, derating.dcl_ma), (2200, 2200))
+        derating.step(True, True, 23_899)
+        self.assertEqual((derating.ccl_ma, derating.dcl_ma), (49_998, 49_998))
+        derating.aim((1000, 0), 50_000)
+        derating.step(True, True, 1000)
+        self.assertEqual((derating.ccl_ma, derating.dcl_ma), (47_998, 47_998))
+
+    def test_the_lowest_of_the_rows_of_a_limit(self):           # req: DER-01
+        for first, second, limits, reasons in (
+                (0, 1000, (50_000, 50_000), 0), (1, 1000, (49_950, 50_000), 1),
+                (0, 999, (49_950, 49_950), 6), (500, 500, (25_000, 25_000), 7),
+                (1000, 1000, (0, 50_000), 1), (0, 0, (25_000, 0), 6), (999, 0, (50, 0), 7)):
+            self.setUp()
+            self.assertEqual(self.aim(first, second), limits, (first, second))
+            self.assertEqual(self.derating.reasons, reasons, (first, second))
+
+    def test_no_reading_is_nothing(self):                       # req: MEA-03
+        self.assertEqual(self.aim(NO_READING, 1000), (0, 50_000))
+        self.assertEqual(self.derating.reasons, 1)
+        self.setUp()
+        self.assertEqual(self.aim(0, NO_READING), (0, 0))
+        self.assertEqual(self.derating.reasons, 6)
+
+    def test_one_direction_held_off(self):                      # req: COM-05
+        self.aim(0, 1000)
+        for may_charge, may_discharge, limits in ((True, False, (50_000, 0)),
+                                                  (False, True, (0, 10_000)),
+                                                  (False, False, (0, 0))):
+            self.derating.step(may_charge, may_discharge, 5000)
+            self.assertEqual((self.derating.ccl_ma, self.derating.dcl_ma), limits)
+
+    def test_stop(self):                                        # req: COM-05
+        self.aim(0, 1000)
+        self.derating.stop()
+        self.assertEqual((self.derating.ccl_ma, self.derating.dcl_ma), (0, 0))
+
+
+class Case(unittest.TestCase):
+    """A healthy pack that does what it is told."""
+
+    def setUp(self):
+        self.params = Parameters()
+        self.pack = Pack(am5000, self.params, 100)
+        self.pack.afe_ready = True
+        self.now = LATE
+        self.noise = 0
+        self.actual = None          # None: the FETs follow
+        self.scan(scan_regs())
+        self.scan(scan_regs())
+
+    def scan(self, regs, dt_ms=100):
+        self.now = (self.now + dt_ms) % WRAP
+        self.noise ^= 1
+        put16(regs, 0x38, self.noise)
+        fets = self.pack.fets
+        actual = fets.wanted if self.actual is None else self.actual
+        regs[0x7F] = closed(actual)
+        self.pack.measurements.take(regs, self.now)
+        self.pack.step(self.now, True)
+        fets.read_back(regs[0x7F], self.pack.measurements.values[rd.CURRENT_MA], 0)
+        fets.commanded(self.pack.allowed())
+        return self.pack.allowed()
+
+    def held(self, regs, ms):
+        """First sight, then *ms* in one scan; the faults."""
+        self.scan(regs)
+        self.scan(regs, ms)
+        return self.pack.faults
+
+    def rows(self, kind):
+        log = self.pack.events
+        return [[log.get(s, column) for column in range(3, 7)]
+                for s in range(max(1, log.oldest()), log.newest + 1) if log.get(s, 2) == kind]
+
+
+class TestWeld(Case):
+    """SAF-05: current in a direction whose FET is off for 1 s."""
+
+    def off(self, fet):
+        """One FET is off by its protection; registers that keep it so."""
+        self.setUp()
+        regs = scan_regs()
+        if fet == CHARGE:
+            set_cells(regs, 3300, 3610)
+        else:
+            set_cells(regs, 3300, 2690)
+        self.scan(regs)
+        self.scan(regs, 3000)
+        self.scan(regs)
+        self.assertEqual(self.pack.allowed(), BOTH & ~fet)
+        return regs
+
+    def test_after_1_second_one_short_exact_one_past(self):     # req: SAF-05
+        for waited, fault in ((999, 0), (1000, rules.FAULT_WELD), (1001, rules.FAULT_WELD)):
+            regs = self.off(CHARGE)
+            put16(regs, 0x3A, 200)                              # 2 A into an open charge FET
+            self.assertEqual(self.held(regs, waited), fault, waited)
+            if fault:
+                self.assertEqual((self.pack.state, self.pack.allowed()), (st.FAIL, 0))
+
+    def test_how_much_current_each_way(self):                   # req: SAF-05
+        for current_ma, fault in ((1000, 0), (1010, rules.FAULT_WELD), (-1010, 0)):
+            regs = self.off(CHARGE)
+            put16(regs, 0x3A, current_ma // 10)
+            self.assertEqual(self.held(regs, 1000), fault, current_ma)
+
+    def test_discharge_fet(self):                               # req: SAF-05
+        for current_ma, fault in ((-1000, 0), (-1010, rules.FAULT_WELD)):
+            regs = self.off(DISCHARGE)
+            put16(regs, 0x3A, current_ma // 10)
+            self.assertEqual(self.held(regs, 1000), fault, current_ma)
+
+    def test_a_break_starts_the_second_anew(self):              # req: SAF-05
+        regs = self.off(CHARGE)
+        for _ in range(4):
+            put16(regs, 0x3A, 200)
+            self.assertEqual(self.held(regs, 999), 0)
+            put16(regs, 0x3A, 0)
+            self.scan(regs)
+
+    def test_a_closed_fet_may_carry_current(self):              # req: SAF-05
+        for current_ma in (5000, -5000):
+            self.setUp()
+            self.assertEqual(self.held(scan_regs(current_ma=current_ma), 5000), 0)
+
+    def test_a_fet_that_opens_only_now_or_is_not_yet_open(self):    # req: SAF-05
+        # commanded or still read as closed: current may flow
+        for wanted, actual, fault in ((0, CHARGE, 0), (CHARGE, 0, 0), (0, 0, rules.FAULT_WELD)):
+            self.setUp()
+            pack = self.pack
+            for _ in range(2):
+                pack.fets.wanted, pack.fets.actual = wanted, actual
+                regs = scan_regs(current_ma=5000)
+                self.now = (self.now + 1000) % WRAP
+                pack.measurements.take(regs, self.now)
+                pack.step(self.now, True)
+            self.assertEqual(pack.faults, fault, (wanted, actual))
+
+    def test_it_stays_until_the_host_clears_it(self):           # req: SAF-05
+        regs = self.off(CHARGE)
+        put16(regs, 0x3A, 200)
+        self.held(regs, 1000)
+        for _ in range(3):
+            self.assertEqual(self.held(scan_regs(), 60_000), rules.FAULT_WELD)
+        self.pack.clear()
+        self.scan(scan_regs())
+        self.assertEqual(self.pack.faults, 0)
+
+    def test_it_is_recorded(self):                              # req: SAF-05 PRO-25 REC-03
+        regs = self.off(CHARGE)
+        put16(regs, 0x3A, 200)
+        self.held(regs, 1000)
+        self.assertEqual(self.rows(ev.FAULT), [[9, -1, 2000, 1000]])
+        item, cell, value, limit, at_ms = self.pack.first_out
+        self.assertEqual((item - len(rules.ITEMS), cell, value, limit, at_ms),
+                         (9, -1, 2000, 1000, self.now))
+
+
+class TestOpen(Case):
+    """A FET that is on and does not conduct: terminals and stack part."""
+
+    def test_after_1_second_one_short_exact_one_past(self):     # req: SAF-05
+        for waited, fault in ((999, 0), (1000, rules.FAULT_OPEN), (1001, rules.FAULT_OPEN)):
+            self.setUp()
+            self.assertEqual(self.held(scan_regs(pack_mv=48_000), waited), fault, waited)
+
+    def test_a_drop_beyond_half_a_volt_either_way(self):        # req: SAF-05
+        for pack_mv, fault in ((52_300, 0), (52_290, rules.FAULT_OPEN), (53_300, 0),
+                               (53_310, rules.FAULT_OPEN)):
+            self.setUp()
+            self.assertEqual(self.held(scan_regs(pack_mv=pack_mv), 1000), fault, pack_mv)
+
+    def test_what_the_resistance_explains_is_none(self):        # req: SAF-05
+        # 3 mOhm: 0.3 V more at 100 A
+        for current_ma, pack_mv, fault in ((-100_000, 52_000, 0),
+                                           (-100_000, 51_990, rules.FAULT_OPEN),
+                                           (100_000, 53_600, 0),
+                                           (100_000, 53_610, rules.FAULT_OPEN)):
+            self.setUp()
+            self.assertEqual(self.held(scan_regs(current_ma=current_ma, pack_mv=pack_mv), 1000),
+                             fault, (current_ma, pack_mv))
+
+    def test_only_with_both_fets_closed(self):                  # req: SAF-05
+        for actual in (0, CHARGE, DISCHARGE):
+            self.setUp()
+            self.actual = actual
+            self.scan(scan_regs())
+            self.scan(scan_regs(pack_mv=48_000))
+            self.scan(scan_regs(pack_mv=48_000), 1000)
+            self.assertEqual(self.pack.faults & rules.FAULT_OPEN, 0, actual)
+
+    def test_a_break_starts_the_second_anew(self):              # req: SAF-05
+        for _ in range(4):
+            self.assertEqual(self.held(scan_regs(pack_mv=48_000), 999), 0)
+            self.scan(scan_regs())
+
+    def test_it_stays_until_the_host_clears_it(self):           # req: SAF-05
+        self.held(scan_regs(pack_mv=48_000), 1000)
+        self.assertEqual(self.rows(ev.FAULT), [[10, -1, 4800, 500]])
+        self.assertEqual(self.held(scan_regs(), 60_000), rules.FAULT_OPEN)
+        self.pack.clear()
+        self.scan(scan_regs())
+        self.assertEqual((self.pack.faults, self.pack.allowed()), (0, BOTH))
+
+    def test_cells_that_do_not_agree_are_a_wire_rather(self):   # req: SAF-05 MEA-03
+        # an end wire: its cell seems to sink, and the stack with it
+        for low_mv, fault in ((2901, rules.FAULT_OPEN), (2900, rules.FAULT_WIRE)):
+            self.setUp()
+            regs = scan_regs()
+            set_cells(regs, low_mv)
+            put16(regs, 0x36, 4800)
+            self.scan(regs)
+            self.scan(regs, 1000)
+            self.assertEqual(self.pack.faults & (rules.FAULT_OPEN | rules.FAULT_WIRE), fault,
+                             low_mv)
+
+
+class TestFrozen(Case):
+    """Nothing changes at a current that must move it, for 2 s."""
+
+    def frozen(self, current_ma, *dts):
+        regs = scan_regs(current_ma=current_ma)
+        put16(regs, 0x38, 7)
+        for dt_ms in dts:
+            self.now = (self.now + dt_ms) % WRAP
+            regs[0x7F] = closed(self.pack.fets.wanted)
+            self.pack.measurements.take(regs, self.now)
+            self.pack.step(self.now, True)
+        return self.pack.faults
+
+    def test_after_2_seconds_one_short_exact_one_past(self):    # req: MEA-03
+        for waited, fault in ((1999, 0), (2000, rules.FAULT_FROZEN), (2001, rules.FAULT_FROZEN)):
+            self.setUp()
+            self.assertEqual(self.frozen(5000, 100, 100, waited), fault, waited)
+
+    def test_a_pack_at_rest_may_stand_still(self):              # req: MEA-03
+        for current_ma, fault in ((1000, 0), (1010, rules.FAULT_FROZEN), (-1000, 0),
+                                  (-1010, rules.FAULT_FROZEN)):
+            self.setUp()
+            self.assertEqual(self.frozen(current_ma, 100, 100, 2000), fault, current_ma)
+
+    def test_it_goes_when_something_moves(self):                # req: MEA-03
+        self.frozen(5000, 100, 100, 2000)
+        self.assertEqual(self.pack.allowed(), 0)
+        self.assertEqual(self.frozen(5000, 60_000), rules.FAULT_FROZEN)
+        self.assertEqual(self.frozen(5010, 100), 0)
+        self.assertEqual(self.pack.allowed(), BOTH)
+        self.assertEqual(self.frozen(5010, 100, 1999), 0)
+
+    def test_it_is_recorded(self):                              # req: MEA-03 PRO-25
+        self.frozen(5000, 100, 100, 2000)
+        self.assertEqual(self.rows(ev.FAULT), [[8, -1, 2000, 2000]])
+
+
+class TestDoubts(Case):
+    def test_the_delay_is_settable(self):                       # req: MEA-03 PAR-01
+        self.params.set("doubt_delay_ms", 300)
+        for waited, fault in ((299, 0), (300, rules.FAULT_NTC)):
+            regs = scan_regs()
+            put16(regs, 0x70, 0)
+            self.assertEqual(self.held(regs, waited), fault)
+            self.held(scan_regs(), 300)
+
+    def test_the_end_has_the_same_delay(self):                  # req: MEA-03
+        regs = scan_regs()
+        put16(regs, 0x70, 0)
+        self.held(regs, 1000)
+        self.assertEqual(self.held(scan_regs(), 999), rules.FAULT_NTC)
+        self.assertEqual(self.held(regs, 5000), rules.FAULT_NTC)
+        self.assertEqual(self.held(scan_regs(), 1000), 0)
+
+    def test_doubts_that_take_turns_are_a_fault_too(self):      # req: MEA-03
+        first, second = scan_regs(), scan_regs()
+        put16(first, 0x34, 4500)                                # sum against stack
+        set_cells(second, 3300, 3300, 3800, 2800)               # a wire between two cells
+        for _ in range(7):
+            self.scan(first)
+            self.scan(second)
+        self.assertEqual(self.pack.faults, rules.FAULT_BLIND)
+        self.assertEqual(self.pack.allowed(), 0)
+        self.held(scan_regs(), 1000)
+        self.assertEqual(self.pack.faults, 0)
+
+    def test_a_fault_holds_off_at_once_and_not_from_the_next_scan(self):    # req: PWR-01 SAF-02
+        for i in range(len(rules.FAULTS)):
+            self.setUp()
+            self.assertEqual(self.pack.allowed(), BOTH)
+            self.pack.set_fault(1 << i, True)
+            self.assertEqual(self.pack.allowed(), 0 if i != 6 else BOTH, rules.FAULTS[i][0])
+
+    def test_number_of_each_fault(self):                        # req: PRO-25
+        for i in range(len(rules.FAULTS)):
+            self.setUp()
+            self.pack.set_fault(1 << i, True, 11, 22)
+            self.assertEqual(self.rows(ev.FAULT), [[i, -1, 11, 22]])
+            self.pack.set_fault(1 << i, False, 33, 44)
+            self.assertEqual(self.rows(ev.FAULT_CLEAR), [[i, -1, 33, 44]])
+
+
+if __name__ == "__main__":
+    unittest.main()
