@@ -178,7 +178,7 @@ class Pack:
                 self.protection.take_changes(self._on_change)
             if self._is_alive(measured):
                 self._watch_fets(measured)
-                self._doubt(measured)
+            self._doubt(measured)
             self.set_fault(FAULT_SCAN, False)
         elif measured.failed_row >= self._failed_scans:
             self.set_fault(FAULT_SCAN, True, measured.failed_row, self._failed_scans)

@@ -104,7 +104,7 @@ FAULTS = (
     ("SAF-07-hot", BOTH),       # the fast functions and their Python twins disagree
     ("PRF-03", BOTH),           # the profile contradicts itself
     ("MEA-03-blind", BOTH),     # no believable cell voltages, for changing reasons
-    ("MEA-03-sign", BOTH),      # cells far beyond a limit while current seems to flow the other way
+    ("MEA-03-sign", BOTH),      # cells beyond a limit that the current seems to relieve
 )
 
 # AFE trips not to be believed while the reading behind them is in doubt

@@ -36,12 +36,12 @@ _SPAN_CPCT = 4000           # capacity is learnt over at least this
 _OFFSET_U_UA = 100_000      # before the first look at zero
 _OFFSET_MOST_UA = 300_000   # more is no offset: current flows
 _DRIFT_LEAST_U_UA = 700
-_DRIFT_DAY_U_UA = 20
+_DRIFT_DAY_U_UA = 10
 _SELF_U_UA = 1500           # of the self-consumption
 _ZERO_FIRST_S = 8           # both FETs open for so long give a first value
 _ZERO_WINDOW_S = 300
 _RESIDUAL_MIN = 10 * 1440   # between two ends of charge that teach the drift
-_RESIDUAL_U_MAH = 5         # permille of the capacity
+_RESIDUAL_U_PERMILLE = 15   # two ends of charge, and what balancing took between them
 _IN_U_PPM = 400             # of the charge put in
 _BALANCE_UA = 20_000        # what balancing makes up for at the top, half of the time
 _BALANCE_MV = 3400
@@ -592,7 +592,7 @@ class StateOfCharge:
             self._lesson_mah = self._lesson_uah = self._lesson_min = 0
         elif self._lesson_min >= _RESIDUAL_MIN:
             hours = self._lesson_min // 60
-            u_ua = self.full_mah * _RESIDUAL_U_MAH // hours
+            u_ua = self.full_mah * _RESIDUAL_U_PERMILLE // hours
             if abs(self._lesson_mah) <= self.full_mah // 2:
                 ua = self._drift_ua + self._lesson_mah * 1000 // hours
                 if u_ua < 100_000 and abs(ua) < _OFFSET_MOST_UA:

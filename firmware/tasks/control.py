@@ -270,6 +270,7 @@ class Control:
             self._retry_later(now_ms)
             return
         self._verified_ms = now_ms
+        self._counted_ms = now_ms
         pack.fets.restarted()
         pack.afe_ready = True
         pack.set_fault(FAULT_AFE, False)
