@@ -16,7 +16,7 @@ SHELL := /bin/bash
 
 # Variables given on the command line (DURATION=20 PLAIN=1) reach the tools as environment.
 
-.PHONY: help setup ready firmware run rig test test-fast lint trace bench campaign flash size clean
+.PHONY: help setup ready firmware run rig test test-fast lint soc-report trace bench campaign flash size clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,6 +79,9 @@ lint: ready ## ruff, codespell, types against the stubs of both ports, both comp
 types = echo "types: $(1)"; MYPYPATH=firmware:lib:$(VENV)/stubs/$(1) $(VENV)/bin/mypy \
 	--platform $(1) --exclude '_($(2))\.py$$' --cache-dir .mypy_cache/$(1) \
 	--custom-typeshed-dir $(VENV)/stubs/$(1) firmware lib
+
+soc-report: setup ## a year of state of charge against the truth (docs/soc.md)
+	@nice $(PY) tools/soc_study.py
 
 trace: setup ## which test proves which requirement
 	@$(PY) tools/trace.py

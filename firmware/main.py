@@ -111,8 +111,8 @@ class App:
         }, self._provoke)
         tasks = [
             Task("control", self.control, SCAN_MS, 0, 80),
-            Task("pcs", SerialPort(pcs, pylontech, _out("PCS_DE")), 20, 3, 40),
-            Task("debug", SerialPort(port.debug_uart(), link), 20, 7, 40),
+            Task("pcs", SerialPort(pcs, pylontech, _out("PCS_DE")), 25, 3, 50),
+            Task("debug", SerialPort(port.debug_uart(), link), 30, 7, 60),
             Task("panel", self.panel, PANEL_MS, 11, 40),
             Task("supervisor", self.supervisor, 1000, 53, 900),
         ]

@@ -348,8 +348,17 @@ class TestReset(Case):
         self.assertEqual(row[:3] + (max(row[3:]), sorted(row[3:])[3]), (0, 0, 86_400, MONTH_S, 0))
         self.params.set("boost_pause_s", 60)
         for _ in range(4):
-            self.step(0, MONTH_S * 250)
+            self.step(0, MONTH_S * 250 + 500)
         self.assertEqual(self.meter.to_bytes(), struct.pack(FORMAT, *([0] * 8)))
+
+    def test_what_was_kept_counts_on_to_the_millisecond(self):  # req: DER-03
+        self.params.set("boost_pause_s", 600)
+        self.use()
+        self.reset()
+        self.assertEqual(self.step(0, 599_999), NOMINAL)
+        self.assertFalse(self.meter.dirty)
+        self.assertEqual(self.step(0, 1), BOOST)
+        self.assertTrue(self.meter.dirty)
 
     def test_a_use_of_no_time_survives_too(self):               # req: DER-03
         self.step(BOOST, 0)

@@ -245,7 +245,7 @@ class TestBringUp(Case):
         self.afe.fails = set()
         self.step(10)
         self.assertEqual(self.afe.fets, BOTH)
-        self.step(1, (1 << 29) - 5000)                          # 6.2 days on
+        self.step(1, (1 << 29) + 5000)                          # 6.2 days on
         self.control.restart()
         starts = self.control.afe_starts
         self.step()

@@ -272,6 +272,8 @@ class TestWeld(Case):
             for _ in range(2):
                 pack.fets.wanted, pack.fets.actual = wanted, actual
                 regs = scan_regs(current_ma=5000)
+                self.noise ^= 1
+                put16(regs, 0x38, self.noise)
                 self.now = (self.now + 1000) % WRAP
                 pack.measurements.take(regs, self.now)
                 pack.step(self.now, True)
@@ -345,11 +347,12 @@ class TestOpen(Case):
 
     def test_cells_that_do_not_agree_are_a_wire_rather(self):   # req: SAF-05 MEA-03
         # an end wire: its cell seems to sink, and the stack with it
-        for low_mv, fault in ((2901, rules.FAULT_OPEN), (2900, rules.FAULT_WIRE)):
+        for low_mv, pack_mv, fault in ((2901, 48_000, rules.FAULT_OPEN),
+                                       (2680, 52_800, rules.FAULT_WIRE)):
             self.setUp()
             regs = scan_regs()
             set_cells(regs, low_mv)
-            put16(regs, 0x36, 4800)
+            put16(regs, 0x36, pack_mv // 10)
             self.scan(regs)
             self.scan(regs, 1000)
             self.assertEqual(self.pack.faults & (rules.FAULT_OPEN | rules.FAULT_WIRE), fault,

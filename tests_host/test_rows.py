@@ -331,6 +331,11 @@ class TestAlarmEnds(Case):
                 self.assertEqual(self.alarmed(item), alarm,
                                  "%s %d %d" % (item, value, waited))
 
+    def test_nothing_before_the_first_scan(self):               # req: SAF-02
+        protection = Pack(am5000, self.params, 100).protection
+        self.assertEqual((protection.blocked, protection.pending, protection.alarms,
+                          protection.trips, protection.locks), (0, 0, 0, 0, 0))
+
     def test_a_healthy_pack_has_nothing(self):      # req: PRO-01 PRO-09 PRO-15 PRO-16 PRO-18
         for _ in range(30):
             self.step(1000)
@@ -564,6 +569,61 @@ class TestOverCurrent(Case):
                 self.over(item)
                 self.assertEqual(self.locked(item), locks, "%s %d" % (item, current_ma))
 
+    def test_after_its_end_the_count_takes_ten_again(self):     # req: PRO-22
+        for item, sense, _, _, _ in OVER_CURRENT:
+            for end in ("other way", "quiet", "host"):
+                self.setUp()
+                for _ in range(5):
+                    self.over(item)
+                    self.step(60_000)
+                if end == "other way":
+                    self.current(-sense * 1001)
+                    self.step()
+                    self.current(0)
+                elif end == "quiet":
+                    self.step(600_000)
+                else:
+                    self.pack.clear()
+                for i in range(10):
+                    self.over(item)
+                    self.assertEqual(self.locked(item), i == 9, "%s %s %d" % (item, end, i))
+                    self.step(60_000)
+
+    def test_ten_minutes_with_an_alarm_are_quiet(self):         # req: PRO-22
+        for item, sense in (("PRO-05", 1), ("PRO-06", -1)):
+            self.setUp()
+            for _ in range(9):
+                self.over(item)
+                self.step(60_000)
+            self.current(sense * 106_000)
+            self.step(300_000)
+            self.step(300_000)
+            self.assertTrue(self.alarmed(item))
+            self.over(item)
+            self.assertFalse(self.locked(item), item)
+
+    def test_another_item_does_not_lengthen_the_count(self):    # req: PRO-22
+        for _ in range(9):
+            self.over("PRO-06")
+            self.step(60_000)
+        self.step(300_000)
+        self.over("PRO-07")
+        self.step(60_000)
+        self.step(240_000)
+        self.over("PRO-06")
+        self.assertFalse(self.locked("PRO-06"))
+
+    def test_a_lock_is_no_alarm(self):                          # req: PRO-07 PRO-22
+        self.lock("PRO-07")
+        self.assertEqual(self.pack.protection.alarms & bit("PRO-07"), 0)
+
+    def test_months_without_a_trip_count_no_further(self):      # req: PRO-22 SAF-04
+        self.over("PRO-05")
+        self.step(60_000)
+        for _ in range(40):
+            self.step(1 << 26)
+        self.assertEqual(self.pack.protection.trips, 0)
+
     def test_a_reset_opens_a_lock(self):                        # req: PRO-22
         self.lock("PRO-05")
         self.setUp()
@@ -653,6 +713,19 @@ class TestShortCircuit(Case):                                   # PRO-08
             self.values[rd.LD_MV] = 50_000
             for _ in range(10):
                 self.assertEqual(self.step(), BOTH)
+
+    def test_a_removed_load_releases_the_short_circuit_only(self):  # req: PRO-08 PRO-20
+        self.current(-110_000)
+        self.step()
+        self.step(3000)
+        self.current(0)
+        self.short()
+        self.assertEqual(self.pack.protection.trips, bit("PRO-06") | bit("PRO-08"))
+        self.values[rd.LD_MV] = 50_000
+        for _ in range(6):
+            self.step()
+        self.assertEqual(self.pack.protection.trips, bit("PRO-06"))
+        self.assertEqual(self.pack.allowed(), CHARGE)
 
     def test_free_terminals_trip_nothing_and_release_nothing_else(self):    # req: PRO-08 PRO-20
         self.trip("PRO-17")

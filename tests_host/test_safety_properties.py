@@ -17,7 +17,16 @@ from bms import pack_state
 from bms import readings as rd
 from bms.pack_state import Pack
 from bms.parameters import RULES, TABLE, Parameters
-from bms.protection_rules import FAULTS, ITEMS
+from bms.protection_rules import (
+    FAULT_CELL,
+    FAULT_HOT,
+    FAULT_NTC,
+    FAULT_PROFILE,
+    FAULT_SUM,
+    FAULT_WIRE,
+    FAULTS,
+    ITEMS,
+)
 from fakes import LATE, NO_READING, WRAP, put16, scan_regs
 from profiles import am5000, b1_5_1_48
 
@@ -216,6 +225,7 @@ class PackMachine(RuleBasedStateMachine):
         fets = self.pack.fets
         actual = (CHARGE if regs[0x7F] & 1 else 0) | (DISCHARGE if regs[0x7F] & 4 else 0)
         self.pack.measurements.take(regs, self.ticks)
+        self.faults_before = self.pack.faults
         self.pack.step(self.ticks, True)
         self.seen, self.failed = True, 0
         self.most_failed = self.params["failed_scans"]
@@ -260,14 +270,20 @@ class PackMachine(RuleBasedStateMachine):
             readings["ambient"] = measured[rd.AMBIENT_DC]
             expected = thermistor_dc(int.from_bytes(regs[0x6E:0x70], "little"))
             assert abs(readings["ambient"] - expected) <= 15
+        # current is believed while a FET is closed and the terminals do not contradict it
         has = set()
-        if current > params["other_way_ma"]:
-            has.add("charge")
-        if current < -params["other_way_ma"]:
-            has.add("discharge")
-        sums_agree = abs(sum(cells) - stack) <= params["cell_sum_error_mv"]
-        if current > params["rest_ma"] or (terminals - stack > params["charger_seen_mv"]
-                                           and sums_agree):
+        above = terminals - stack
+        if abs(sum(cells) - stack) > params["cell_sum_error_mv"]:
+            above = 0
+        if self.actual_before and above > -params["charger_seen_mv"]:
+            if current > params["other_way_ma"]:
+                has.add("charge")
+            if current > params["rest_ma"]:
+                has.add("charger")
+        if self.actual_before and above < params["charger_seen_mv"]:
+            if current < -params["other_way_ma"]:
+                has.add("discharge")
+        if above > params["charger_seen_mv"]:
             has.add("charger")
         if measured[rd.SOC_CPCT] != NO_READING and (
                 self.soc_at_table() < params["ov_release_soc_cpct"]):
@@ -282,6 +298,12 @@ class PackMachine(RuleBasedStateMachine):
         self.actual_before = actual
         new = self.safety & ~self.old_safety
         self.old_safety = self.safety
+        # what the AFE says of a reading that is in doubt is no news
+        if not believed or self.faults_before & (FAULT_CELL | FAULT_SUM | FAULT_WIRE):
+            new &= ~0x00000C
+        if len(temps) < 4 or readings["mos"] is None or readings["ambient"] is None or (
+                self.faults_before & FAULT_NTC):
+            new &= ~0x00F300
         for item in self.items:
             item.step(self.now, readings[item.reading], has, new, params)
         if terminals <= -150:
@@ -507,12 +529,12 @@ class PackMachine(RuleBasedStateMachine):
     def there_is_always_a_way_out(self):
         """Whatever has happened: a healthy pack that is used comes back by itself."""
         pack = self.pack
-        if pack.faults & ~0x3FF & ~(1 << 10) & sum(
-                1 << i for i in range(len(FAULTS)) if FAULTS[i][1]):
-            return                              # faults that only a reset ends (SAF-07, PRF-03)
+        if pack.faults & (FAULT_HOT | FAULT_PROFILE):
+            return                              # that only another program or profile ends
         self.fault_is_new = False
         self.params.restore()
         self.healthy()
+        self.ld = 60_000                        # nobody loads the terminals
         pack.afe_ready = True
         for fault in (0x10, 0x20, 0x40):        # their owners find that all is well
             pack.set_fault(fault, False)

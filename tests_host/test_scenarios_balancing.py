@@ -9,6 +9,7 @@ import pytest
 SETTLE_MS = 4000
 SCAN_MS = 100
 PAUSE_MS = 2_000                # without bleeding after start-up and after each obstacle
+LATE_MS = 25                    # a step behind a longer one of another task
 LOOP_MS = 66                    # until each of sixteen cells was measured anew, one slot spare
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -53,12 +54,16 @@ def test_bled_for_two_scans_and_measured_in_the_third(rig, target):
     rig.run(6000)
     seen = edges(rig, start_ms)
     assert {cells for _, cells in seen} == {(4, 9), ()}         # 5 is a neighbour of the highest
-    assert len(seen) >= 38
+    assert len(seen) >= 36
+    pauses = []
     for (t_ms, cells), (end_ms, _) in zip(seen, seen[1:]):
         if cells:
-            assert 2 * SCAN_MS - 10 <= end_ms - t_ms <= 2 * SCAN_MS + 10
+            assert abs(end_ms - t_ms - 2 * SCAN_MS) <= LATE_MS
         else:
-            assert LOOP_MS <= end_ms - t_ms <= SCAN_MS + 10
+            # a scan that begins too soon after a late end is not settled: one more is waited for
+            assert LOOP_MS <= end_ms - t_ms <= 2 * SCAN_MS + LATE_MS
+            pauses.append(end_ms - t_ms)
+    assert sorted(pauses)[len(pauses) * 3 // 4] <= SCAN_MS + LATE_MS
 
 
 @pytest.mark.req("BAL-02")

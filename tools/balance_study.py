@@ -241,7 +241,7 @@ def picture(results, path):
             axes[0].plot(result["spreads"], color=f"C{case}", lw=1, alpha=0.7,
                          label=None if k else name)
     axes[0].axhline(AIM_MV, color="black", ls=":", lw=1)
-    axes[0].set(xlabel="day", ylabel="highest less lowest cell at the top, mV", ylim=(0, None))
+    axes[0].set(xlabel="day", ylabel="highest less lowest cell at the top, mV", ylim=(0, 90))
     axes[0].legend(fontsize=8)
     first = results[0]
     for day, color in ((0, "C3"), (first["days"] or -1, "C0")):
@@ -250,7 +250,7 @@ def picture(results, path):
         label = "at the start" if not day else f"day {day}"
         axes[1].plot(range(1, CELLS + 1), [mv - mean for mv in cells], "o-", ms=4, lw=1,
                      color=color, label=label)
-    axes[1].set(xlabel="cell", ylabel="off the mean at the top, mV",
+    axes[1].set(xlabel="cell", xticks=range(1, CELLS + 1, 3), ylabel="off the mean at the top, mV",
                 title=f"{CASES[0][0]}, seed {first['seed']}")
     axes[1].legend(fontsize=8)
     for case in (0, 1, 2):
@@ -276,8 +276,8 @@ def insert(path, lines):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=8, help="of each case (default 8)")
-    parser.add_argument("--days", type=int, default=28, help="of each (default 28)")
+    parser.add_argument("--seeds", type=int, default=4, help="of each case (default 4)")
+    parser.add_argument("--days", type=int, default=16, help="of each (default 16)")
     parser.add_argument("--jobs", type=int, default=2, help="processes (default 2)")
     parser.add_argument("--dry", action="store_true", help="print the table, write nothing")
     options = parser.parse_args()

@@ -20,7 +20,7 @@ _FLAT = ((3253, 2000), (3286, 3000), (3303, 4000), (3315, 6000), (3341, 8000), (
 
 _NOISE_MV = 15              # cell reading, rest of hysteresis and relaxation
 _LOW_U_CPCT = 130           # the table against another maker's cell
-_HIGH_U_CPCT = 300
+HIGH_U_CPCT = 300
 _LOW_END_MV = 3190          # above this, and below the other, the curve is called flat
 _HIGH_END_MV = 3370
 
@@ -42,20 +42,19 @@ def _between(table, x, column):
 
 
 def low_knee(cell_mv):
-    """(SOC, bound) in 0.01 % of a rested cell; (-1, 0) where the curve is flat."""
-    if cell_mv >= _LOW_END_MV:
-        return -1, 0
-    cpct = _between(_LOW, cell_mv, 1)
-    u_cpct = _LOW_U_CPCT + (_between(_LOW, cell_mv + _NOISE_MV, 1)
-                            - _between(_LOW, cell_mv - _NOISE_MV, 1)) // 2
-    return cpct, u_cpct
+    """SOC in 0.01 % of a rested cell; -1 where the curve is flat."""
+    return _between(_LOW, cell_mv, 1) if cell_mv < _LOW_END_MV else -1
+
+
+def low_knee_u(cell_mv):
+    """Bound of low_knee()."""
+    return _LOW_U_CPCT + (_between(_LOW, cell_mv + _NOISE_MV, 1)
+                          - _between(_LOW, cell_mv - _NOISE_MV, 1)) // 2
 
 
 def high_knee(cell_mv):
-    """The same at the upper end."""
-    if cell_mv < _HIGH_END_MV:
-        return -1, 0
-    return _between(_HIGH, cell_mv, 1), _HIGH_U_CPCT
+    """The same at the upper end; its bound is HIGH_U_CPCT."""
+    return _between(_HIGH, cell_mv, 1) if cell_mv >= _HIGH_END_MV else -1
 
 
 def guess(cell_mv):

@@ -48,6 +48,7 @@ _DOUBTS = (
     (rd.WIRE_OPEN, FAULT_WIRE),
     (0, FAULT_BLIND),
 )
+_DOUBT_FAULTS = FAULT_CELL | FAULT_SUM | FAULT_NTC | FAULT_WIRE | FAULT_BLIND
 _CELL_FAULTS = FAULT_CELL | FAULT_SUM | FAULT_WIRE
 LATCHED = (FAULT_WELD, FAULT_OPEN, FAULT_SIGN)     # until the host clears them, or a reset
 
@@ -61,7 +62,7 @@ _FROZEN_AT_REST = 3         # times as long as under current
 _SIGN_HIGH_MV = 40          # beyond the over-voltage protection while discharging ...
 _SIGN_LOW_MV = 200          # ... or below the under-voltage protection while charging ...
 _SIGN_MS = 3000             # ... for so long
-_AIM_SCANS = 5              # targets of the limits are worked out each so many scans
+_AIM_SCANS = 10             # targets of the limits are worked out each so many scans
 _LONGEST_MS = 1 << 28       # timers stop here: beyond 2**30 an int would live on the heap
 _FREE_SCANS = 5             # load detect: terminals up for so many scans
 _OPEN_MV = 500              # drop over closed FETs, beyond the current times _OPEN_UOHM, ...
@@ -111,6 +112,7 @@ class Pack:
         self.dip = 0
         self.first_out = None
         self.now_ms = 0
+        self._doubting = False      # a timer of a doubt runs, or its fault is up
         self._doubt_ms = [-1 for _ in _DOUBTS]
         self._hash = 0
         self._frozen_ms = -1
@@ -174,7 +176,7 @@ class Pack:
         if fresh:
             conditions = self._look(measured)
             if self.protection.step(measured.values, measured.dt_ms, conditions, measured.safety,
-                                    self._doubtful_trips(measured)):
+                                    self._doubtful_trips(measured) if measured.safety else 0):
                 self.protection.take_changes(self._on_change)
             if self._is_alive(measured):
                 self._watch_fets(measured)
@@ -272,6 +274,12 @@ class Pack:
 
     def _doubt(self, measured):
         """A doubt about the readings that lasts is a fault; it goes after as long without."""
+        if measured.doubts or self._doubting:
+            self._time_doubts(measured)
+            self._doubting = self.faults & _DOUBT_FAULTS != 0 or max(self._doubt_ms) >= 0
+        self._contradiction(measured)
+
+    def _time_doubts(self, measured):
         for i in range(len(_DOUBTS)):
             mask, fault = _DOUBTS[i]
             wrong = measured.doubts & mask != 0
@@ -286,7 +294,6 @@ class Pack:
             if ms >= self._doubt_delay_ms:
                 self._doubt_ms[i] = -1
                 self.set_fault(fault, wrong, measured.doubts, 0)
-        self._contradiction(measured)
 
     def _is_alive(self, measured):
         """False while not one bit of 16 cells, stack, terminals and current changes.
@@ -326,38 +333,55 @@ class Pack:
             self._sign_ms = -1
 
     def _watch_fets(self, measured):
-        """SAF-05: current against an open FET, and no conduction through a closed one."""
-        values = measured.values
-        current_ma = values[rd.CURRENT_MA]
-        fets = self.fets
-        off = BOTH & ~(fets.wanted | fets.actual)
-        if (off & CHARGE and current_ma > self._fet_fail_ma
-                or off & DISCHARGE and current_ma < -self._fet_fail_ma):
+        """SAF-05: current against an open FET, and no conduction through closed ones."""
+        if self.fets.wanted & self.fets.actual == BOTH:
+            self._weld_ms = -1
+            drop_mv = abs(measured.values[rd.PACK_MV] - measured.values[rd.STACK_MV])
+            if drop_mv > _OPEN_MV:
+                self._watch_drop(measured, drop_mv)
+            else:
+                self._open_ms = -1
+        else:
+            self._open_ms = -1
+            self._watch_weld(measured)
+        if self.faults & FAULT_WIRE and not 0 <= measured.values[rd.CELL_DIFF_MV] < _UNEVEN_MV:
+            measured.doubts |= rd.WIRE_OPEN     # as long as the cells stay apart
+
+    def _watch_weld(self, measured):
+        current_ma = measured.values[rd.CURRENT_MA]
+        closed = self.fets.wanted | self.fets.actual
+        if (current_ma > self._fet_fail_ma and not closed & CHARGE
+                or current_ma < -self._fet_fail_ma and not closed & DISCHARGE):
             self._weld_ms = _longer(self._weld_ms, measured.dt_ms)
             if self._weld_ms >= self._fet_fail_ms:
                 self.set_fault(FAULT_WELD, True, current_ma, self._fet_fail_ma)
         else:
             self._weld_ms = -1
-        drop_mv = abs(values[rd.PACK_MV] - values[rd.STACK_MV])
-        drop = (fets.wanted & fets.actual == BOTH
-                and drop_mv > _OPEN_MV + abs(current_ma) // 1000 * _OPEN_UOHM // 1000)
-        diff_mv = values[rd.CELL_DIFF_MV]
-        even = 0 <= diff_mv < _UNEVEN_MV
-        end_cell = values[rd.MIN_CELL] == 0 or values[rd.MIN_CELL] == self.profile.CELLS - 1
-        end_wire = diff_mv >= _UNEVEN_MV and end_cell and abs(drop_mv - diff_mv) < diff_mv // 2
-        if drop and end_wire or self.faults & FAULT_WIRE and not even:
-            measured.doubts |= rd.WIRE_OPEN     # an end wire: its cell sinks, and the stack
-        if drop and not end_wire and not measured.doubts:
-            self._open_ms = _longer(self._open_ms, measured.dt_ms)
-            if self._open_ms >= self._fet_fail_ms:
-                self.set_fault(FAULT_OPEN, True, drop_mv, _OPEN_MV)
-        else:
+
+    def _watch_drop(self, measured, drop_mv):
+        """Closed FETs with a drop between stack and terminals: one is open, or an end wire is."""
+        values = measured.values
+        if drop_mv <= _OPEN_MV + abs(values[rd.CURRENT_MA]) // 1000 * _OPEN_UOHM // 1000:
             self._open_ms = -1
+            return
+        diff_mv = values[rd.CELL_DIFF_MV]
+        lowest = values[rd.MIN_CELL]
+        if (diff_mv >= _UNEVEN_MV and (lowest == 0 or lowest == self.profile.CELLS - 1)
+                and abs(drop_mv - diff_mv) < diff_mv // 2):
+            measured.doubts |= rd.WIRE_OPEN     # an end wire: its cell sinks, and the stack
+        if measured.doubts:
+            self._open_ms = -1
+            return
+        self._open_ms = _longer(self._open_ms, measured.dt_ms)
+        if self._open_ms >= self._fet_fail_ms:
+            self.set_fault(FAULT_OPEN, True, drop_mv, _OPEN_MV)
 
     def set_fault(self, fault, present, value=0, limit=0):
         """Raise or clear one bit of protection_rules.FAULTS and record it."""
-        if (self.faults & fault != 0) == present:
-            return
+        if (self.faults & fault != 0) != present:
+            self._record_fault(fault, present, value, limit)
+
+    def _record_fault(self, fault, present, value, limit):
         self.faults ^= fault
         number = 0
         while fault >> number + 1:

@@ -40,6 +40,7 @@ _DRIFT_DAY_U_UA = 10
 _SELF_U_UA = 1500           # of the self-consumption
 _ZERO_FIRST_S = 8           # both FETs open for so long give a first value
 _ZERO_WINDOW_S = 300
+_ZERO_MOST_UAH = 250_000
 _RESIDUAL_MIN = 10 * 1440   # between two ends of charge that teach the drift
 _RESIDUAL_U_PERMILLE = 15   # two ends of charge, and what balancing took between them
 _IN_U_PPM = 400             # of the charge put in
@@ -233,7 +234,7 @@ class StateOfCharge:
         got = struct.unpack(_FORMAT, data)
         if (got[0] != _VERSION or got[4] != self.rated_mah or not 0 <= got[2] <= _FULL_CPCT
                 or not 0 < got[5] <= 2 * self.rated_mah or not 0 <= got[6] <= got[5]
-                or got[5] > 1 << 20):
+                or got[5] > 1 << 21):
             return False
         (_, flags, self.cpct, self._mark_cpct, _, self.full_mah, self.remaining_mah, self._u_mah,
          self._from_mah, self._capacity_u, self._drift_ua, self._drift_u_ua, self._lesson_mah,
@@ -464,6 +465,9 @@ class StateOfCharge:
         return min(_FULL_CPCT, self._u_mah * 100 // per + away * self._capacity_u // 10_000)
 
     def _publish(self):
+        if self.remaining_mah > self.full_mah:      # which may have shrunk
+            self.remaining_mah = self.full_mah
+            self._rest_uah = 0
         off = abs(self._estimate_cpct() - self.cpct)
         self.uncertainty_cpct = min(_FULL_CPCT, self._bound_cpct() + off)
         kept = self.full_mah // 1000 * (1000 - ocv.usable_permille(self._temp_dc))
@@ -492,7 +496,7 @@ class StateOfCharge:
         if span < 0:
             span = -span
             moved = -moved
-        if span < _SPAN_CPCT or moved < self.rated_mah // 5:
+        if span < _SPAN_CPCT or not self.rated_mah // 5 <= moved <= 2 * self.rated_mah:
             return
         mah = moved // 10 * 1000 // (span // 10) * 10
         if not self.rated_mah // 10 * 4 <= mah <= self.rated_mah // 10 * 12:
@@ -525,8 +529,8 @@ class StateOfCharge:
         if self.at_empty:
             return
         drop_mv = max(0, -self._current_ma) // 100 * self._warm_uohm() // 10_000
-        cpct, _ = ocv.low_knee(min(self._min_mv, 2900) + min(drop_mv, 300))
-        cpct = min(cpct, 500)
+        cell_mv = min(self._min_mv, 2850) + min(drop_mv, 300)
+        cpct = min(ocv.low_knee(cell_mv), 500)
         u_cpct = _EMPTY_U_CPCT + cpct // 2
         self._mark(cpct, u_cpct)
         self._set(cpct, u_cpct)
@@ -543,9 +547,12 @@ class StateOfCharge:
         """Correct by the open-circuit voltage, in the knees only."""
         drop_mv = self._current_ma // 10 * self._warm_uohm() // 100_000
         lag_mv = ocv.HYSTERESIS_MV * self._swing_mah // max(1, self.full_mah // 20)
-        cpct, u_cpct = ocv.low_knee(self._min_mv - drop_mv - lag_mv)
+        cell_mv = self._min_mv - drop_mv - lag_mv
+        cpct = ocv.low_knee(cell_mv)
+        u_cpct = ocv.low_knee_u(cell_mv)
         if cpct < 0:
-            cpct, u_cpct = ocv.high_knee(self._max_mv - drop_mv - lag_mv)
+            cpct = ocv.high_knee(self._max_mv - drop_mv - lag_mv)
+            u_cpct = ocv.HIGH_U_CPCT
             if cpct < 0 or self.at_full:
                 return
         prior = self._bound_cpct()
@@ -568,7 +575,8 @@ class StateOfCharge:
 
     def _look_at_zero(self, charge_uah, dt_ms):
         """Both FETs are open: what is counted now is the sensor's offset."""
-        if self._zero_ms < 0:               # the first step may hold current of before
+        if self._zero_ms < 0 or abs(charge_uah) > _ZERO_MOST_UAH:
+            # the first step may hold current of before; so much is no offset
             self._zero_ms = self._zero_uah = 0
             return
         self._zero_uah += charge_uah
@@ -580,7 +588,7 @@ class StateOfCharge:
     def _end_of_zero(self):
         seconds = self._zero_ms // 1000
         self._zero_ms = -1
-        if not _ZERO_FIRST_S <= seconds <= 3600 or abs(self._zero_uah) > 250_000:
+        if not _ZERO_FIRST_S <= seconds <= 3600 or abs(self._zero_uah) > _ZERO_MOST_UAH:
             return
         ua = self._zero_uah * 3600 // seconds
         if abs(ua) <= _OFFSET_MOST_UA:
