@@ -1,4 +1,4 @@
-"""The protection rows of the specification as bench scenarios: stimulus, what opens, when, release.
+"""The protection rows of the specification as bench scenarios: stimulus, effect, time, release.
 
 Numbers are the document's, not the code's. Each case:
   item      id

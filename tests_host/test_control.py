@@ -37,9 +37,6 @@ class FakeAfe:
     def read_charge(self):
         self._try("read_charge")
 
-    def set_balance(self, mask):
-        self.log.append(("balance", mask))
-
     def _try(self, name):
         if name in self.fails:
             raise AfeError(name)
