@@ -61,7 +61,7 @@ rig: ready ## the test rig: JSON lines on standard input and output (make -s rig
 	@exec $(PY) tools/rig.py
 
 test: ready ## all tests: host, unix port, emulated RP2040
-	@$(PY) -m pytest tests_host
+	@$(PY) -m pytest -n 2 tests_host
 
 test-fast: ready ## the tests that need no emulator and no interpreter but CPython
 	@$(PY) -m pytest tests_host -m "not slow and not unix and not rp2040"

@@ -345,18 +345,170 @@ class TestOpen(Case):
         self.scan(scan_regs())
         self.assertEqual((self.pack.faults, self.pack.allowed()), (0, BOTH))
 
-    def test_cells_that_do_not_agree_are_a_wire_rather(self):   # req: SAF-05 MEA-03
-        # an end wire: its cell seems to sink, and the stack with it
-        for low_mv, pack_mv, fault in ((2901, 48_000, rules.FAULT_OPEN),
-                                       (2680, 52_800, rules.FAULT_WIRE)):
-            self.setUp()
-            regs = scan_regs()
-            set_cells(regs, low_mv)
-            put16(regs, 0x36, pack_mv // 10)
-            self.scan(regs)
-            self.scan(regs, 1000)
-            self.assertEqual(self.pack.faults & (rules.FAULT_OPEN | rules.FAULT_WIRE), fault,
-                             low_mv)
+    def end_wire(self, cell, sunk_mv, drop_mv):
+        """Faults where *cell* seems to have sunk, and the terminals are above the stack."""
+        self.setUp()
+        regs = scan_regs(3400)
+        cells = [3400] * 16
+        cells[cell] -= sunk_mv
+        set_cells(regs, *cells)
+        put16(regs, 0x36, (sum(cells) // 10 * 10 + drop_mv) // 10)
+        self.scan(regs)
+        self.scan(regs, 1000)
+        return self.pack.faults & (rules.FAULT_OPEN | rules.FAULT_WIRE)
+
+    def test_an_end_wire_makes_its_cell_and_the_stack_sink_alike(self):     # req: MEA-03 SAF-05
+        for cell, sunk_mv, drop_mv, fault in (
+                (0, 600, 600, rules.FAULT_WIRE), (15, 600, 600, rules.FAULT_WIRE),
+                (1, 600, 600, rules.FAULT_OPEN), (14, 600, 600, rules.FAULT_OPEN),
+                (0, 400, 550, rules.FAULT_WIRE), (0, 399, 550, rules.FAULT_OPEN),
+                (0, 400, 590, rules.FAULT_WIRE), (0, 400, 600, rules.FAULT_OPEN),
+                (0, 400, 700, rules.FAULT_OPEN), (0, 400, 1100, rules.FAULT_OPEN),
+                (0, 0, 600, rules.FAULT_OPEN), (0, 600, 500, 0)):
+            self.assertEqual(self.end_wire(cell, sunk_mv, drop_mv), fault,
+                             (cell, sunk_mv, drop_mv))
+
+    def test_it_lasts_until_the_cells_agree(self):              # req: MEA-03
+        for sunk_mv, fault in ((400, rules.FAULT_WIRE), (399, 0), (0, 0)):
+            self.assertEqual(self.end_wire(0, 600, 600), rules.FAULT_WIRE)
+            regs = scan_regs(3400)
+            set_cells(regs, 3400 - sunk_mv)         # the FETs are open: no drop any more
+            self.held(regs, 1000)
+            self.held(regs, 1000)
+            self.assertEqual(self.pack.faults & rules.FAULT_WIRE, fault, sunk_mv)
+
+
+class TestSign(Case):
+    """A cell far beyond its limit while the current seems to relieve it."""
+
+    def check(self, cell_mv, current_ma, ms):
+        self.setUp()
+        self.pack.params.set("pack_ov_alarm_mv", 60_000)
+        regs = scan_regs(current_ma=current_ma)
+        set_cells(regs, 3300, 3300, cell_mv)
+        self.scan(regs)
+        self.scan(regs, ms)
+        return self.pack.faults
+
+    def setUp(self):
+        super().setUp()
+        self.pack.params.set("pack_ov_trip_mv", 67_000)
+
+    def test_40_mv_above_while_discharging(self):               # req: PRO-01 SAF-05
+        for cell_mv, current_ma, ms, fault in (
+                (3640, -2000, 3000, True), (3639, -2000, 3000, False), (3640, -2000, 2999, False),
+                (3640, 0, 3000, False), (3640, 2000, 2900, False), (3700, -310, 3000, True),
+                (3700, -300, 3000, False)):
+            self.assertEqual(self.check(cell_mv, current_ma, ms),
+                             rules.FAULT_SIGN if fault else 0, (cell_mv, current_ma, ms))
+
+    def test_200_mv_below_while_charging(self):                 # req: PRO-02 SAF-05
+        for cell_mv, current_ma, ms, fault in (
+                (2500, 2000, 3000, True), (2501, 2000, 3000, False), (2500, 2000, 2999, False),
+                (2500, 0, 2900, False), (2500, -2000, 2900, False), (2300, 310, 3000, True)):
+            self.assertEqual(self.check(cell_mv, current_ma, ms),
+                             rules.FAULT_SIGN if fault else 0, (cell_mv, current_ma, ms))
+
+    def test_no_reading_is_not_low(self):                       # req: MEA-03
+        self.setUp()
+        self.pack.params.set("doubt_delay_ms", 5000)
+        regs = scan_regs(current_ma=2000, stack_mv=45_000, pack_mv=45_000)
+        self.assertEqual(self.held(regs, 4000) & rules.FAULT_SIGN, 0)
+
+    def test_a_break_starts_the_time_anew(self):                # req: SAF-05
+        wrong = scan_regs(current_ma=-2000)
+        set_cells(wrong, 3300, 3660)
+        right = scan_regs(current_ma=-2000)
+        for _ in range(4):
+            self.assertEqual(self.held(wrong, 2999), 0)
+            self.scan(right)
+
+    def test_it_follows_the_thresholds(self):                   # req: PAR-01
+        self.pack.params.set("cell_ov_trip_mv", 3550)
+        regs = scan_regs(current_ma=-2000)
+        set_cells(regs, 3300, 3589)
+        self.assertEqual(self.held(regs, 3000), 0)
+        set_cells(regs, 3300, 3590)
+        self.assertEqual(self.held(regs, 3000), rules.FAULT_SIGN)
+
+    def test_it_stays_until_the_host_clears_it(self):           # req: SAF-05 PRO-25
+        regs = scan_regs(current_ma=-2000)
+        set_cells(regs, 3300, 3660)
+        self.held(regs, 3000)
+        self.assertEqual(self.rows(ev.FAULT), [[14, -1, -2000, 0]])
+        self.assertEqual(self.held(scan_regs(), 60_000), rules.FAULT_SIGN)
+        self.assertEqual(self.pack.allowed(), 0)
+        self.pack.clear()
+        self.scan(scan_regs())
+        self.assertEqual((self.pack.faults, self.pack.allowed()), (0, BOTH))
+
+
+class TestDirection(Case):
+    def direction(self, current_ma, above_mv=0):
+        self.setUp()
+        self.scan(scan_regs(current_ma=current_ma, pack_mv=52_800 + above_mv))
+        return self.pack.direction
+
+    def test_terminals_that_contradict_the_current(self):       # req: PWR-01 MEA-03
+        # terminals half a volt below the stack: nothing charges; above: nothing discharges
+        for current_ma, above_mv, direction in (
+                (2000, 0, st.CHARGING), (2000, -490, st.CHARGING), (2000, -500, st.STANDBY),
+                (-2000, 0, st.DISCHARGING), (-2000, 490, st.DISCHARGING),
+                (-2000, 500, st.STANDBY)):
+            self.assertEqual(self.direction(current_ma, above_mv), direction,
+                             (current_ma, above_mv))
+
+    def test_nothing_flows_through_two_open_fets(self):         # req: PWR-01
+        self.assertEqual(self.direction(2000), st.CHARGING)
+        self.pack.fets.actual = 0
+        self.scan(scan_regs(current_ma=2000))
+        self.assertEqual(self.pack.direction, st.STANDBY)
+
+    def test_at_the_start(self):                                # req: SAF-02 LIM-01
+        pack = Pack(am5000, self.params, 100)
+        self.assertEqual((pack.charger_seen, pack.limiter_in, pack.dip, pack.faults,
+                          pack.first_out, pack.state, pack.direction, pack.now_ms),
+                         (False, False, 0, 0, None, st.SELF_TEST, st.STANDBY, 0))
+
+
+class TestDoubtfulTrips(Case):
+    """What the AFE says of a reading that is in doubt trips nothing."""
+
+    COV, OTC = 0x08, 0x10           # of A, of B
+
+    def trips(self, regs, first=None):
+        self.setUp()
+        if first is not None:       # a fault that stands although the doubt has gone
+            self.held(first, 1000)
+        regs[0x03] = self.COV
+        regs[0x05] = self.OTC
+        self.scan(regs)
+        trips = self.pack.protection.trips
+        return bool(trips & 1 << 0), bool(trips & 1 << 9)
+
+    def spoilt(self, cells, ntc):
+        regs = scan_regs()
+        if cells:
+            put16(regs, 0x34, 4500)
+        if ntc is not None:
+            put16(regs, 0x70, ntc)
+        return regs
+
+    def test_by_what_is_in_doubt(self):                         # req: MEA-03 PRO-23
+        opened, shorted = 0x0000, 0x7FFF
+        for cells, ntc, trips in ((False, None, (True, True)), (True, None, (False, True)),
+                                  (False, opened, (True, False)), (False, shorted, (True, False)),
+                                  (True, opened, (False, False))):
+            self.assertEqual(self.trips(self.spoilt(cells, ntc)), trips, (cells, ntc))
+
+    def test_while_the_fault_stands(self):                      # req: MEA-03 PRO-23
+        wire, cell = scan_regs(), scan_regs()
+        set_cells(wire, 3300, 3300, 3900, 2700)
+        set_cells(cell, 3300, 0)
+        for first, trips in ((self.spoilt(True, None), (False, True)),
+                             (self.spoilt(False, 0), (True, False)),
+                             (wire, (False, True)), (cell, (False, True))):
+            self.assertEqual(self.trips(scan_regs(), first), trips)
 
 
 class TestFrozen(Case):
@@ -377,11 +529,33 @@ class TestFrozen(Case):
             self.setUp()
             self.assertEqual(self.frozen(5000, 100, 100, waited), fault, waited)
 
-    def test_a_pack_at_rest_may_stand_still(self):              # req: MEA-03
-        for current_ma, fault in ((1000, 0), (1010, rules.FAULT_FROZEN), (-1000, 0),
-                                  (-1010, rules.FAULT_FROZEN)):
+    def test_a_pack_at_rest_may_stand_still_longer(self):       # req: MEA-03
+        for current_ma, waited, fault in (
+                (1000, 2000, 0), (1010, 2000, rules.FAULT_FROZEN), (-1000, 2000, 0),
+                (-1010, 2000, rules.FAULT_FROZEN), (0, 5999, 0), (0, 6000, rules.FAULT_FROZEN),
+                (1000, 5999, 0), (-1000, 6000, rules.FAULT_FROZEN)):
             self.setUp()
-            self.assertEqual(self.frozen(current_ma, 100, 100, 2000), fault, current_ma)
+            self.assertEqual(self.frozen(current_ma, 100, 100, waited), fault,
+                             (current_ma, waited))
+
+    def test_what_stands_still_is_not_to_be_used(self):         # req: MEA-05
+        measured = self.pack.measurements
+        self.frozen(5000, 100, 100)
+        self.assertTrue(measured.is_usable(self.now))
+        self.frozen(5000, 2000)
+        self.assertFalse(measured.is_usable(self.now))
+        self.frozen(5010, 100)
+        self.assertTrue(measured.is_usable(self.now))
+
+    def test_a_still_scan_is_no_time_for_a_weld(self):          # req: SAF-05 MEA-03
+        self.pack.params.set("frozen_ms", 20_000)
+        regs = scan_regs(current_ma=5000)
+        for _ in range(2):
+            self.pack.fets.wanted = self.pack.fets.actual = 0
+            self.now = (self.now + 1500) % WRAP
+            self.pack.measurements.take(regs, self.now)
+            self.pack.step(self.now, True)
+        self.assertEqual(self.pack.faults, 0)
 
     def test_it_goes_when_something_moves(self):                # req: MEA-03
         self.frozen(5000, 100, 100, 2000)
@@ -413,6 +587,21 @@ class TestDoubts(Case):
         self.assertEqual(self.held(regs, 5000), rules.FAULT_NTC)
         self.assertEqual(self.held(scan_regs(), 1000), 0)
 
+    def test_a_break_starts_the_delay_anew(self):               # req: MEA-03
+        regs = scan_regs()
+        put16(regs, 0x70, 0)
+        for _ in range(4):
+            self.assertEqual(self.held(regs, 999), 0)
+            self.scan(scan_regs())
+
+    def test_its_record_names_the_doubts(self):                 # req: MEA-03 PRO-25
+        regs = scan_regs()
+        put16(regs, 0x70, 0)
+        self.held(regs, 1000)
+        self.assertEqual(self.rows(ev.FAULT), [[3, -1, rd.NTC_OPEN, 0]])
+        self.held(scan_regs(), 1000)
+        self.assertEqual(self.rows(ev.FAULT_CLEAR), [[3, -1, 0, 0]])
+
     def test_doubts_that_take_turns_are_a_fault_too(self):      # req: MEA-03
         first, second = scan_regs(), scan_regs()
         put16(first, 0x34, 4500)                                # sum against stack
@@ -439,6 +628,114 @@ class TestDoubts(Case):
             self.assertEqual(self.rows(ev.FAULT), [[i, -1, 11, 22]])
             self.pack.set_fault(1 << i, False, 33, 44)
             self.assertEqual(self.rows(ev.FAULT_CLEAR), [[i, -1, 33, 44]])
+            self.pack.set_fault(1 << i, True)
+            self.assertEqual(self.rows(ev.FAULT)[1], [i, -1, 0, 0])
+
+
+class TestFirstOut(Case):
+    """REC-03: what opened a FET, not what came when it was open."""
+
+    def test_a_fault(self):                                     # req: REC-03
+        self.scan(scan_regs())
+        self.pack.set_fault(rules.FAULT_AFE, True, 5, 6)
+        self.assertEqual(self.pack.first_out, (len(rules.ITEMS) + 5, -1, 5, 6, self.now))
+
+    def test_a_fault_that_opens_nothing_is_none(self):          # req: REC-03 SAF-03
+        self.pack.set_fault(rules.FAULT_TASK, True, 5, 6)
+        self.assertIsNone(self.pack.first_out)
+
+    def test_the_end_of_a_fault_is_none(self):                  # req: REC-03
+        self.pack.faults = rules.FAULT_AFE
+        self.pack.set_fault(rules.FAULT_AFE, False, 5, 6)
+        self.assertIsNone(self.pack.first_out)
+
+    def test_a_fault_while_all_is_open_already(self):           # req: REC-03
+        self.pack.set_fault(rules.FAULT_AFE, True, 5, 6)
+        first = self.pack.first_out
+        self.scan(scan_regs())
+        self.scan(scan_regs())
+        self.pack.set_fault(rules.FAULT_FET, True, 7, 8)
+        self.assertEqual(self.pack.first_out, first)
+
+    def test_the_next_after_all_was_well_again(self):           # req: REC-03
+        self.pack.set_fault(rules.FAULT_AFE, True, 5, 6)
+        self.pack.set_fault(rules.FAULT_AFE, False)
+        self.scan(scan_regs())
+        self.scan(scan_regs())
+        self.pack.set_fault(rules.FAULT_FET, True, 7, 8)
+        self.assertEqual(self.pack.first_out, (len(rules.ITEMS) + 4, -1, 7, 8, self.now))
+
+    def test_a_protection_of_a_fet_that_is_open_already(self):  # req: REC-03
+        regs = scan_regs()
+        set_cells(regs, 3300, 3610)
+        self.held(regs, 3000)
+        first = self.pack.first_out
+        self.assertEqual(first, (0, 1, 3610, 3600, self.now))
+        put16(regs, 0x70, 40 + 2731)                            # PRO-09: the charge FET too
+        self.scan(regs)
+        self.scan(regs, 3000)
+        self.assertEqual(self.pack.protection.trips, 1 << 0 | 1 << 8)
+        self.assertEqual(self.pack.first_out, first)
+
+    def test_what_the_afe_alone_has_seen(self):                 # req: REC-03 PRO-25 PRO-08
+        regs = scan_regs()
+        regs[0x03] = 0x80
+        self.scan(regs)
+        self.assertEqual(self.rows(ev.TRIP), [[7, -1, 0, 0]])
+        self.assertEqual(self.pack.first_out, (7, -1, 0, 0, self.now))
+
+
+class TestRecords(Case):
+    def test_all_of_an_over_current_that_locks(self):           # req: PRO-22 PRO-25
+        over, calm = scan_regs(current_ma=111_000), scan_regs()
+        for _ in range(10):
+            self.actual = BOTH
+            self.scan(over)
+            self.scan(over, 3000)
+            self.scan(calm)
+            self.scan(calm, 60_000)
+        self.pack.clear()
+        self.assertEqual(self.rows(ev.ALARM), [[4, -1, 111_000, 105_000]] * 10)
+        self.assertEqual(self.rows(ev.ALARM_CLEAR), [[4, -1, 0, 105_000]] * 10)
+        self.assertEqual(self.rows(ev.TRIP), [[4, -1, 111_000, 110_000]] * 10)
+        self.assertEqual(self.rows(ev.RELEASE), [[4, -1, 0, 110_000]] * 9)
+        self.assertEqual(self.rows(ev.LOCK), [[4, -1, 111_000, 110_000]])
+        self.assertEqual(self.rows(ev.UNLOCK), [[4, -1, 0, 110_000]])
+
+    def test_a_lock_that_opens_by_the_other_way(self):          # req: PRO-22 PRO-25
+        self.params.set("oc_lock_trips", 2)
+        over = scan_regs(current_ma=111_000)
+        for _ in range(2):
+            self.actual = BOTH
+            self.scan(over)
+            self.scan(over, 3000)
+            self.scan(scan_regs(), 60_000)
+        self.assertEqual(len(self.rows(ev.UNLOCK)), 0)
+        self.scan(scan_regs(current_ma=-2000))
+        self.assertEqual(self.rows(ev.UNLOCK), [[4, -1, 0, 110_000]])
+        self.assertEqual(len(self.rows(ev.RELEASE)), 2)
+
+    def test_a_change_of_state(self):                           # req: PRO-25
+        self.scan(scan_regs(current_ma=5000))
+        self.assertEqual(self.rows(ev.STATE)[-1], [st.CHARGING, -1, st.STANDBY, 0])
+
+    def test_only_voltage_protections_set_the_state_of_charge(self):    # req: SOC-01
+        before = self.pack.soc.cpct
+        hot = scan_regs()
+        put16(hot, 0x7A, 1060 + 2731)
+        self.held(hot, 3000)
+        self.assertEqual(self.pack.protection.trips, 1 << 16)
+        self.assertEqual(self.pack.soc.cpct, before)
+
+
+class TestAllowance(Case):
+    def test_the_pack_meters_what_is_beyond_its_nominal_current(self):  # req: DER-03
+        for current_ma, uses in ((51_000, 0), (51_010, 1), (-51_010, 1)):
+            self.setUp()
+            regs = scan_regs(current_ma=current_ma)
+            for _ in range(181):
+                self.scan(regs, 1000)
+            self.assertEqual(self.pack.allowance.uses(), uses, current_ma)
 
 
 if __name__ == "__main__":

@@ -128,7 +128,8 @@ STEPS = st.lists(st.tuples(
 
 
 @pytest.mark.req("SOC-01")
-@settings(deadline=None, max_examples=120, suppress_health_check=list(HealthCheck))
+@pytest.mark.slow
+@settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
 @given(STEPS, st.sampled_from((10_000, 100_000, 1_000_000)))
 def test_all_of_it_stays_within_small_integers(steps, rated_mah):
     soc = Checked(Parameters(), rated_mah)
@@ -158,7 +159,7 @@ def test_all_of_it_stays_within_small_integers(steps, rated_mah):
 
 
 @pytest.mark.req("SOC-01")
-@settings(deadline=None, max_examples=120, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.tuples(st.integers(1, 300), st.integers(-60_000, 60_000),
                           st.integers(2650, 3420), st.booleans()), max_size=25),
        st.integers(-100, 100), st.integers(2000, 3600))

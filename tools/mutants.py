@@ -56,9 +56,10 @@ TARGETS = {
     "bms.limiter": ("firmware/bms/limiter.py", (), ("test_limiter",)),
     "bms.derating": ("firmware/bms/derating.py", (), ("test_derating", "test_decisions")),
     "bms.allowance": ("firmware/bms/allowance.py", (), ("test_allowance",)),
-    "bms.pack_state": ("firmware/bms/pack_state.py", (),
+    "bms.pack_state": ("firmware/bms/pack_state.py",
+                       ("remaining_mah", "_watch_soc", "count_charge"),
                        ("test_pack_state", "test_rows", "test_decisions", "test_derating",
-                        "test_control")),
+                        "test_control", "test_balancing")),
     "tasks.control": ("firmware/tasks/control.py", (), ("test_control",)),
 }
 

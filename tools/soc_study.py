@@ -584,7 +584,7 @@ full cycle (full, empty, full) is not judged: before it nobody knows the capacit
 bound says so.
 
 The cells are `tools/soc_plant.c`, the equations of `tools/models/plant.py` (a test holds them
-together to a millivolt); the firmware's curve is another one, made from published electrode
+together within 3 mV); the firmware's curve is another one, made from published electrode
 potentials (`firmware/bms/ocv.py`). Household, weather and loads are our own
 drawing; no measured year is behind them.
 

@@ -3,7 +3,7 @@
 The curve is the difference of the electrodes' published open-circuit potentials: Safari and
 Delacourt, J. Electrochem. Soc. 158 (2011) A562, doi 10.1149/1.3567007 (LFP and graphite of a
 commercial cell at 25 degC), with lithium between 0.005 and 0.81 in the graphite and between
-0.92 and 0.03 in the iron phosphate. `tools/soc_study.py --curve` makes the tables again.
+0.92 and 0.03 in the iron phosphate.
 
 Between the knees a per cent is worth a millivolt or less, and a cell rests up to 20 mV higher
 after charge than after discharge: no table is used there.

@@ -73,7 +73,7 @@ TABLE = (
     (80, "nominal_ma", "mA", 5000, 100000, 50000, "PRF-01 continuous current, either way"),
     (81, "cvl_mv", "mV", 48000, 58400, 56000, "COM-05 charge voltage asked of the charger"),
     (82, "dvl_mv", "mV", 40000, 52000, 46000, "COM-05 lowest discharge voltage told"),
-    (83, "full_cell_mv", "mV", 3400, 3650, 3550, "SOC-01 full: highest cell at or above"),
+    (83, "full_cell_mv", "mV", 3400, 3650, 3480, "SOC-01 full: highest cell at or above"),
     (84, "tail_ma", "mA", 500, 20000, 5000, "SOC-01 full: charge current at or below"),
     (85, "low_soc_cpct", "cpct", 0, 5000, 300, "PRO-15 alarm: SOC below"),
     (86, "low_soc_delay_ms", "ms", 200, 30000, 3000, "PRO-15 delay"),
