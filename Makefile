@@ -16,7 +16,7 @@ SHELL := /bin/bash
 
 # Variables given on the command line (DURATION=20 PLAIN=1) reach the tools as environment.
 
-.PHONY: help setup ready firmware run rig test test-fast lint soc-report trace bench campaign flash size clean
+.PHONY: help setup ready firmware run rig test test-fast lint soc-report trace bench campaign mutants flash size clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -91,6 +91,9 @@ bench: ready ## time, memory and load on the emulated Pico (build/bench.json)
 
 campaign: ready ## every fault at many moments, and healthy days (docs/campaign.md; QUICK=1: a subset)
 	@exec $(PY) tools/campaign.py $(if $(QUICK),--quick)
+
+mutants: setup ## one small error at a time in the safety core: do the tests see it? (docs/mutants.md)
+	@exec $(PY) tools/mutants.py
 
 flash: ready ## put the firmware on a board: make flash PORT=/dev/ttyACM0
 	@[ -n "$(PORT)" ] || { echo "make flash PORT=/dev/ttyACM0 (or the folder of the BOOTSEL drive)" >&2; exit 1; }

@@ -48,8 +48,8 @@ class Case(unittest.TestCase):
 
     def settle(self, regs, ms=40_000):
         """Long enough for the slew of 2 A/s from anywhere."""
-        for _ in range(ms // 1000):
-            self.scan(regs, 1000)
+        for _ in range(ms // 5000):
+            self.scan(regs, 5000)
         return self.pack.ccl_ma, self.pack.dcl_ma
 
 
@@ -216,7 +216,7 @@ class TestSlew(Case):
 
     def test_the_ramp_to_full_reaches_0_before_the_protection(self):    # req: DER-01 COM-05
         # 3.40 to 3.60 V on the highest cell, slowly and fast
-        for mv_a_second in (1, 5, 20, 100):
+        for mv_a_second in (2, 20, 100):
             self.setUp()
             before = self.pack.ccl_ma
             t_ms = 0
@@ -243,11 +243,11 @@ class TestSlew(Case):
     def test_a_slow_ramp_has_no_step_at_its_end(self):          # req: DER-01
         # slow enough for the slew: it goes down to 0 without the jump of a timer
         before = self.pack.ccl_ma
-        for t in range(400):
+        for t in range(200):
             regs = scan_regs()
-            set_cells(regs, 3380, 3400 + t // 2)
-            ccl, _ = self.scan(regs, 1000)
-            self.assertTrue(0 <= before - ccl <= 2000)
+            set_cells(regs, 3380, 3400 + t)
+            ccl, _ = self.scan(regs, 2000)
+            self.assertTrue(0 <= before - ccl <= 4000)
             before = ccl
         self.assertEqual((before, self.pack.protection.trips), (0, 0))
 
@@ -378,7 +378,8 @@ class TestReasons(Case):
     def test_no_reading_is_named_so(self):                      # req: DER-05
         regs = scan_regs()
         put16(regs, 0x34, 4500)
-        self.settle(regs, 9000)
+        for _ in range(6):
+            self.scan(regs)
         self.assertIn("value none", self.pack.limits_text())
 
     def test_reasons_go_with_their_cause(self):                 # req: DER-05

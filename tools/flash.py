@@ -113,7 +113,7 @@ def compiled(source, name, mpy_cross):
         text = pathlib.Path(folder) / "module.py"
         text.write_text(source, encoding="utf-8")
         out = text.with_suffix(".mpy")
-        done = subprocess.run([mpy_cross, f"-march={ARCH}", "-s", name, "-o", out, text],
+        done = subprocess.run([mpy_cross, f"-march={ARCH}", "-O3", "-s", name, "-o", out, text],
                               capture_output=True, text=True)
         if done.returncode:
             raise FlashError(f"{name} does not compile: {done.stderr.strip()}")
@@ -126,7 +126,11 @@ def payload(files, as_mpy, mpy_cross):
     out = {}
     for target, path in files.items():
         source = with_gpio_names(path.read_text(encoding="utf-8"), names)
-        if as_mpy and target not in _PLAIN:
+        if as_mpy and target == "main.py":
+            # compiled here: the board's heap would not hold the compiler and the application
+            out["packctl_main.mpy"] = compiled(source, "packctl_main.py", mpy_cross)
+            out["main.py"] = b"import gc\n\nimport packctl_main\n\ngc.collect()\nApp = packctl_main.App\npackctl_main.main()\n"
+        elif as_mpy and target not in _PLAIN:
             out[target[:-3] + ".mpy"] = compiled(source, target, mpy_cross)
         else:
             out[target] = source.encode()
