@@ -19,8 +19,13 @@ _HALF = 1 << 29
 
 
 def ticks_diff(later, earlier):
-    """later - earlier in wrapping 30-bit ticks, within +-2**29."""
-    return ((later - earlier + _HALF) & _MASK) - _HALF
+    """later - earlier in wrapping 30-bit ticks, within +-2**29, without big ints."""
+    ahead = later - earlier
+    if ahead >= _HALF:
+        return ahead - _HALF - _HALF
+    if ahead < -_HALF:
+        return ahead + _HALF + _HALF
+    return ahead
 
 
 class Task:

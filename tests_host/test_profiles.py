@@ -4,7 +4,7 @@ import unittest
 
 from bms import readings as rd
 from bms.derating import CHARGE_LIMIT, DISCHARGE_LIMIT, interpolate
-from bms.parameters import RULES, TABLE, Parameters
+from bms.parameters import RULES, TABLE, Parameters, check_profile
 from fakes import reason
 from profiles import am5000, b1_5_1_48
 
@@ -191,6 +191,48 @@ class TestContradictions(unittest.TestCase):
         self.refused("cell_ov_trip_mv", 4300)
         self.refused("cell_uv_trip_mv", 1900)
         self.refused("no_such_parameter", 1)
+
+    def changed(self, **fields):
+        """A profile like am5000 but for *fields*."""
+        class Profile:
+            CELLS = am5000.CELLS
+            CAPACITY_MAH = am5000.CAPACITY_MAH
+            DEFAULTS = dict(am5000.DEFAULTS)
+            CURVES = am5000.CURVES
+
+        for name in fields:
+            setattr(Profile, name, fields[name])
+        return Profile
+
+    def test_both_profiles_are_accepted(self):                  # req: PRF-03
+        for profile in PROFILES:
+            check_profile(profile)
+
+    def test_cells_that_the_afe_cannot_read(self):              # req: PRF-03
+        for cells in (3, 8, 16):
+            check_profile(self.changed(CELLS=cells))
+        for cells in (-1, 0, 1, 2, 17, 32):
+            self.assertIn("CELLS", reason(ValueError, check_profile, self.changed(CELLS=cells)))
+
+    def test_a_capacity_that_cannot_be(self):                   # req: PRF-03
+        for capacity in (0, 999, 1_000_001):
+            self.assertIn("CAPACITY_MAH", reason(ValueError, check_profile,
+                                                 self.changed(CAPACITY_MAH=capacity)))
+
+    def test_curves_that_cannot_be(self):                       # req: PRF-03
+        for reading, points in ((99, ((0, 1000), (1, 0))), (-1, ((0, 1000), (1, 0))),
+                                (0, ((0, 1001), (1, 0))), (0, ((0, 1000), (1, -1))),
+                                (0, ((1, 1000), (1, 0))), (0, ((2, 1000), (1, 0)))):
+            profile = self.changed(CURVES=((CHARGE_LIMIT, reading, points, "this one"),))
+            text = reason(ValueError, check_profile, profile)
+            self.assertIn("CURVES", text)
+            self.assertIn("this one", text)
+
+    def test_contradictory_defaults(self):                      # req: PRF-03
+        for name, value in (("cell_ov_alarm_mv", 3700), ("chg_ut_release_dc", 40),
+                            ("nothing", 1), ("boost_uses", 6)):
+            profile = self.changed(DEFAULTS={name: value})
+            self.assertIn(name, reason(ValueError, check_profile, profile))
 
     def test_every_row_of_both_profiles_is_consistent(self):    # req: PRF-03
         for profile in PROFILES:

@@ -50,7 +50,7 @@ KEEP_MS = 1_500             # the end state has to hold so long
 TICKS_START = 2**30 - 20_000
 BOOT_MS = 300
 MASK = 2**30 - 1
-HEAPS = {"fault": "16M", "day": "8M"}    # a small heap makes MicroPython's collections quick
+HEAPS = {"fault": "16M", "day": "8M", "heap_full": "3M"}    # a small heap makes MicroPython's collections quick
 FETS = ("chg", "dsg")
 IDLE_MA = 100               # less is nothing to an inverter: it disconnects
 SETS_SOC = {"PRO-01", "PRO-02", "PRO-03", "PRO-04"}
@@ -241,14 +241,14 @@ class Watch:
         self.soc_is_set = False     # a protection sets it (SOC-01): not judged
         self.newest = None
         self.edges = []             # of both FETs
-        self._edges_to_ms = fault_ms
+        self.edges_to_ms = fault_ms
 
     def take_edges(self):
         """Fetch the trace in small pieces: a long one takes MicroPython minutes to spell."""
         now_ms = self.bench.get()["t_ms"]
-        self.edges += [edge for edge in self.bench.trace(self._edges_to_ms)["edges"]
+        self.edges += [edge for edge in self.bench.trace(self.edges_to_ms)["edges"]
                        if edge[1] in ("fets.chg", "fets.dsg") and edge[0] < now_ms]
-        self._edges_to_ms = now_ms
+        self.edges_to_ms = now_ms
 
     def look(self):
         """Take one sample."""
@@ -339,7 +339,7 @@ def fet_times(watch, before):
     for t_ms, signal, level in watch.edges:
         name = signal.partition(".")[2]
         if not level and first[name] is None:
-            first[name] = round(t_ms - watch.fault_ms, 1)
+            first[name] = max(0.1, round(t_ms - watch.fault_ms, 1))
     return first
 
 
@@ -391,13 +391,14 @@ def run_fault(case):
         starts = bench.controller_starts
         newest = 0 if moment["up_ms"] else max(
             [e["seq"] for e in bench.events()["events"]] or [0])
-        fault_ms = bench.get()["t_ms"]
+        fault_ms = set_ms = bench.get()["t_ms"]
         if moment["up_ms"] and case["kind"] in table.FIRMWARE_KINDS:
             bench.param(name="bench_enable")
         do("set", fault={case["kind"]: value})
         if case["kind"] in table.FIRMWARE_KINDS:
             fault_ms = bench.get()["t_ms"]      # it took a round trip to provoke
         watch = Watch(bench, expect, fault_ms)
+        watch.edges_to_ms = set_ms
         watch.swapped = case["kind"] == "swapped_cells"
         watch.soc_is_set = bool(had & SETS_SOC)
         longest = max([expect.get(name) or 0 for name in ("within_ms", "opens_ms")])
@@ -652,7 +653,7 @@ def inverter(sun_ma, house_ma, report, truth):
 
 def run_case(case):
     """Carry out one case; never raises. What the workers run."""
-    rig_targets.UNIX_HEAP = HEAPS[case["type"]]
+    rig_targets.UNIX_HEAP = HEAPS[case.get("kind") if case.get("kind") in HEAPS else case["type"]]
     before_s = cpu_seconds()
     try:
         result = run_day(case) if case["type"] == "day" else run_fault(case)

@@ -280,9 +280,9 @@ KINDS = {
     "afe_config_lost": ({"variant": "", "value": True, "cases": (
         (("bring-up",), _expect(tolerated="read back before FETs close", also=(
             "SAF-02-afe", "MEA-02", "MEA-03-ntc"), back="self", back_ms=70_000, hold_ms=3_000)),
-        ((), _expect(raises=("MEA-03-ntc", "SAF-02-afe", "MEA-02"), within_ms=1_600, opens=BOTH,
-                     opens_ms=1_600, also=("SAF-02-afe", "MEA-02"), back="self",
-                     back_ms=66_000)),)},),
+        ((), _expect(events=("afe_error",), within_ms=1_600, opens=BOTH, opens_ms=1_600,
+                     also=("SAF-02-afe", "MEA-02", "MEA-03-ntc"), back="self",
+                     back_ms=6_000)),)},),
     "afe_frozen": ({"variant": "", "value": True, "cases": (
         (("bring-up",), _expect(tolerated="nothing flows yet", also=(
             "MEA-03-frozen", "MEA-03-cell", "MEA-03-ntc", "MEA-03-sum"), back="self",
@@ -356,8 +356,9 @@ KINDS = {
     "shunt_sign": ({"variant": "", "value": True, "cases": (
         (("bring-up",), _expect(tolerated=_ONE_SENSOR, unseen=("current",), back="clear",
                                 back_ms=5_000, hold_ms=3_000)),
-        ((), _harmless(_ONE_SENSOR, unseen=("current", "soc"), also=("SAF-05-weld", *_OC),
-                       holds=False, back="clear", back_ms=70_000, slack_ms=2_000)),)},),
+        ((), _harmless(_ONE_SENSOR, unseen=("current", "soc"), also=(
+            "MEA-03-sign", "SAF-05-weld", *_OC), holds=False, back="clear", back_ms=70_000,
+            slack_ms=2_000)),)},),
     "fet_weld_chg": ({"variant": "", "value": True, "cases": (
         (("charger-waits",), {**_WELD_SEEN, "blind": CHARGE_LIMITS,
                               "blind_why": "a welded charge FET lets the charger go on"}),
