@@ -58,8 +58,6 @@ class Served:
         return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
 
 
-@pytest.mark.xfail(reason="unfrozen, the application has outgrown 230 kB of heap: use the UF2",
-                   strict=True)
 @pytest.mark.slow
 @pytest.mark.rp2040
 def test_a_board_with_plain_micropython_gets_the_files_and_runs_them(plain_uf2):

@@ -45,6 +45,17 @@ ARCH = "armv6m"
 # Of the .mpy format, in the order of sys.implementation._mpy's numbers
 _ARCHS = (None, "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp",
           "xtensa", "xtensawin", "rv32imc")
+# Unfrozen, the application fits the heap only if garbage goes while it is imported.
+_START = b"""import gc
+
+gc.threshold(8192)
+import packctl_main
+
+gc.collect()
+gc.threshold(-1)
+App = packctl_main.App
+packctl_main.main()
+"""
 _PLAIN = ("main.py", "boot.py")     # started by name, so they stay text
 _DRIVE_FILE = "INFO_UF2.TXT"
 _CHUNK = 1024
@@ -129,7 +140,7 @@ def payload(files, as_mpy, mpy_cross):
         if as_mpy and target == "main.py":
             # compiled here: the board's heap would not hold the compiler and the application
             out["packctl_main.mpy"] = compiled(source, "packctl_main.py", mpy_cross)
-            out["main.py"] = b"import gc\n\nimport packctl_main\n\ngc.collect()\nApp = packctl_main.App\npackctl_main.main()\n"
+            out["main.py"] = _START
         elif as_mpy and target not in _PLAIN:
             out[target[:-3] + ".mpy"] = compiled(source, target, mpy_cross)
         else:
