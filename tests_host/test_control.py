@@ -547,6 +547,58 @@ class TestConfigurationLost(Case):
         self.step(1, 1)
         self.assertEqual(len(looks), 2)
 
+    def looks_after(self, spoil):
+        """Steps after *spoil*(regs) in which the configuration was looked at."""
+        self.run_up()
+        self.step(20)
+        looks = []
+        signature = self.afe.signature
+
+        def noted():
+            looks.append(self.now)
+            return signature()
+
+        self.afe.signature = noted
+        before = self.now
+        spoil(self.afe.regs)
+        self.step(10)
+        return [(at - before) % WRAP // 100 for at in looks]
+
+    def test_a_trip_of_the_afe_is_believed_from_a_sound_configuration_only(self):   # req: PRO-23
+        for reg, bit in ((0x03, 0x10), (0x05, 0x10), (0x07, 0x80), (0x03, 0x04), (0x05, 0x80),
+                         (0x05, 0x01), (0x07, 0x20)):
+            self.setUp()
+
+            def spoil(regs, reg=reg, bit=bit):
+                regs[reg] = bit
+
+            self.assertEqual(self.looks_after(spoil), [1], (reg, bit))
+            self.assertTrue(self.pack.protection.trips)
+
+    def test_a_trip_by_a_changed_memory_is_none(self):          # req: PRO-23
+        self.run_up()
+        self.step(20)
+        self.afe.word = 0x4321
+        self.afe.regs[0x03] = 0x10
+        self.step()
+        self.assertEqual((self.pack.protection.trips, self.pack.afe_ready), (0, False))
+        self.assertEqual(self.errors(), [3])
+
+    def test_other_bits_of_the_afe_are_no_reason_to_look(self):     # req: PRO-23
+        for reg, bit in ((0x03, 0x03), (0x05, 0x08), (0x07, 0x09)):
+            self.setUp()
+
+            def spoil(regs, reg=reg, bit=bit):
+                regs[reg] = bit
+
+            self.assertEqual(self.looks_after(spoil), [], (reg, bit))
+
+    def test_a_new_doubt_is_a_reason_to_look(self):             # req: PRO-23 MEA-03
+        self.assertEqual(self.looks_after(lambda regs: put16(regs, 0x70, 0)), [2])
+
+    def test_without_a_reason_nothing_is_looked_at(self):       # req: PRO-23
+        self.assertEqual(self.looks_after(lambda regs: None), [])
+
     def test_a_changed_memory_is_found_and_repaired(self):      # req: PRO-23
         self.run_up()
         self.step(590)

@@ -259,6 +259,31 @@ class TestWeld(Case):
             put16(regs, 0x3A, 0)
             self.scan(regs)
 
+    def fets(self, bits, regs, dt_ms):
+        """One scan with both FETs of *bits* commanded and closed, the others open."""
+        self.pack.fets.wanted = self.pack.fets.actual = bits
+        self.noise ^= 1
+        put16(regs, 0x38, self.noise)
+        self.now = (self.now + dt_ms) % WRAP
+        self.pack.measurements.take(regs, self.now)
+        self.pack.step(self.now, True)
+
+    def test_closed_in_between_starts_the_second_anew(self):    # req: SAF-05
+        regs = scan_regs(current_ma=2000)
+        for _ in range(3):
+            self.fets(0, regs, 100)
+            self.fets(0, regs, 999)
+            self.fets(BOTH, regs, 100)
+        self.assertEqual(self.pack.faults, 0)
+
+    def test_open_in_between_starts_the_second_of_a_drop_anew(self):    # req: SAF-05
+        regs = scan_regs(pack_mv=48_000)
+        for _ in range(3):
+            self.fets(BOTH, regs, 100)
+            self.fets(BOTH, regs, 999)
+            self.fets(CHARGE, regs, 100)
+        self.assertEqual(self.pack.faults, 0)
+
     def test_a_closed_fet_may_carry_current(self):              # req: SAF-05
         for current_ma in (5000, -5000):
             self.setUp()
@@ -337,6 +362,13 @@ class TestOpen(Case):
             self.assertEqual(self.held(scan_regs(pack_mv=48_000), 999), 0)
             self.scan(scan_regs())
 
+    def test_a_drop_that_is_explained_starts_it_anew(self):     # req: SAF-05
+        for between in (scan_regs(current_ma=-100_000, pack_mv=52_200),
+                        scan_regs(pack_mv=48_000, stack_mv=51_000)):
+            for _ in range(3):
+                self.assertEqual(self.held(scan_regs(pack_mv=48_000), 999), 0)
+                self.scan(between)
+
     def test_it_stays_until_the_host_clears_it(self):           # req: SAF-05
         self.held(scan_regs(pack_mv=48_000), 1000)
         self.assertEqual(self.rows(ev.FAULT), [[10, -1, 4800, 500]])
@@ -367,6 +399,17 @@ class TestOpen(Case):
                 (0, 0, 600, rules.FAULT_OPEN), (0, 600, 500, 0)):
             self.assertEqual(self.end_wire(cell, sunk_mv, drop_mv), fault,
                              (cell, sunk_mv, drop_mv))
+
+    def test_still_scans_do_not_end_it(self):                   # req: MEA-03
+        self.assertEqual(self.end_wire(0, 600, 600), rules.FAULT_WIRE)
+        regs = scan_regs(3400)
+        set_cells(regs, 2800)
+        self.scan(regs)
+        for _ in range(15):
+            self.now = (self.now + 100) % WRAP
+            self.pack.measurements.take(regs, self.now)
+            self.pack.step(self.now, True)
+        self.assertEqual(self.pack.faults & rules.FAULT_WIRE, rules.FAULT_WIRE)
 
     def test_it_lasts_until_the_cells_agree(self):              # req: MEA-03
         for sunk_mv, fault in ((400, rules.FAULT_WIRE), (399, 0), (0, 0)):
@@ -501,6 +544,24 @@ class TestDoubtfulTrips(Case):
                                   (True, opened, (False, False))):
             self.assertEqual(self.trips(self.spoilt(cells, ntc)), trips, (cells, ntc))
 
+    def test_each_bit(self):                                    # req: MEA-03 PRO-23
+        for reg, bits, cells, ntc in ((0x03, (0x04, 0x08), True, None),
+                                      (0x05, (0x01, 0x02, 0x10, 0x20, 0x40, 0x80), False, 0)):
+            for bit in bits:
+                self.setUp()
+                regs = self.spoilt(cells, ntc)
+                regs[reg] = bit
+                self.scan(regs)
+                self.assertEqual(self.pack.protection.trips, 0, (reg, bit))
+
+    def test_currents_are_believed(self):                       # req: MEA-03 PRO-23
+        for bit, blocked in ((0x10, CHARGE), (0x20, DISCHARGE), (0x40, DISCHARGE), (0x80, BOTH)):
+            self.setUp()
+            regs = self.spoilt(True, 0)
+            regs[0x03] = bit
+            self.scan(regs)
+            self.assertEqual(self.pack.protection.blocked, blocked, bit)
+
     def test_while_the_fault_stands(self):                      # req: MEA-03 PRO-23
         wire, cell = scan_regs(), scan_regs()
         set_cells(wire, 3300, 3300, 3900, 2700)
@@ -593,6 +654,14 @@ class TestDoubts(Case):
         for _ in range(4):
             self.assertEqual(self.held(regs, 999), 0)
             self.scan(scan_regs())
+
+    def test_one_good_scan_is_a_break(self):                    # req: MEA-03
+        regs = scan_regs()
+        put16(regs, 0x70, 0)
+        for _ in range(4):
+            self.scan(regs, 1000)
+            self.scan(scan_regs(), 1000)
+        self.assertEqual(self.pack.faults, 0)
 
     def test_its_record_names_the_doubts(self):                 # req: MEA-03 PRO-25
         regs = scan_regs()
@@ -719,6 +788,15 @@ class TestRecords(Case):
         self.scan(scan_regs(current_ma=5000))
         self.assertEqual(self.rows(ev.STATE)[-1], [st.CHARGING, -1, st.STANDBY, 0])
 
+    def test_a_release_does_not_set_the_state_of_charge(self):  # req: SOC-01 PRO-01
+        regs = scan_regs()
+        set_cells(regs, 3300, 3610)
+        self.held(regs, 3000)
+        self.assertEqual(self.pack.soc.cpct, 10_000)
+        self.pack.soc.cpct = 9000
+        self.scan(scan_regs())
+        self.assertEqual((self.pack.protection.trips, self.pack.soc.cpct), (0, 9000))
+
     def test_only_voltage_protections_set_the_state_of_charge(self):    # req: SOC-01
         before = self.pack.soc.cpct
         hot = scan_regs()
@@ -726,6 +804,42 @@ class TestRecords(Case):
         self.held(hot, 3000)
         self.assertEqual(self.pack.protection.trips, 1 << 16)
         self.assertEqual(self.pack.soc.cpct, before)
+
+
+class FakeBalancing:
+    """Notes what it is told."""
+
+    def __init__(self):
+        self.told = None
+
+    def step(self, measured, fresh, awake, trips):
+        self.told = fresh, bool(awake), trips
+
+
+class TestBalancing(Case):
+    def test_what_balancing_is_told(self):                      # req: BAL-01
+        pack = self.pack
+        pack.balancing = FakeBalancing()
+        self.scan(scan_regs())
+        self.assertEqual(pack.balancing.told, (True, True, 0))
+        pack.measurements.fail()
+        pack.step(self.now, False)
+        self.assertEqual(pack.balancing.told, (False, True, 0))
+        regs = scan_regs()
+        set_cells(regs, 3300, 3610)
+        self.held(regs, 3000)
+        self.assertEqual((pack.state, pack.balancing.told), (st.PROTECTION, (True, True, 1)))
+        pack.set_fault(rules.FAULT_TASK, True)
+        self.scan(regs)
+        self.assertEqual((pack.state, pack.balancing.told), (st.PROTECTION, (True, False, 1)))
+        pack.set_fault(rules.FAULT_TASK, False)
+        pack.set_fault(rules.FAULT_AFE, True)
+        self.scan(regs)
+        self.assertEqual((pack.state, pack.balancing.told), (st.FAIL, (True, False, 1)))
+        pack.set_fault(rules.FAULT_AFE, False)
+        pack.afe_ready = False
+        self.scan(regs)
+        self.assertEqual((pack.state, pack.balancing.told), (st.SELF_TEST, (True, False, 1)))
 
 
 class TestAllowance(Case):

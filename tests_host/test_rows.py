@@ -373,10 +373,11 @@ class TestConditions(Case):
                 self.assertTrue(self.tripped(item), "%s at %d mA" % (item, current_ma))
 
     def test_current_releases_no_reversed_charger(self):        # req: PRO-18
-        self.values[rd.PACK_MV] = -52_000
-        for current_ma in (0, 1500, -1500):
-            self.current(current_ma)
-            self.assertEqual(self.step(), BOTH)
+        for pack_mv in (-52_000, 52_800):
+            self.values[rd.PACK_MV] = pack_mv
+            for current_ma in (0, 1500, -1500):
+                self.current(current_ma)
+                self.assertEqual(self.step(), BOTH)
 
 
 class TestOverVoltageRelease(Case):

@@ -60,7 +60,8 @@ TARGETS = {
                        ("remaining_mah", "_watch_soc", "count_charge"),
                        ("test_pack_state", "test_rows", "test_decisions", "test_derating",
                         "test_control", "test_balancing")),
-    "tasks.control": ("firmware/tasks/control.py", (), ("test_control",)),
+    "tasks.control": ("firmware/tasks/control.py", ("_bleed", "_count_charge"),
+                      ("test_control",)),
 }
 
 # Names that a table might confuse

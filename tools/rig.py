@@ -37,7 +37,7 @@ BOARDS = ("host", "unix", "rp2040")
 PORTS = ("pcs", "parallel", "debug")
 PCS_BAUD = 9600
 
-_ASK_BEFORE_END_US = 130_000    # a run asks for a report so long before its end
+_ASK_BEFORE_END_US = 100_000    # a run asks for a report so long before its end
 _ASK_IN_PLAY_US = 500_000
 _LOST_US = 2_000_000            # an answer that has not come by then does not come
 _BUSY_US = 1_000_000            # a port is in use so long after its client's last byte
