@@ -75,6 +75,9 @@ def _existing(variable):
     return path or None
 
 
+_PAGE = 500                     # edges in one answer
+
+
 class SimTarget:
     """Firmware, mocks and models in a process of their own: `host` or `unix`."""
 
@@ -169,7 +172,13 @@ class SimTarget:
         return answer["wire"], answer["truth"]
 
     def edges(self, since_us):
-        return self._ask({"cmd": "edges", "since_us": since_us})["edges"]
+        edges = []
+        while True:                     # a long text is what MicroPython's json is slow at
+            page = self._ask({"cmd": "edges", "since_us": since_us, "skip": len(edges),
+                              "count": _PAGE})["edges"]
+            edges += page
+            if len(page) < _PAGE:
+                return edges
 
     def power(self, on):
         self._ask({"cmd": "power", "on": on})

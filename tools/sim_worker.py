@@ -13,7 +13,7 @@ is. Cutting the supply or resetting raises an exception there that unwinds the f
          profile, on
   run    us, io [[port, delay_us, hex], ...] -> t_us, io [[port, start_us, hex], ...], on, boots;
          crash: traceback, once, if the firmware ended with an exception
-  set    values          state  -> wire, truth        edges  since_us -> edges
+  set    values          state  -> wire, truth        edges  since_us, skip, count -> edges
   power  on              reset                        close
 """
 
@@ -309,7 +309,8 @@ class Worker:
         return {"ok": True, "wire": self.stand.wire(now_us), "truth": self.stand.truth()}
 
     def do_edges(self, command):
-        return {"ok": True, "edges": self.stand.edges(command["since_us"])}
+        return {"ok": True, "edges": self.stand.edges(
+            command["since_us"], command["skip"], command["count"])}
 
     def do_power(self, command):
         self.power(command["on"])

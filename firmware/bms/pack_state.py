@@ -112,7 +112,7 @@ class Pack:
         self.dip = 0
         self.first_out = None
         self.now_ms = 0
-        self._doubting = False      # a timer of a doubt runs, or its fault is up
+        self._doubting = False      # a timer of a doubt runs
         self._doubt_ms = [-1 for _ in _DOUBTS]
         self._hash = 0
         self._frozen_ms = -1
@@ -274,9 +274,11 @@ class Pack:
 
     def _doubt(self, measured):
         """A doubt about the readings that lasts is a fault; it goes after as long without."""
-        if measured.doubts or self._doubting:
+        if self.faults & FAULT_WIRE and not 0 <= measured.values[rd.CELL_DIFF_MV] < _UNEVEN_MV:
+            measured.doubts |= rd.WIRE_OPEN     # as long as the cells stay apart
+        if measured.doubts or self._doubting or self.faults & _DOUBT_FAULTS:
             self._time_doubts(measured)
-            self._doubting = self.faults & _DOUBT_FAULTS != 0 or max(self._doubt_ms) >= 0
+            self._doubting = max(self._doubt_ms) >= 0
         self._contradiction(measured)
 
     def _time_doubts(self, measured):
@@ -344,8 +346,6 @@ class Pack:
         else:
             self._open_ms = -1
             self._watch_weld(measured)
-        if self.faults & FAULT_WIRE and not 0 <= measured.values[rd.CELL_DIFF_MV] < _UNEVEN_MV:
-            measured.doubts |= rd.WIRE_OPEN     # as long as the cells stay apart
 
     def _watch_weld(self, measured):
         current_ma = measured.values[rd.CURRENT_MA]

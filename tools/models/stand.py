@@ -352,8 +352,11 @@ class Stand:
         """What the cell model knows, as of the last advance()."""
         return self.plant.truth()
 
-    def edges(self, since_us=0):
-        """[t_ms, signal, value] of every change from *since_us* on, oldest first."""
+    def edges(self, since_us=0, skip=0, count=_MAX_EDGES):
+        """[t_ms, signal, value] of every change from *since_us* on, oldest first.
+
+        skip, count   leave out so many of them, and return so many at most
+        """
         since_ms = since_us / 1000
         edges = self._edges
         low, high = 0, len(edges)
@@ -363,7 +366,7 @@ class Stand:
                 low = middle + 1
             else:
                 high = middle
-        return edges[low:]
+        return edges[low + skip:low + skip + count]
 
     # -- stimuli --------
 
