@@ -97,9 +97,11 @@ class App:
                 pass                    # a record of another version: the meter begins anew
         soc = Slots(port.files, "soc")
         pack.soc.from_bytes(soc.load())
+        requests = Slots(port.files, "requests")
+        pack.requests.from_bytes(requests.load())
         self.supervisor = Supervisor(pack, port.wdt(WATCHDOG_MS),
                                      port.heartbeat(self._set_extra), allowance, soc,
-                                     port.heap_free)
+                                     port.heap_free, requests)
         pack.set_fault(FAULT_HOT, not fast_functions_agree())
         self.mark = port.survivor()
         self.stuck = self.mark[0]       # number of the task a watchdog reset interrupted, 0: none

@@ -12,6 +12,7 @@ from bq76952 import BQ76952
 from fakes import LATE, ON_MICROPYTHON, WRAP, FakeChip, FakePin, no_wait, put16, scan_regs
 from profiles import am5000
 from protocols.pylontech import Pylontech
+from protocols.snapshot import System
 from scheduler import Scheduler, Task
 from tasks.control import Control
 from tasks.panel import Panel
@@ -258,6 +259,20 @@ class TestProtocolPath(TestCase):
             port.step(self.now)
             port.step(self.now)
         return uart, step
+
+    def test_snapshot(self):                                    # req: SAF-04
+        self.serve(b"")
+        self.pack.protection.alarms = 0xFFFF
+        self.pack.faults = 0x7FFF
+        system = System(self.pack)
+
+        def step():
+            self.later()
+            self.moved()
+            self.pack.measurements.take(self.regs, self.now)
+            system.update(self.now)
+            system.update(self.now + 1000 & _LAST)
+        self.check(step)
 
     def test_nothing_received(self):                            # req: SAF-04
         uart, step = self.serve(b"")

@@ -10,9 +10,12 @@ from bms import protection_rules as rules
 from bms import readings as rd
 from bms.allowance import Allowance
 from bms.balancing import Balancing
+from bms.charge_requests import ChargeRequests
+from bms.charge_voltage import ChargeVoltage
 from bms.derating import Derating
 from bms.events import Events
 from bms.fets import Fets
+from bms.inverter_watch import InverterWatch
 from bms.limiter import ChargeLimiter
 from bms.measurements import Measurements
 from bms.protection import ALARM, LOCKED, TRIPPED, Protection
@@ -102,6 +105,9 @@ class Pack:
         self.limiter = ChargeLimiter(params)
         self.allowance = Allowance(params)
         self.derating = Derating(profile.CURVES)
+        self.charge_voltage = ChargeVoltage(params, profile.CELLS)
+        self.requests = ChargeRequests(params)
+        self.inverter = InverterWatch(params, self.events)
         self.balancing = Balancing(params, profile.CELLS, scan_ms)
         self.state = SELF_TEST
         self.direction = STANDBY
@@ -127,6 +133,8 @@ class Pack:
         self._doubt_delay_ms = self._failed_scans = 0
         self._soc_full_cpct = self._frozen_limit_ms = self._fet_fail_ma = self._fet_fail_ms = 0
         self._nominal_ma = self._sign_high_mv = self._sign_low_mv = 0
+        self._dvl_mv = params["dvl_mv"]
+        self._limit_ms = 0          # since the limits were aimed last
         self._sign_ms = -1
         self._soc_max_mv = self._soc_min_mv = self._soc_temp_dc = 0
         self._soc_open = True       # no FET was seen closed since charge was counted last
@@ -135,6 +143,21 @@ class Pack:
     def remaining_mah(self):
         """Remaining capacity as reported: always the reported SOC's share of the full one."""
         return self.soc.full_mah // 100 * self.soc.cpct // 100
+
+    @property
+    def cvl_mv(self):
+        """Charge voltage limit."""
+        return self.charge_voltage.cvl_mv
+
+    @property
+    def dvl_mv(self):
+        """Discharge voltage limit."""
+        return self._dvl_mv
+
+    @property
+    def inverter_lost(self):
+        """No inverter was heard for as long as the parameter allows (COM-08)."""
+        return self.inverter.lost
 
     @property
     def ccl_ma(self):
@@ -160,6 +183,7 @@ class Pack:
         self._sign_low_mv = p["cell_uv_trip_mv"] - _SIGN_LOW_MV
         self._fet_fail_ms = p["fet_fail_ms"]
         self._nominal_ma = p["nominal_ma"]
+        self._dvl_mv = p["dvl_mv"]
         self._taken = p.changed
 
     def step(self, now_ms, fresh):
@@ -454,9 +478,16 @@ class Pack:
         self.allowance.step(current_ma, self._nominal_ma, measured.dt_ms)
         free = self.allowed() & ~self.protection.pending
         self._limit_scans -= 1
+        self._limit_ms += measured.dt_ms
         if self._limit_scans <= 0:          # the limits move slowly: no need to aim each scan
             self._limit_scans = _AIM_SCANS
             self.derating.aim(values, self.allowance.limit_ma())
+            if values[rd.MAX_CELL_MV] != NO_READING:
+                self.charge_voltage.step(values[rd.MAX_CELL_MV], values[rd.STACK_MV],
+                                         self._limit_ms)
+            if self.soc.is_set:
+                self.requests.step(self.soc.cpct, self._limit_ms)
+            self._limit_ms = 0
         self.derating.step(free & CHARGE, free & DISCHARGE, measured.dt_ms)
 
     def limits_text(self):
@@ -473,6 +504,8 @@ class Pack:
         if held:
             lines.append("held off:%s%s" % (" charge" if held & CHARGE else "",
                                             " discharge" if held & DISCHARGE else ""))
+        if self.charge_voltage.is_lowered:
+            lines.append("CVL: highest cell near its protection, %d mV" % self.cvl_mv)
         if self.allowance.limit_ma() < self.params["boost_ma"]:
             lines.append("short-time allowance used, %d uses in 30 days" % self.allowance.uses())
         return "\n".join(lines) or "no limit is below nominal"

@@ -67,6 +67,8 @@ FIELDS = (
     ("overruns", "H", 1, "", "task steps that ended late, since start"),
     ("task_errors", "H", 1, "", "task steps that raised, since start"),
     ("heap_free", "I", 1, "", "bytes of heap free"),
+    ("inverter_lost", "B", 1, "", "1: no inverter heard for inverter_lost_s"),
+    ("inverter_silent_s", "I", 1, "s", "time since an inverter was heard, on any port"),
 )
 
 _NAMES = [row[0] for row in FIELDS]
@@ -74,6 +76,7 @@ _CELLS = _NAMES.index("cell_mv")
 _FETS = _NAMES.index("fets")
 _LIMITS = _NAMES.index("cvl_mv")
 _RECORDS = _NAMES.index("afe_safety")
+_INVERTER = _NAMES.index("inverter_lost")
 
 EVENT_FIELDS = (
     ("seq", "I", 1, "", "number of the record"),
@@ -206,7 +209,7 @@ class Reporter:
             reasons |= 1 << curves
         if pack.allowance.limit_ma() < pack.params["boost_ma"]:
             reasons |= 2 << curves
-        row[_LIMITS] = pack.params["cvl_mv"]
+        row[_LIMITS] = pack.cvl_mv
         row[_LIMITS + 1] = pack.ccl_ma
         row[_LIMITS + 2] = pack.dcl_ma
         row[_LIMITS + 3] = reasons
@@ -239,6 +242,8 @@ class Reporter:
         row[_RECORDS + 11] = overruns
         row[_RECORDS + 12] = errors
         row[_RECORDS + 13] = self._supervisor.heap_free
+        row[_INVERTER] = int(pack.inverter_lost)
+        row[_INVERTER + 1] = pack.inverter.silent_s
 
     def _put(self, buf, at, i, value):
         """Pack field *i*, one number or an array, held within its type; return the end."""

@@ -14,17 +14,20 @@ class Supervisor:
     """The supervisor task, lowest in the table.
 
     pack       PackState; watchdog: feed(); heartbeat: pin of the board's lamp
-    allowance, soc  Slots that keep the meter of the short-time allowance and the state of charge
+    allowance, soc, requests  Slots that keep the meter of the short-time allowance, the state of
+               charge and the time since it was full
     heap_free  function giving free bytes of heap; its last answer is the attribute heap_free
     scheduler  set by main after the table is built
     """
 
-    def __init__(self, pack, watchdog, heartbeat, allowance, soc, heap_free):
+    def __init__(self, pack, watchdog, heartbeat, allowance, soc, heap_free,
+                 requests=None):
         self._pack = pack
         self._watchdog = watchdog
         self._heartbeat = heartbeat
         self._allowance = allowance
         self._soc = soc
+        self._requests = requests
         self._beat = 0
         self._collect_in = 1
         self._measure_heap = heap_free
@@ -52,6 +55,7 @@ class Supervisor:
             if task.streak >= _STREAK:
                 failing = True
         self._pack.set_fault(FAULT_TASK, failing)
+        self._pack.inverter.step(now_ms, self._pack.dip <= 1)
         self._keep()
         self._beat ^= 1
         self._heartbeat(self._beat)
@@ -75,6 +79,9 @@ class Supervisor:
         if pack.soc.is_set and pack.soc.dirty:
             self._soc.save(pack.soc.to_bytes())
             pack.soc.saved()
+        if self._requests is not None and pack.requests.dirty:
+            self._requests.save(pack.requests.to_bytes())
+            pack.requests.saved()
 
     def record_error(self, task, now_ms):
         """Scheduler's on_error: keep which task raised."""

@@ -1,0 +1,39 @@
+"""Is the inverter there? Any port that hears it says so; silence is recorded (COM-08)."""
+
+from bms import events as ev
+
+_LONGEST_S = 1 << 24
+
+
+class InverterWatch:
+    """Seconds of silence of the inverter.
+
+    params, events   Parameters and Events of the pack
+    silent_s         seconds without a word from the inverter, on any port
+    lost             silent for longer than the parameter allows
+    """
+
+    def __init__(self, params, events):
+        self._params = params
+        self._events = events
+        self._heard = False
+        self.silent_s = 0
+        self.lost = False
+
+    def heard(self):
+        """A request or a keep-alive of the inverter has come, on any port."""
+        self._heard = True
+
+    def step(self, now_ms, expected):
+        """Once a second. *expected*: an inverter may be here; a slave has none."""
+        if self._heard or not expected:
+            self._heard = False
+            self.silent_s = 0
+        elif self.silent_s < _LONGEST_S:
+            self.silent_s += 1
+        limit_s = self._params["inverter_lost_s"]
+        lost = 0 < limit_s <= self.silent_s
+        if lost != self.lost:
+            self.lost = lost
+            self._events.add(now_ms, ev.INVERTER_LOST if lost else ev.INVERTER_BACK, 0, -1,
+                             self.silent_s, limit_s)

@@ -1,0 +1,123 @@
+"""Conditions of a pack, and the bit each has in each protocol: the one table for all of them.
+
+A snapshot holds two sets of the same bits: alarms (warnings) and protections (a FET is held off
+because of it; faults are among them). Bits 0 to 17 are the rows of the protection table.
+"""
+
+from micropython import const
+
+from bms import protection_rules as rules
+
+# Bits beyond the protection table
+AFE_FAULT = const(1 << 20)      # front end: scans fail, frozen, not configured
+CELL_FAULT = const(1 << 21)     # cell voltages that cannot be believed
+NTC_FAULT = const(1 << 22)
+FET_FAULT = const(1 << 23)
+SYSTEM_FAULT = const(1 << 24)   # the controller itself
+LINK_FAULT = const(1 << 25)     # a slave is lost, or two packs have one address
+COUNT = const(26)
+FAULTS = const(0x1F00000)
+
+_FAULT_BITS = (
+    (rules.FAULT_SCAN | rules.FAULT_AFE | rules.FAULT_FROZEN, AFE_FAULT),
+    (rules.FAULT_CELL | rules.FAULT_SUM | rules.FAULT_WIRE | rules.FAULT_BLIND, CELL_FAULT),
+    (rules.FAULT_NTC, NTC_FAULT),
+    (rules.FAULT_FET | rules.FAULT_WELD | rules.FAULT_OPEN, FET_FAULT),
+)
+_OF_PARTS = (rules.FAULT_SCAN | rules.FAULT_AFE | rules.FAULT_FROZEN | rules.FAULT_CELL
+             | rules.FAULT_SUM | rules.FAULT_WIRE | rules.FAULT_BLIND | rules.FAULT_NTC
+             | rules.FAULT_FET | rules.FAULT_WELD | rules.FAULT_OPEN)
+
+
+def of_faults(faults):
+    """Faults of a pack as conditions; any that has no part of its own is the system's."""
+    found = SYSTEM_FAULT if faults & ~_OF_PARTS else 0
+    for i in range(len(_FAULT_BITS)):
+        if faults & _FAULT_BITS[i][0]:
+            found |= _FAULT_BITS[i][1]
+    return found
+
+
+# Columns: (alarm bits, protection bits) of
+#   P62          Pylontech 62: alarm 1 << 8 | alarm 2; protection 1 << 8 | protection 2
+#   P44          Pylontech 44: -; status 1
+#   PACE         PACE 44: warn 1 | warn 2 << 8; protect 1 | protect 2 << 8 | fault << 16
+#   PACE_MODBUS  register 9; register 10 | register 11 << 16
+#   VOLTRONIC    0x37 | 0x38 << 16; 0x39 | 0x3B << 16
+#   CAN_359      bytes 2 | 3 << 8; bytes 0 | 1 << 8
+#   CAN_35A      pairs of warnings (bytes 4 to 7); pairs of alarms (bytes 0 to 3): bit n, pair n
+(NAME, P62, P44, PACE, PACE_MODBUS, VOLTRONIC, CAN_359, CAN_35A) = range(8)
+
+_UNUSED = ("", (0, 0), (0, 0), (0, 0), (0, 0), (0, 0), (0, 0), (0, 0))
+
+TABLE: tuple = (
+    ("cell over-voltage", (0x2000, 0x2000), (0, 0x01), (0x01, 0x01), (0x0001, 0x0001),
+     (0x02, 0x0400), (0x02, 0x02), (0x0002, 0x0002)),
+    ("cell under-voltage", (0x1000, 0x1000), (0, 0x02), (0x02, 0x02), (0x0002, 0x0002),
+     (0x08 << 16, 0), (0x04, 0x04), (0x0004, 0x0004)),
+    ("pack over-voltage", (0x8000, 0x8000), (0, 0x01), (0x04, 0x04), (0x0004, 0x0004),
+     (0, 0x0400), (0x02, 0x02), (0x0002, 0x0002)),
+    ("pack under-voltage", (0x4000, 0x4000), (0, 0x80), (0x08, 0x08), (0x0008, 0x0008),
+     (0, 0), (0x04, 0x04), (0x0004, 0x0004)),
+    ("charge over-current", (0x0040, 0x0040), (0, 0x04), (0x10, 0x10), (0x0010, 0x0010),
+     (0x08, 0x0800), (0x0100, 0x0100), (0x0100, 0x0100)),
+    ("discharge over-current", (0x0020, 0x0020), (0, 0x10), (0x20, 0x20), (0x0020, 0x0020),
+     (0, 0x04 << 16), (0x80, 0x80), (0x0080, 0x0080)),
+    ("discharge over-current 2", (0x0020, 0x0020), (0, 0x10), (0x20, 0x20), (0x0020, 0x0020),
+     (0, 0x04 << 16), (0x80, 0x80), (0x0080, 0x0080)),
+    ("short circuit", (0, 0x0020), (0, 0x10), (0, 0x40), (0, 0x0040),
+     (0, 0x04 << 16), (0, 0x80), (0x0400, 0x0400)),
+    ("charge under-temperature", (0x0400, 0x0400), (0, 0), (0x0400, 0x0400), (0x0400, 0x0400),
+     (0x04, 0x0200), (0x10, 0x10), (0x0040, 0x0040)),
+    ("charge over-temperature", (0x0800, 0x0800), (0, 0x40), (0x0100, 0x0100), (0x0100, 0x0100),
+     (0x01, 0x0100), (0x08, 0x08), (0x0020, 0x0020)),
+    ("discharge under-temperature", (0x0400, 0x0400), (0, 0), (0x0800, 0x0800),
+     (0x0800, 0x0800), (0x02 << 16, 0x0200), (0x10, 0x10), (0x0010, 0x0010)),
+    ("discharge over-temperature", (0x0800, 0x0800), (0, 0x20), (0x0200, 0x0200),
+     (0x0200, 0x0200), (0x01 << 16, 0x0100), (0x08, 0x08), (0x0008, 0x0008)),
+    ("environment under-temperature", (0x0400, 0x0400), (0, 0), (0x2000, 0x4000),
+     (0x2000, 0x4000), (0x02 << 16, 0x0200), (0x10, 0x10), (0x0010, 0x0010)),
+    ("environment over-temperature", (0x0800, 0x0800), (0, 0x60), (0x1000, 0),
+     (0x1000, 0x2000), (0x01 << 16, 0x0100), (0x08, 0x08), (0x0008, 0x0008)),
+    ("low capacity", (0, 0), (0, 0), (0x8000, 0), (0x8000, 0), (0, 0), (0, 0), (0x0001, 0)),
+    ("cell difference", (0x0100, 0), (0, 0), (0, 0), (0, 0), (0, 0), (0, 0), (0x1000, 0)),
+    ("MOSFET over-temperature", (0x0200, 0x0200), (0, 0x60), (0x4000, 0x2000),
+     (0x4000, 0x1000), (0x04 << 16, 0x0100), (0x08, 0x08), (0x0008, 0x0008)),
+    ("reversed charger", (0, 0x0008), (0, 0), (0, 0), (0, 0x4000 << 16), (0, 0), (0, 0x0800),
+     (0x0800, 0x0800)),
+    _UNUSED,
+    _UNUSED,
+    ("front-end fault", (0, 0x0008), (0, 0), (0, 0x20 << 16), (0, 0x20 << 16), (0, 0),
+     (0, 0x0800), (0x0800, 0x0800)),
+    ("cell fault", (0, 0x0008), (0, 0), (0, 0x10 << 16), (0, 0x10 << 16), (0, 0), (0, 0x0800),
+     (0x0800, 0x0800)),
+    ("temperature sensor fault", (0, 0x0008), (0, 0), (0, 0x04 << 16), (0, 0x04 << 16), (0, 0),
+     (0, 0x0800), (0x0800, 0x0800)),
+    ("FET fault", (0, 0x0008), (0, 0), (0, 0x03 << 16), (0, 0x03 << 16), (0, 0), (0, 0x0800),
+     (0x0800, 0x0800)),
+    ("system fault", (0, 0x0008), (0, 0), (0, 0x20 << 16), (0, 0x20 << 16), (0, 0), (0, 0x0800),
+     (0x0800, 0x0800)),
+    ("communication fault", (0x0010, 0), (0, 0), (0, 0), (0, 0), (0, 0), (0x0800, 0),
+     (0x0800, 0)),
+)
+
+
+def alarm_word(conditions, column):
+    """Alarm bits of *conditions* in the protocol of *column*."""
+    return _word(conditions, column, 0)
+
+
+def protection_word(conditions, column):
+    """Protection bits of *conditions* in the protocol of *column*."""
+    return _word(conditions, column, 1)
+
+
+def _word(conditions, column, side):
+    word = 0
+    i = 0
+    while conditions:
+        if conditions & 1:
+            word |= TABLE[i][column][side]
+        conditions >>= 1
+        i += 1
+    return word
