@@ -301,7 +301,8 @@ def test_one_shot_faults_are_over_at_once(bench):
 def test_every_fault_kind_is_of_the_rig():
     known = ("afe_silent afe_crc afe_stuck_low afe_stuck_high afe_brownout afe_config_lost "
              "afe_frozen afe_late_ms open_wire swapped_cells ntc_open ntc_short shunt_gain "
-             "shunt_offset_ma shunt_sign fet_weld_chg fet_weld_dsg fet_open_chg fet_open_dsg")
+             "shunt_offset_ma shunt_sign fet_weld_chg fet_weld_dsg fet_open_chg fet_open_dsg "
+                 "can_bus_off can_no_ack can_overflow can_reset")
     assert sorted(FAULT_KINDS) == sorted(known.split())
 
 

@@ -123,7 +123,7 @@ def test_open_answers_what_the_interface_says(toy, target):
     for path in answer["ports"].values():
         assert os.path.exists(path)
     assert answer["pins"]["AFE_CS"] == "GPIO17"
-    assert answer["can"] is None and "CAN" in answer["can_note"]
+    assert set(answer["can"]) == {"interface", "channel"}
     assert 300 < answer["t_ms"] < 2000
 
 
@@ -479,7 +479,11 @@ REFUSED = (
     ({"cmd": "set", "fault": {"afe_crc": 2}}, "afe_crc"),
     ({"cmd": "set", "fault": {"rs485_noise": 2}}, "from 0 to 1"),
     ({"cmd": "set", "fault": {"rs485_echo": "yes"}}, "true or false"),
-    ({"cmd": "set", "fault": {"can_bus_off": True}}, "no CAN controller"),
+    ({"cmd": "set", "fault": {"can_bus_off": 7}}, "can_bus_off"),
+    ({"cmd": "can", "send": [[2**29, ""]]}, "whole number"),
+    ({"cmd": "can", "send": [[1, "xy"]]}, "data in hex"),
+    ({"cmd": "can", "send": [[1, "00" * 9]]}, "8 bytes at most"),
+    ({"cmd": "can", "send": [1]}, "data in hex"), ({"cmd": "can", "since_ms": -1}, "0 to"),
     ({"cmd": "set", "fault": {"rtc_dead": True}}, "no clock chip"),
     ({"cmd": "set", "fault": {"flash_full": True}}, "flash"),
     ({"cmd": "set", "fault": {"cut_at_flash_op": 3, "torn": 0.5}}, "flash"),

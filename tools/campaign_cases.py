@@ -404,6 +404,10 @@ KINDS = {
     "rs485_noise": _line((0.02, 0.5)),
     "rs485_echo": _line(True),
     "rs485_babble": _line((0.1, 1.0)),
+    "can_bus_off": _line(True),
+    "can_no_ack": _line(True),
+    "can_overflow": _line(True),
+    "can_reset": _line(True),
     "task_hang": tuple(_hang(name) for name in TASKS),
     "task_raise": tuple(_raise(name) for name in TASKS),
     "heap_full": ({"variant": "", "value": True, "cases": (

@@ -278,6 +278,8 @@ class EmulatedPico:
 
     def _tell(self, name, level):
         self.stand.pin(name, level, self.now_us)
+        if name == "CAN_CS":
+            self.sync_inputs()          # INT follows what the transfer has done
         self._after_stand()
 
     def _release_pins(self):

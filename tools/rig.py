@@ -28,7 +28,7 @@ import traceback
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import link                                                     # noqa: E402
-from rig_ports import DebugMux, PtyPort, Rs485Faults            # noqa: E402
+from rig_ports import CanPort, DebugMux, PtyPort, Rs485Faults   # noqa: E402
 from rig_targets import (                                       # noqa: E402
     FIRMWARE, PicoTarget, SerialTarget, SimTarget, TargetError, read_pins,
 )
@@ -46,6 +46,7 @@ _DEBUG_CHAR_US = 87
 _FETCH_US = 150_000             # what a get may cost when no report has come yet
 _WIRE_CHUNK_US = 2_000          # about two characters: as late as an echo may be
 _BOOT_LIMIT_US = 15_000_000
+_MOST_CAN_FRAMES = 400_000
 _LONGEST_RUN_MS = 400 * 24 * 3600 * 1000
 _BEHIND_S = 1.0                 # a play that is so late does not hurry to catch up
 
@@ -104,17 +105,37 @@ SET_FIELDS = ("current_ma", "charger_mv", "charger_ma", "load_ma", "load", "cell
 MODEL_FAULTS = ("afe_silent", "afe_crc", "afe_stuck_low", "afe_stuck_high", "afe_brownout",
                 "afe_config_lost", "afe_frozen", "afe_late_ms", "open_wire", "swapped_cells",
                 "ntc_open", "ntc_short", "shunt_gain", "shunt_offset_ma", "shunt_sign",
-                "fet_weld_chg", "fet_weld_dsg", "fet_open_chg", "fet_open_dsg")
+                "fet_weld_chg", "fet_weld_dsg", "fet_open_chg", "fet_open_dsg",
+                "can_bus_off", "can_no_ack", "can_overflow", "can_reset")
 WIRE_FAULTS = {"rs485_noise": number(0, 1), "rs485_echo": flag, "rs485_babble": number(0, 1)}
 FIRMWARE_FAULTS = {"task_hang": text, "task_raise": text, "heap_full": flag}
 LATER = {
-    **dict.fromkeys(("can_bus_off", "can_no_ack", "can_overflow"),
-                    "the boards of this version have no CAN controller fitted"),
     **dict.fromkeys(("rtc_dead", "rtc_jump_s"),
                     "the boards of this version have no clock chip fitted"),
     **dict.fromkeys(("flash_bad_block", "flash_full", "cut_at_flash_op", "torn"),
                     "the firmware of this version writes nothing to flash"),
 }
+
+
+def _can_bytes(ident, extended, remote, data, dlc):
+    """A frame as the models take it."""
+    word = ident | extended << 31 | remote << 30
+    return word.to_bytes(4, "big") + bytes((dlc,)) + data
+
+
+def _can_row(row):
+    """[id, hex] -> a frame as the models take it."""
+    right = 'a list [id, data in hex], such as [773, "0000000000000000"]'
+    if not isinstance(row, (list, tuple)) or len(row) != 2 or not isinstance(row[1], str):
+        _want("send", row, right)
+    ident = number(0, 0x1FFFFFFF, whole=True)("send id", row[0])
+    try:
+        data = bytes.fromhex(row[1])
+    except ValueError:
+        _want("send", row, right)
+    if len(data) > 8:
+        _want("send", row, right + ", with 8 bytes at most")
+    return _can_bytes(ident, ident > 0x7FF, False, data, len(data))
 
 
 def _profiles():
@@ -164,6 +185,9 @@ class Rig:
 
     def _clear(self):
         self._ports = {}
+        self._can = None            # None | CanPort
+        self._can_log = []          # [t_ms, id, hex] of the pack's frames, oldest first
+        self._can_out = []          # frames for the pack, as mcp2515_model.pack_frame makes them
         self._mux = DebugMux()
         self._faults = None
         self._client = link.Client(self._exchange)
@@ -268,6 +292,7 @@ class Rig:
                                      self._ticks_start_ms, wall_s=self._wall_s)
         self._faults = Rs485Faults(seed)
         self._ports = {name: PtyPort() for name in PORTS}
+        self._can = CanPort()
         hello = self._await_boot()
         if hello.get("profile", profile) != profile:
             self._client.command("profile " + profile)      # kept in flash, holds after a reset
@@ -279,8 +304,7 @@ class Rig:
         for name, value in params.items():
             self._client.set_param(name, value)
         return {"ports": {name: port.path for name, port in self._ports.items()},
-                "can": None, "can_note": "no CAN controller is fitted to the boards of this "
-                                         "version, so there is no interface to open",
+                "can": {"interface": self._can.interface, "channel": self._can.channel},
                 "pins": read_pins(), "t_ms": _ms(self._target.t_us), "hello": hello}
 
     def _await_boot(self):
@@ -322,6 +346,9 @@ class Rig:
             for port in self._ports.values():
                 port.close()
             self._ports = {}
+            if self._can is not None:
+                self._can.close()
+                self._can = None
             self._play_error = None
         return {}
 
@@ -367,6 +394,8 @@ class Rig:
         for port, at_us, data in sent:
             if port == "debug":
                 self._from_debug(data, min(target.t_us, at_us + len(data) * _DEBUG_CHAR_US))
+            elif port == "can":
+                self._from_can(data, at_us)
             elif port == "pcs" and self._faults.active:
                 self._echo += data
                 self._ports[port].write(self._faults.to_client(data))
@@ -389,8 +418,35 @@ class Rig:
             echo, self._echo = self._echo, b""
             heard["pcs"] = self._faults.to_pack(heard["pcs"], echo, us, PCS_BAUD)
         heard["debug"] = self._mux.client(heard["debug"])
+        for ident, extended, remote, data, dlc in self._can.read():
+            self._can_out.append(_can_bytes(ident, extended, remote, data, dlc))
+        frames, self._can_out = self._can_out, []
         return [(name, 0, waiting[name] + heard[name]) for name in PORTS
-                if waiting[name] or heard[name]]
+                if waiting[name] or heard[name]] + [("can", 0, raw) for raw in frames]
+
+    # -- CAN --------------------------------------------------------------------------------
+
+    def _from_can(self, raw, at_us):
+        word, dlc, data = int.from_bytes(raw[:4], "big"), raw[4], raw[5:]
+        ident = word & 0x1FFFFFFF
+        self._can_log.append([_ms(at_us), ident, data.hex()])
+        if len(self._can_log) > _MOST_CAN_FRAMES:
+            del self._can_log[:_MOST_CAN_FRAMES // 4]
+        self._can.write(ident, bool(word >> 31), bool(word >> 30 & 1), data, dlc)
+
+    def can(self, since_ms=0, send=None):
+        """The pack's CAN frames that ended since *since_ms*: [t_ms, id, data in hex]; send some.
+
+        send   [[id, data in hex], ...], put on the bus when time goes on; an id above 7ff is
+               sent as an extended one
+        """
+        number(0, 1e12)("since_ms", since_ms)
+        rows = [_can_row(row) for row in (send or [])]
+        with self._take():
+            if isinstance(self._bench(), SerialTarget):
+                raise RigError("not controllable: a real board's CAN is reached by an adapter")
+            self._can_out += rows
+            return {"frames": [row for row in self._can_log if row[0] >= since_ms]}
 
     # -- the debug port ---------------------------------------------------------------------
 
@@ -672,6 +728,7 @@ _COMMANDS = {
     "get": ("get", (), ()),
     "trace": ("trace", ("since_ms",), ()),
     "events": ("events", ("since",), ()),
+    "can": ("can", ("since_ms", "send"), ()),
     "param": ("param", ("name", "value", "restore"), ()),
     "power": ("power", ("on",), ("on",)),
     "reset": ("reset", (), ()),

@@ -7,6 +7,8 @@ RS485 faults of the rig are made here, on the wire, for every target alike.
 import fcntl
 import os
 import random
+import re
+import socket
 import struct
 import termios
 import time
@@ -137,3 +139,107 @@ class DebugMux:
             else:
                 for_client.append(piece.raw)
         return b"".join(for_client), ours
+
+
+class CanPort:
+    """The CAN bus for other programs: a TCP port on this machine that speaks SLCAN.
+
+    Any number of clients may be on it; each hears the pack and all others, as on a bus. They are
+    in reach of python-can by interface and channel alone. Commands are obeyed without a word:
+    python-can would take a word for "no frame".
+    """
+
+    interface = "slcan"
+    _LIMIT = 4_000_000      # bytes that a client may be behind before it misses frames
+    _FRAME = re.compile(r"(?:([tr])([0-7][0-9A-F]{2})|([TR])([01][0-9A-F]{7}))([0-8])"
+                        r"((?:[0-9A-F]{2}){0,8})\Z")
+
+    def __init__(self):
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self._server.setblocking(False)
+        self._clients = []          # [socket, bytes heard, bytes to send, open]
+        self.channel = "socket://127.0.0.1:%d" % self._server.getsockname()[1]
+
+    def read(self):
+        """What clients have sent since the last call: [(id, extended, remote, data, dlc)]."""
+        while True:
+            try:
+                client, _ = self._server.accept()
+            except OSError:
+                break
+            client.setblocking(False)
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._clients.append([client, b"", b"", False])
+        frames = []
+        for row in list(self._clients):
+            self._listen(row, frames)
+            self._flush(row)
+        return frames
+
+    def _listen(self, row, frames):
+        try:
+            while True:
+                data = row[0].recv(65536)
+                if not data:
+                    self._drop(row)
+                    return
+                row[1] += data
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._drop(row)
+            return
+        *lines, row[1] = row[1].split(b"\r")
+        row[1] = row[1][-64:]
+        for line in lines:
+            self._obey(row, line.decode("latin-1").strip(), frames)
+
+    def _obey(self, row, line, frames):
+        match = self._FRAME.match(line)
+        if match:
+            if not row[3]:
+                return
+            remote = (match[1] or match[3]) in "rR"
+            data = b"" if remote else bytes.fromhex(match[6])
+            dlc = int(match[5])
+            if remote or len(data) == dlc:
+                frame = (int(match[2] or match[4], 16), bool(match[3]), remote, data, dlc)
+                frames.append(frame)
+                self.write(*frame, but=row)
+        elif line[:1] in ("O", "L"):
+            row[3] = True
+        elif line[:1] == "C":
+            row[3] = False
+        elif line[:1] == "V":
+            row[2] += b"V1013\r"
+        elif line[:1] == "N":
+            row[2] += b"NPACK\r"
+
+    def write(self, ident, extended, remote, data, dlc, but=None):
+        """Hand a frame to every client that has opened its channel."""
+        kind = "r" if remote else "t"
+        text = (f"{kind.upper()}{ident:08X}" if extended else f"{kind}{ident:03X}") + str(dlc)
+        line = (text + data.hex().upper()).encode() + b"\r"
+        for row in list(self._clients):
+            if row[3] and row is not but and len(row[2]) < self._LIMIT:
+                row[2] += line
+                self._flush(row)
+
+    def _flush(self, row):
+        try:
+            while row[2]:
+                row[2] = row[2][row[0].send(row[2]):]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._drop(row)
+
+    def _drop(self, row):
+        if row in self._clients:
+            self._clients.remove(row)
+        row[0].close()
+
+    def close(self):
+        for row in list(self._clients):
+            self._drop(row)
+        self._server.close()

@@ -8,7 +8,8 @@ A target has
   crash          None | traceback of a firmware that ended by itself; whoever reports it clears it
   run(us, feeds) let time pass. feeds: [(port, delay_us, bytes)] for the RX pins, ports being
                  "pcs", "parallel" and "debug"; returns the same of what left the TX pins
-                 completely, with t_us of the first bit in place of the delay
+                 completely, with t_us of the first bit in place of the delay. Port "can": one
+                 frame (mcp2515_model.pack_frame) for and from the bus, with t_us of its end
   set(values)    fields of the rig's `set`       state()          (wire, truth)
   edges(since_us), power(on), reset(), close()
 and raises TargetError with a text for the user.
@@ -270,7 +271,10 @@ class PicoTarget:
         for port, delay_us, data in sorted(feeds, key=lambda feed: feed[1]):
             if delay_us:
                 pico.run_until(min(end_us, end_us - us + delay_us))
-            if port == "debug":
+            if port == "can":
+                self._stand.can_feed(data, pico.now_us)
+                self._models_changed()
+            elif port == "debug":
                 pico.debug_feed(data)
             else:
                 pico.uart_feed(self._PORTS.index(port), data)
@@ -282,6 +286,7 @@ class PicoTarget:
             else:
                 out.append((port, now_us, bytearray((byte,))))
         self._sent.clear()
+        out += [("can", end_us, frame) for end_us, frame in self._stand.can_sent()]
         return [(port, now_us, bytes(data)) for port, now_us, data in out]
 
     def _models_changed(self):

@@ -12,6 +12,7 @@ is. Cutting the supply or resetting raises an exception there that unwinds the f
   open   stand {options}, pins {name: GPn}, firmware [folders], models folder, ticks_start_ms,
          profile, on
   run    us, io [[port, delay_us, hex], ...] -> t_us, io [[port, start_us, hex], ...], on, boots;
+         port "can": one frame as pack_frame makes it, end_us in place of start_us;
          crash: traceback, once, if the firmware ended with an exception
   set    values          state  -> wire, truth        edges  since_us, skip, count -> edges
   power  on              reset                        close
@@ -241,6 +242,8 @@ class Worker:
             for start_us, data in port.sent:
                 io.append([name, start_us, data.hex()])
             port.sent = []
+        for end_us, frame in self.stand.can_sent():
+            io.append(["can", end_us, frame.hex()])
         answer = {"ok": True, "t_us": self.clock.now_us, "io": io, "on": self.powered,
                   "boots": self.boots}
         if self.crash is not None:
@@ -291,7 +294,11 @@ class Worker:
     def do_run(self, command):
         now_us = self.clock.now_us
         for name, delay_us, data in command["io"]:
-            hw.ports[name].feed(bytes.fromhex(data), now_us + delay_us)
+            if name == "can":
+                self.stand.can_feed(bytes.fromhex(data), now_us + delay_us)
+                self.replan()
+            else:
+                hw.ports[name].feed(bytes.fromhex(data), now_us + delay_us)
         self.target_us += command["us"]
         self.running = True
         if self.target_us <= now_us:

@@ -8,6 +8,7 @@ One source for CPython and MicroPython's unix port.
 """
 
 from afe_model import AfeModel
+from mcp2515_model import Mcp2515Model, pack_frame, unpack_frame
 from panel_model import (BIT_ALM, BIT_BUZZER, BIT_LIMITER, BIT_ONOFF, BIT_RST, BIT_RUN,
                          EXPANDER_ADDRESS, LAMPS, Hc595Chain, Tca9534)
 from plant import CELLS, DEFAULT_CHARGER_MA, DEFAULT_CHARGER_MV, GROUPS, Plant
@@ -27,7 +28,8 @@ _EDGE_OF_PIN = {"DO1": "do.0", "DO2": "do.1"}
 _PLANT_OPTIONS = ("soc", "temp_c", "capacity_ah", "soh", "imbalance_mv")
 _FLAG_FAULTS = ("afe_silent", "afe_stuck_low", "afe_stuck_high", "afe_brownout",
                 "afe_config_lost", "afe_frozen", "fet_weld_chg", "fet_weld_dsg",
-                "fet_open_chg", "fet_open_dsg")
+                "fet_open_chg", "fet_open_dsg",
+                "can_bus_off", "can_no_ack", "can_overflow", "can_reset")
 _VALUE_FAULTS = ("afe_crc", "afe_late_ms", "open_wire", "swapped_cells", "ntc_open",
                  "ntc_short", "shunt_gain", "shunt_offset_ma", "shunt_sign")
 FAULT_KINDS = _FLAG_FAULTS + _VALUE_FAULTS
@@ -125,7 +127,8 @@ class Stand:
     """One bench.
 
     options  seed, plant {soc temp_c capacity_ah soh imbalance_mv}, dip, rocker, noise
-             (0 = perfect measurements); others are not the stand's and are ignored
+             (0 = perfect measurements), can_crystal_hz; others are not the stand's and are
+             ignored
     """
 
     def __init__(self, options=None, now_us=0):
@@ -140,7 +143,9 @@ class Stand:
         self.chain = Hc595Chain()
         self.expander = Tca9534()
         self.i2c = {EXPANDER_ADDRESS: self.expander}    # more chips may be added
-        self.can = None             # object with select(now) deselect(now) shift(byte, now)
+        crystal_hz = options.get("can_crystal_hz") or 16_000_000
+        self.can = Mcp2515Model(now_us, int(_number("can_crystal_hz", crystal_hz, 1_000_000,
+                                                    40_000_000)), seed)
         self.powered = True
         self.levels = dict(_PULLS)
         self.faults = {}
@@ -177,11 +182,14 @@ class Stand:
         """Bring everything up to *now_us*."""
         if now_us >= self.afe.next_us:
             self.afe.advance(now_us)
+        if now_us >= self.can.next_us:
+            self.can.advance(now_us)
 
     @property
     def next_event_us(self):
         """advance() has to be called with this time at the latest."""
-        return self.afe.next_us
+        due = self.afe.next_us
+        return due if due < self.can.next_us else self.can.next_us
 
     # -- the controller's pins and buses --------
 
@@ -212,7 +220,7 @@ class Stand:
             self._either(now_us)
         elif name in _EDGE_OF_PIN:
             self._edge(now_us, _EDGE_OF_PIN[name], level)
-        elif name == "CAN_CS" and self.can is not None:
+        elif name == "CAN_CS":
             if level:
                 self.can.deselect(now_us)
             else:
@@ -223,19 +231,17 @@ class Stand:
         if name == "ROCKER":
             return self.rocker
         if name == "CAN_INT":
-            return 1 if self.can is None else self.can.int_level()
+            return self.can.int_level()
         raise ValueError("pin_in: unknown %r; known: CAN_INT, ROCKER" % (name,))
 
     def spi(self, bus, byte, now_us):
         """Eight clocks; returns the byte on MISO."""
         if bus == AFE_BUS:
             return self.afe.shift(byte)
-        out = self.chain.shift(byte)
-        if self.can is not None and not self.levels["CAN_CS"]:
-            out = self.can.shift(byte, now_us)
-        else:
-            out = 0xFF                      # the chain's end is not wired back
-        return out
+        self.chain.shift(byte)
+        if not self.levels["CAN_CS"]:
+            return self.can.shift(byte, now_us)
+        return 0xFF                         # the chain's end is not wired back
 
     def spi3(self, b0, b1, b2, now_us):
         """Three bytes on the AFE's bus while its select is low, at one go: 24 bits."""
@@ -263,6 +269,16 @@ class Stand:
             return None
         return chip.read(count)
 
+    def can_feed(self, raw, now_us):
+        """A frame (pack_frame) that another node on the CAN bus sends from *now_us* on."""
+        ident, flags, data, dlc = unpack_frame(raw)
+        self.can.feed(ident, flags, data, dlc, now_us)
+
+    def can_sent(self):
+        """[end_us, frame] of the CAN frames that left since the last call."""
+        return [[row[0], pack_frame(row[1], row[2], row[3], row[4])]
+                for row in self.can.take_sent()]
+
     def wdt_fed(self, now_us):
         self._fed_us = now_us
 
@@ -275,6 +291,7 @@ class Stand:
         self.powered = on
         self.chain.power(on)
         self.expander.power(on)
+        self.can.power(on, now_us)
         self._fed_us = None
         self._lamps(0, now_us)
 
@@ -514,8 +531,25 @@ class Stand:
             afe.shunt_offset_ma = float(value or 0)
         elif kind == "shunt_sign":
             afe.shunt_sign = value or 1
+        elif kind[:4] == "can_":
+            value = self._set_can_fault(kind, value, now_us)
         if value is None or value is False:
             self.faults.pop(kind, None)
         else:
             self.faults[kind] = value
         afe.faults_changed(now_us)
+
+    def _set_can_fault(self, kind, value, now_us):
+        can = self.can
+        if kind == "can_reset":
+            if value:
+                can.reset(now_us)
+            return None                     # over as soon as it happened
+        if kind == "can_no_ack":
+            can.no_ack = value
+        elif kind == "can_bus_off":
+            can.destroyed = value
+        else:
+            can.flood = value
+        can.faults_changed(now_us)
+        return value
