@@ -17,8 +17,9 @@ from bq76952 import BQ76952
 from hot import protect
 from profiles import am5000
 from protocols.link import Link
-from protocols.pylontech import Pylontech
+from protocols.pcs import Pcs
 from protocols.report import Reporter
+from protocols.snapshot import Identity, System
 from scheduler import Scheduler, Task
 from slots import Slots
 from tasks.control import Control
@@ -82,8 +83,9 @@ class App:
         self.panel = Panel(pack, self._show, i2c)
         number = version.VERSION.split(".")
         serial = "%-16s" % ("PC" + port.unique_id().hex().upper()[-14:])
-        pylontech = Pylontech(pack, profile.NAME.upper()[:10],
-                              (int(number[0]), int(number[1])), serial)
+        identity = Identity(profile.NAME.upper(), tuple(int(part) for part in number), serial)
+        self.system = System(pack, identity)
+        protocol = Pcs(self.system, pack, identity)
         pcs = machine.UART(port.PCS_UART, baudrate=params["pcs_baud"], tx=machine.Pin("PCS_TX"),
                            rx=machine.Pin("PCS_RX"), rxbuf=256, txbuf=512, timeout=0)
         self._ballast = []
@@ -110,10 +112,11 @@ class App:
             "why": self._why, "reset": self._reset, "limits": lambda words: pack.limits_text(),
             "afe": lambda words: afe_config.realised(params, SHUNT_UOHM),
             "clear": lambda words: pack.clear(), "profile": self._set_profile,
+            "unlock": self._unlock,
         }, self._provoke)
         tasks = [
             Task("control", self.control, SCAN_MS, 0, 80),
-            Task("pcs", SerialPort(pcs, pylontech, _out("PCS_DE")), 25, 3, 50),
+            Task("pcs", SerialPort(pcs, protocol, _out("PCS_DE")), 25, 3, 50),
             Task("debug", SerialPort(port.debug_uart(), link), 30, 7, 60),
             Task("panel", self.panel, PANEL_MS, 11, 40),
             Task("supervisor", self.supervisor, 1000, 53, 900),
@@ -168,6 +171,12 @@ class App:
         if len(words) != 1 or words[0] not in PROFILES:
             raise ValueError("profiles: " + " ".join(PROFILES))
         self._choice.save(words[0].encode())
+
+    def _unlock(self, words):
+        """Let the inverter ports write for some minutes (COM-07); 0 ends it."""
+        rights = self.pack.rights
+        rights.unlock(int(words[0]) if words else None)
+        return "writing is allowed on the inverter ports for %d s" % rights.left_s
 
     def _why(self, words):
         """The first-out record as text (REC-03)."""

@@ -1,6 +1,7 @@
-"""CRC-16/CCITT-FALSE (polynomial 0x1021, initial 0xFFFF), bit by bit: the definition.
+"""CRC-16/CCITT-FALSE and CRC-16/MODBUS, bit by bit: the definition.
 
-Check value of b"123456789": 0x29B1.
+Polynomials 0x1021 and 0x8005 reflected, initial 0xFFFF; check values of b"123456789": 0x29B1 and
+0x4B37.
 """
 
 
@@ -13,6 +14,20 @@ def crc16(buf, start, end, crc):
         while n < 8:
             crc = (crc << 1) ^ (0x1021 if crc & 0x8000 else 0)
             crc &= 0xFFFF
+            n += 1
+        i += 1
+    return crc
+
+
+def crc16_modbus(buf, start, end):
+    """CRC-16/MODBUS of buf[start:end]."""
+    crc = 0xFFFF
+    i = start
+    while i < end:
+        crc ^= buf[i]
+        n = 0
+        while n < 8:
+            crc = (crc >> 1) ^ (0xA001 if crc & 1 else 0)
             n += 1
         i += 1
     return crc

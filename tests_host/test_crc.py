@@ -43,6 +43,15 @@ class TestCrc16(unittest.TestCase):
         for twin in TWINS:
             self.assertEqual(twin.crc16(b"123456789", 0, 9, 0xFFFF), 0x29B1, twin.__name__)
 
+    def test_check_value_of_modbus(self):                       # req: COM-01
+        rng = Lcg(2)
+        data = bytearray(60)
+        for twin in TWINS:
+            self.assertEqual(twin.crc16_modbus(b"x123456789", 1, 10), 0x4B37, twin.__name__)
+        for _ in range(20):
+            rng.fill(data)
+            self.assertEqual(len({twin.crc16_modbus(data, 3, 57) for twin in TWINS}), 1)
+
     def test_nothing_leaves_the_initial_value(self):
         for twin in TWINS:
             self.assertEqual(twin.crc16(b"abc", 2, 2, 0xFFFF), 0xFFFF, twin.__name__)

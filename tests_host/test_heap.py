@@ -11,8 +11,8 @@ from bms.parameters import Parameters
 from bq76952 import BQ76952
 from fakes import LATE, ON_MICROPYTHON, WRAP, FakeChip, FakePin, no_wait, put16, scan_regs
 from profiles import am5000
-from protocols.pylontech import Pylontech
-from protocols.snapshot import System
+from protocols.pcs import Pcs
+from protocols.snapshot import Identity, System
 from scheduler import Scheduler, Task
 from tasks.control import Control
 from tasks.panel import Panel
@@ -251,7 +251,8 @@ class TestProtocolPath(TestCase):
         self.pack.measurements.take(self.regs, self.now)
         self.pack.step(self.now, True)
         uart = SmallUart(request)
-        protocol = Pylontech(self.pack, "AM5000", (1, 3), "AM5000A000000001")
+        identity = Identity("AM5000", (1, 2, 3), "AM5000A000000001")
+        protocol = Pcs(System(self.pack, identity), self.pack, identity)
         port = SerialPort(uart, protocol, FakePin())
 
         def step():

@@ -24,8 +24,9 @@ from hot import hex_text_py
 from profiles import am5000
 from protocols import ascii_frame
 from protocols.link import Link
-from protocols.pylontech import Pylontech
+from protocols.pcs import Pcs
 from protocols.report import Reporter
+from protocols.snapshot import Identity, System
 from scheduler import Scheduler, Task
 from tasks.serial_port import SerialPort
 from test_link_firmware import FakeControl, FakeSupervisor, FakeTask, frame
@@ -291,11 +292,17 @@ LIKELY = st.one_of(
              max_size=6).map(b"".join))
 
 
+def pcs(one):
+    """The inverter port's protocol of the pack *one*."""
+    identity = Identity("AM5000", (1, 2, 3), "AM5000A000000001")
+    return Pcs(System(one, identity), one, identity)
+
+
 @pytest.mark.req("COM-06")
 @SLOW
 @given(st.lists(LIKELY, max_size=8))
 def test_inverter_port_takes_any_bytes_and_answers_the_next_good_request(chunks):
-    protocol = Pylontech(pack(), "AM5000", (1, 3), "AM5000A000000001")
+    protocol = pcs(pack())
     size = len(protocol.out)
     for chunk in chunks:
         answers = feed(protocol, chunk, 0)
@@ -312,7 +319,7 @@ def test_inverter_port_takes_any_bytes_and_answers_the_next_good_request(chunks)
 def test_inverter_port_answers_any_well_formed_request_in_form(cid2, info, dip):
     one = pack()
     one.dip = dip
-    protocol = Pylontech(one, "AM5000", (1, 3), "AM5000A000000001")
+    protocol = pcs(one)
     adr = 2 if dip <= 1 else dip + 1
     body = "20%02X46%02X%04X%s" % (adr, cid2, ascii_frame.length_field(len(info)), info)
     answer = feed(protocol, ("~%s%04X\r" % (body, -sum(map(ord, body)) & 0xFFFF)).encode(), 0)

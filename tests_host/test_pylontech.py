@@ -6,7 +6,9 @@ from bms.pack_state import Pack
 from bms.parameters import Parameters
 from fakes import LATE, WRAP, Lcg, feed, put16, scan_regs
 from profiles import am5000
-from protocols.pylontech import Pylontech, address_of
+from protocols.pcs import Pcs
+from protocols.pylontech import address_of
+from protocols.snapshot import Identity, System
 
 SERIAL = "AM5000A000000001"
 CELLS = "0CE40CE50CE60CE70CE80CE90CEA0CEB0CEC0CED0CEE0CEF0CF00CF10CF20CF3"
@@ -28,7 +30,9 @@ class TestCase(unittest.TestCase):
         self.now = LATE
         self.pack = Pack(am5000, Parameters(), 100)
         self.pack.afe_ready = True
-        self.protocol = Pylontech(self.pack, "AM5000", (1, 3), SERIAL)
+        identity = Identity("AM5000", (1, 3, 3), SERIAL)
+        self.system = System(self.pack, identity)
+        self.protocol = Pcs(self.system, self.pack, identity)
         # Section 5.2, module 1: cells 3300..3315, 30.0 / 24.0 24.5 25.0 25.5 degC, -10.5 A,
         # 52.920 V, 80 of 100 Ah; cycles are not counted yet
         regs = scan_regs(current_ma=-10_500, stack_mv=52_920)

@@ -18,6 +18,7 @@ _CAPACITY_FACTOR = 298261.6178
 _SCD_MV = (10, 20, 40, 60, 80, 100, 125, 150, 175, 200, 250, 300, 350, 400, 450, 500)
 _SHORT_A = 350                  # PRO-08, fixed
 _SCD_DELAY = 14                 # (14 - 1) * 15 us = 195 us: leaves the gate drive 100 us of 300
+SHORT_DELAY_US = (_SCD_DELAY - 1) * 15
 _OCC_OUTSIDE_MA = 20_000        # the AFE has no slow charge over-current: this is a back-stop
 _OCC_DELAY = 119                # 399 ms
 _OCD1_OUTSIDE_MA = 100_000      # and at once: between PRO-07 and a short circuit
@@ -139,7 +140,7 @@ def realised(params, shunt_uohm):
             (delay_code(params["cell_ov_delay_ms"]) + 2) * _DELAY_STEP_US / 1000,
             cuv_code(params["cell_uv_trip_mv"]) * _UV_OV_STEP_UV / 1000,
             (delay_code(params["cell_uv_delay_ms"]) + 2) * _DELAY_STEP_US / 1000,
-            _SCD_MV[scd_code(shunt_uohm)] * 1000 // shunt_uohm, (_SCD_DELAY - 1) * 15,
+            _SCD_MV[scd_code(shunt_uohm)] * 1000 // shunt_uohm, SHORT_DELAY_US,
             oc_code(params["chg_oc_trip_ma"] + _OCC_OUTSIDE_MA, shunt_uohm, 62) * amperes_a_step,
             (_OCC_DELAY + 2) * _DELAY_STEP_US / 1000,
             oc_code(params["dsg_oc2_trip_ma"], shunt_uohm, 100) * amperes_a_step,

@@ -9,6 +9,7 @@ from bms import events as ev
 from bms import protection_rules as rules
 from bms import readings as rd
 from bms.allowance import Allowance
+from bms.asked_limits import AskedLimits
 from bms.balancing import Balancing
 from bms.charge_requests import ChargeRequests
 from bms.charge_voltage import ChargeVoltage
@@ -38,6 +39,7 @@ from bms.protection_rules import (
     mask_of,
 )
 from bms.readings import NO_READING
+from bms.rights import Rights
 from bms.soc import StateOfCharge
 
 STATES = ("off", "self_test", "standby", "charging", "discharging", "protection", "fail", "sleep")
@@ -90,6 +92,7 @@ class Pack:
     state, direction   of STATES; direction is STANDBY, CHARGING or DISCHARGING
     faults             bits of protection_rules
     charger_seen       terminals say that a charger is there
+    held               FETs that a host holds off, bits CHARGE | DISCHARGE
     limiter_in         the 10 A limiter shall be in the charge path
     first_out          (item or fault number, cell or -1, value, limit, ticks_ms), None before one
     """
@@ -108,6 +111,9 @@ class Pack:
         self.charge_voltage = ChargeVoltage(params, profile.CELLS)
         self.requests = ChargeRequests(params)
         self.inverter = InverterWatch(params, self.events)
+        self.rights = Rights(params, self.events)
+        self.asked = AskedLimits()
+        self.held = 0
         self.balancing = Balancing(params, profile.CELLS, scan_ms)
         self.state = SELF_TEST
         self.direction = STANDBY
@@ -147,12 +153,12 @@ class Pack:
     @property
     def cvl_mv(self):
         """Charge voltage limit."""
-        return self.charge_voltage.cvl_mv
+        return min(self.charge_voltage.cvl_mv, self.asked.cvl_mv)
 
     @property
     def dvl_mv(self):
         """Discharge voltage limit."""
-        return self._dvl_mv
+        return max(self._dvl_mv, self.asked.dvl_mv)
 
     @property
     def inverter_lost(self):
@@ -162,12 +168,12 @@ class Pack:
     @property
     def ccl_ma(self):
         """Charge current limit."""
-        return self.derating.ccl_ma
+        return min(self.derating.ccl_ma, self.asked.ccl_ma)
 
     @property
     def dcl_ma(self):
         """Discharge current limit."""
-        return self.derating.dcl_ma
+        return min(self.derating.dcl_ma, self.asked.dcl_ma)
 
     def _load(self):
         p = self.params
@@ -504,6 +510,8 @@ class Pack:
         if held:
             lines.append("held off:%s%s" % (" charge" if held & CHARGE else "",
                                             " discharge" if held & DISCHARGE else ""))
+        if self.asked.left_s:
+            lines.append("limits asked for by a command, for %d s" % self.asked.left_s)
         if self.charge_voltage.is_lowered:
             lines.append("CVL: highest cell near its protection, %d mV" % self.cvl_mv)
         if self.allowance.limit_ma() < self.params["boost_ma"]:
@@ -514,4 +522,20 @@ class Pack:
         """FETs that may be closed now, bits CHARGE | DISCHARGE."""
         ready = (self.afe_ready and self.measurements.seq > 0
                  and STANDBY <= self.state <= PROTECTION and not self.faults & BLOCKING)
-        return self.fets.decide(self.protection.blocked, ready)
+        return self.fets.decide(self.protection.blocked | self.held, ready)
+
+    def change(self, values, now_ms):
+        """Host command: set the parameters {name: value}, all or none; ValueError says why not."""
+        before = {}
+        for name in values:
+            before[name] = self.params[name]
+        self.params.set_all(values)
+        for name in values:
+            self.events.add(now_ms, ev.PARAMETER, self.params.number_of(name) & 0xFF, -1,
+                            values[name], before[name])
+
+    def hold(self, held, now_ms):
+        """Host command: hold the FETs *held* off, bits CHARGE | DISCHARGE, until the next one."""
+        if held != self.held:
+            self.events.add(now_ms, ev.HELD, held, -1, held, self.held)
+            self.held = held

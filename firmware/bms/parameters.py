@@ -92,6 +92,10 @@ TABLE = (
     (99, "fet_fail_ms", "ms", 300, 5000, 1000, "SAF-05 for"),
     (100, "pcs_baud", "", 1200, 115200, 9600, "COM-01 RS485 to the inverter, bit/s"),
     (101, "inverter_lost_s", "s", 0, 3600, 60, "COM-08 no inverter heard for, 0: not watched"),
+    (102, "pcs_protocol", "", 0, 4, 0, "COM-01 0 as heard, 1 Pylontech, 2 PACE, 3 PACE Modbus, "
+     "4 Voltronic Modbus"),
+    (103, "pcs_for_slaves", "", 0, 1, 1, "COM-03 the master answers at its slaves' addresses too"),
+    (104, "pcs_unlock_min", "min", 1, 1440, 10, "COM-07 writing is allowed so long by `unlock`"),
     (106, "force_charge_cpct", "cpct", 0, 3000, 500, "COM-05 asks to be charged at or below"),
     (107, "full_request_days", "", 0, 365, 30, "COM-05 asks to be full after, 0: never"),
     (120, "bench_enable", "", 0, 1, 1, "Debug port may provoke faults (test bench)"),
@@ -227,6 +231,25 @@ class Parameters:
         self.changed += 1
         return value
 
+    def set_all(self, values):
+        """Take every value of {name: value} or none; ValueError with the reason.
+
+        For values that obey the rules together, but not one by one.
+        """
+        rows = [self._row(name) for name in values]
+        old = [self._values[i] for i in rows]
+        for i, name in zip(rows, values):
+            self._check_range(i, values[name])
+        for i, name in zip(rows, values):
+            self._values[i] = values[name]
+        try:
+            self._check_rules()
+        except ValueError:
+            for i, value in zip(rows, old):
+                self._values[i] = value
+            raise
+        self.changed += 1
+
     def restore(self):
         """Every parameter back to its default."""
         for i in range(len(TABLE)):
@@ -239,6 +262,10 @@ class Parameters:
             if row[0] == number:
                 return row[1]
         raise ValueError("no parameter has id %d" % number)
+
+    def number_of(self, name):
+        """The id of parameter *name*; ValueError if there is none."""
+        return TABLE[self._row(name)][0]
 
     def describe(self, i):
         """Row *i* of TABLE as text: id;name;unit;min;max;default;value;help."""

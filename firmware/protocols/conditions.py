@@ -77,11 +77,11 @@ TABLE: tuple = (
      (0x0200, 0x0200), (0x01 << 16, 0x0100), (0x08, 0x08), (0x0008, 0x0008)),
     ("environment under-temperature", (0x0400, 0x0400), (0, 0), (0x2000, 0x4000),
      (0x2000, 0x4000), (0x02 << 16, 0x0200), (0x10, 0x10), (0x0010, 0x0010)),
-    ("environment over-temperature", (0x0800, 0x0800), (0, 0x60), (0x1000, 0),
+    ("environment over-temperature", (0x0800, 0x0800), (0, 0x60), (0x1000, 0x2000),
      (0x1000, 0x2000), (0x01 << 16, 0x0100), (0x08, 0x08), (0x0008, 0x0008)),
     ("low capacity", (0, 0), (0, 0), (0x8000, 0), (0x8000, 0), (0, 0), (0, 0), (0x0001, 0)),
     ("cell difference", (0x0100, 0), (0, 0), (0, 0), (0, 0), (0, 0), (0, 0), (0x1000, 0)),
-    ("MOSFET over-temperature", (0x0200, 0x0200), (0, 0x60), (0x4000, 0x2000),
+    ("MOSFET over-temperature", (0x0200, 0x0200), (0, 0x60), (0x4000, 0x1000),
      (0x4000, 0x1000), (0x04 << 16, 0x0100), (0x08, 0x08), (0x0008, 0x0008)),
     ("reversed charger", (0, 0x0008), (0, 0), (0, 0), (0, 0x4000 << 16), (0, 0), (0, 0x0800),
      (0x0800, 0x0800)),
@@ -100,6 +100,14 @@ TABLE: tuple = (
     ("communication fault", (0x0010, 0), (0, 0), (0, 0), (0, 0), (0, 0), (0x0800, 0),
      (0x0800, 0)),
 )
+
+
+def bit(name):
+    """The bit of the condition called *name*; ValueError if there is none."""
+    for i in range(COUNT):
+        if TABLE[i][NAME] == name:
+            return 1 << i
+    raise ValueError("no condition is called " + name)
 
 
 def alarm_word(conditions, column):

@@ -69,6 +69,8 @@ FIELDS = (
     ("heap_free", "I", 1, "", "bytes of heap free"),
     ("inverter_lost", "B", 1, "", "1: no inverter heard for inverter_lost_s"),
     ("inverter_silent_s", "I", 1, "s", "time since an inverter was heard, on any port"),
+    ("unlocked_s", "I", 1, "s", "writing is allowed on the inverter ports so long"),
+    ("held", "B", 1, "bits:chg|dsg", "FETs that a host holds off"),
 )
 
 _NAMES = [row[0] for row in FIELDS]
@@ -244,6 +246,8 @@ class Reporter:
         row[_RECORDS + 13] = self._supervisor.heap_free
         row[_INVERTER] = int(pack.inverter_lost)
         row[_INVERTER + 1] = pack.inverter.silent_s
+        row[_INVERTER + 2] = pack.rights.left_s
+        row[_INVERTER + 3] = pack.held
 
     def _put(self, buf, at, i, value):
         """Pack field *i*, one number or an array, held within its type; return the end."""

@@ -26,6 +26,8 @@ class Snapshot:
 
     voltage_mv     of a module; of a sum: the mean       pack_mv    at the terminals
     current_ma     charging positive; of a sum: the sum
+    serial         serial number of a module, 16 ASCII characters; of a sum: the master's
+
     soc_cpct       remaining_mah / full_mah              soh_pct, soh_min_pct  mean, lowest
     remaining_mah full_mah design_mah charged_wh discharged_wh      sums
     cycles, cycles_max                                   mean, most
@@ -50,6 +52,7 @@ class Snapshot:
         self.cells_mv = array("H", (0 for _ in range(cells)))
         self.temps_dc = array("i", (NO_READING for _ in range(SENSORS)))
         self.valid = False
+        self.serial = bytearray(b"%-16s" % b"")
         self.module = self.modules = 1
         self.blocking_charge = self.blocking_discharge = self.offline = 0
         self.voltage_mv = self.pack_mv = self.current_ma = NO_READING
@@ -172,17 +175,34 @@ class Snapshot:
         self.mos_dc = self.max_mos_dc = self.min_mos_dc = self.ambient_dc = NO_READING
 
 
+class Identity:
+    """Who this pack is.
+
+    name      product, ASCII, at most 10 characters
+    version   (major, minor, patch), each 0..255
+    serial    16 ASCII characters
+    """
+
+    def __init__(self, name, version, serial):
+        self.name = name.encode()[:10]
+        self.version = version
+        self.serial = serial.encode()
+
+
 class System:
     """What an inverter is told: this pack alone, or all that a master knows of.
 
+    pack      PackState; identity: Identity of it
     own       Snapshot of this pack
     whole     Snapshot of the system: own, as long as nothing sums up
     modules   Snapshots of the packs online, this one first; they need not be of this moment
     """
 
-    def __init__(self, pack):
+    def __init__(self, pack, identity=None):
         self._pack = pack
         self.own = Snapshot(pack.profile.CELLS)
+        if identity is not None:
+            self.own.serial[:] = identity.serial
         self.whole = self.own
         self.modules = [self.own]
 

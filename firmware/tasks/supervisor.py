@@ -55,7 +55,10 @@ class Supervisor:
             if task.streak >= _STREAK:
                 failing = True
         self._pack.set_fault(FAULT_TASK, failing)
-        self._pack.inverter.step(now_ms, self._pack.dip <= 1)
+        pack = self._pack
+        pack.inverter.step(now_ms, pack.dip <= 1)
+        pack.rights.step(now_ms)
+        pack.asked.step()
         self._keep()
         self._beat ^= 1
         self._heartbeat(self._beat)

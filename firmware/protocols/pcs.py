@@ -1,0 +1,92 @@
+"""The RS485 port to the inverter: what is spoken there is found out, or set (COM-01).
+
+Pylontech's and PACE's ASCII frames are told apart by the VER of each request; Modbus has no such
+mark, so it has to be chosen by parameter.
+"""
+
+from protocols import pace, pylontech
+from protocols.ascii_frame import DROPPED, NOTHING, OK, Parser, encode
+from protocols.modbus import Modbus, PaceRegisters, VoltronicRegisters
+
+_CID1 = 0x46
+_AS_HEARD, _PYLONTECH, _PACE, _PACE_MODBUS, _VOLTRONIC = range(5)
+MODULES = 15
+_INFO = 2 + 61 * MODULES        # the longest: 42 of all
+
+
+class Pcs:
+    """Takes bytes, answers requests.
+
+    system, pack, identity   snapshot.System, PackState, snapshot.Identity
+    trusted     as Pace's; a trusted port takes no part in looking for the inverter
+    out         the newest answer
+    answered    requests answered without an error, since start
+    """
+
+    def __init__(self, system, pack, identity, trusted=False):
+        self._system = system
+        self._pack = pack
+        self._trusted = trusted
+        self._parser = Parser()
+        self._info = bytearray(_INFO)
+        self.out = bytearray(18 + 2 * _INFO)
+        self._pylontech = pylontech.Pylontech(system, pack, identity, self._info)
+        self._pace = pace.Pace(system, pack, identity, self._info, trusted)
+        self._registers = (PaceRegisters(system, pack, identity),
+                           VoltronicRegisters(system, pack))
+        self._modbus = Modbus(self.out, self._registers[0])
+        self._spoken = _AS_HEARD
+        self._taken = -1
+        self.answered = 0
+
+    @property
+    def dropped(self):
+        """Frames dropped, since start."""
+        return self._parser.dropped
+
+    def take(self, byte, now_ms):
+        """Take one received byte; return the length of the answer now in *out*, or 0."""
+        if self._taken != self._pack.params.changed:
+            self._taken = self._pack.params.changed
+            self._spoken = _AS_HEARD if self._trusted else self._pack.params["pcs_protocol"]
+            self._modbus.registers = self._registers[
+                1 if self._spoken == _VOLTRONIC else 0]
+        if self._spoken >= _PACE_MODBUS:
+            length = self._modbus.take(byte, now_ms)
+            if length:
+                self._heard()
+                self.answered += 1
+            return length
+        verdict = self._parser.take(byte, now_ms)
+        if verdict == NOTHING or verdict == DROPPED:
+            return 0
+        return self._answer(verdict, now_ms)
+
+    def _heard(self):
+        if not self._trusted:
+            self._pack.inverter.heard()
+
+    def _answer(self, verdict, now_ms):
+        parser = self._parser
+        if parser.cid1 != _CID1 or parser.cid2 == 0:    # 0: an answer, perhaps our own echo
+            return 0
+        is_pace = parser.ver == pace.VER
+        if self._spoken == _PACE and not is_pace or self._spoken == _PYLONTECH and is_pace:
+            return 0
+        server = self._pace if is_pace else self._pylontech
+        ver = pace.VER if is_pace else pylontech.VER
+        adr = parser.adr
+        if not server.is_for_us(adr):
+            if not self._trusted:
+                return 0
+            adr = self._pack.dip        # point to point: whatever was asked for, it is us
+        if verdict != OK:
+            return encode(self.out, ver, adr, _CID1, verdict, self._info, 0)
+        self._heard()
+        self._system.update(now_ms)
+        length = server.answer(parser, now_ms)
+        if length < 0:
+            return 0
+        if server.rtn == OK:
+            self.answered += 1
+        return encode(self.out, ver, adr, _CID1, server.rtn, self._info, length)
