@@ -30,6 +30,36 @@ class TestCodes(unittest.TestCase):
             self.assertEqual(afe_config.scd_code(shunt_uohm), code, shunt_uohm)
 
 
+    def test_the_table_of_short_circuit_steps(self):            # req: PRO-08
+        # mV; a step is chosen from the shunt at which 350 A reach it, and not a uOhm before
+        for code, step_mv in enumerate((10, 20, 40, 60, 80, 100, 125, 150, 175, 200, 250, 300,
+                                        350, 400, 450, 500)):
+            shunt_uohm = -(-step_mv * 1000 // 350)
+            self.assertEqual(afe_config.scd_code(shunt_uohm), code, step_mv)
+            self.assertEqual(afe_config.scd_code(shunt_uohm - 1), max(0, code - 1), step_mv)
+
+    def test_cell_delay_codes(self):                            # req: PRO-23
+        # 3.3 ms * (2 + code), rounded down, 500 ms after the firmware's
+        for delay_ms, code in ((3000, 1058), (3001, 1058), (3003, 1059), (200, 210), (0, 149),
+                               (6261, 2046), (6262, 2047), (6263, 2047), (30_000, 2047)):
+            self.assertEqual(afe_config.delay_code(delay_ms), code, delay_ms)
+
+    def test_over_current_codes(self):                          # req: PRO-23
+        # 8 A a step at 0.25 mOhm, rounded up, 2 the least
+        for trip_ma, code in ((16_000, 2), (8000, 2), (0, 2), (17_000, 3), (24_000, 3),
+                              (25_000, 4), (24_999, 3), (150_000, 19), (496_000, 62),
+                              (500_000, 62)):
+            self.assertEqual(afe_config.oc_code(trip_ma, SHUNT_UOHM, 62), code, trip_ma)
+        self.assertEqual(afe_config.oc_code(2000, 2000, 62), 2)     # 4.000 mV
+        self.assertEqual(afe_config.oc_code(2000, 2001, 62), 3)     # 4.002 mV
+
+    def test_over_current_delay_codes(self):                    # req: PRO-23
+        # 3.3 ms * (2 + code), 200 ms after the firmware's, 127 the most
+        for delay_ms, code in ((100, 88), (102, 89), (225, 126), (226, 127), (227, 127),
+                               (1000, 127), (-200, 1), (-187, 1), (0, 58)):
+            self.assertEqual(afe_config.oc_delay_code(delay_ms), code, delay_ms)
+
+
 class TestImage(unittest.TestCase):
     def setUp(self):
         self.params = Parameters()
@@ -82,6 +112,88 @@ class TestImage(unittest.TestCase):
             found = struct.unpack("<ff", rows[0x91A8])
             self.assertTrue(abs(found[0] / gain - 1) < 1e-5, found[0])
             self.assertTrue(abs(found[1] / capacity - 1) < 1e-5, found[1])
+
+    def test_every_byte_of_the_default_image(self):             # req: PRO-23 PRO-08
+        """Each number from the chip's manual: thresholds outside the firmware's, FETs by item."""
+        wanted = (
+            (0x922D, (0,)),                         # no deadband
+            (0x9234, (0x82, 0x28)), (0x9236, (0x0D, 0x01)), (0x923C, (0x60, 0x05)),
+            (0x9261, (0xFC, 0xF7, 0xE2)), (0x9265, (0x98, 0xD5, 0x56)),
+            (0x9269, (0xE4, 0xE6, 0xE2)), (0x926D, (0x00, 0xF8)),
+            (0x9273, (0xF4, 0x01)),                 # 500 mA
+            (0x9275, (53, 0x22, 0x04)),             # 2681.8 mV; 1058: 3.3 ms * 1060 = 3498 ms
+            (0x9278, (72, 0x22, 0x04)),             # 3643.2 mV
+            (0x927B, (4, 4)),
+            (0x9280, (17, 119)),                    # 34 mV, 136 A; 399.3 ms
+            (0x9282, (32, 1)),                      # 64 mV, 256 A; 9.9 ms
+            (0x9284, (19, 88)),                     # 38 mV, 152 A; 297 ms
+            (0x9286, (4, 14)),                      # 80 mV, 320 A; 195 us
+            (0x9288, (200, 0)),
+            (0x928A, (0x14, 0xD3, 4)),              # -11500 of 10 mA; 4 s
+            (0x928D, (0x38, 0xFF)),                 # -200
+            (0x928F, (0,)), (0x9294, (5, 0)),
+            (0x929A, (60, 4, 53, 60, 4, 53)),       # OTC and OTD: trip, delay, recovery in deg C
+            (0x92A0, (107, 4, 85)),                 # OTF
+            (0x92A6, (3, 4, 8)),                    # UTC
+            (0x92A9, (0x100 - 22, 4, 0x100 - 10)),  # UTD
+            (0x92B2, (10, 0)),                      # host watchdog, s
+            (0x92FB, (0xC6, 0x3B, 7, 7, 7)), (0x9301, (7, 15)), (0x9303, (6, 0xFF, 0xFF)),
+            (0x9308, (0x2D,)), (0x933A, (4,)), (0x9343, (0x50, 0)))
+        found = dict(afe_config.image(self.params, SHUNT_UOHM))
+        self.assertEqual(len(found.pop(0x91A8)), 8)             # gains: floats, see below
+        self.assertEqual(sorted(found), [address for address, _ in wanted])
+        for address, data in wanted:
+            self.assertEqual(tuple(found[address]), data, "0x%04x" % address)
+
+    def test_cells_that_are_fitted(self):                       # req: PRF-03
+        for cells, low, high in ((16, 0xFF, 0xFF), (15, 0xFF, 0x7F), (3, 0x07, 0x00)):
+            found = dict(afe_config.image(self.params, SHUNT_UOHM, cells))[0x9303]
+            self.assertEqual(tuple(found), (6, low, high))
+
+    def test_temperatures_lie_outside_whatever_the_tenths(self):    # req: PRO-23
+        # over: rounded up, and 2 degrees; under: rounded down, and 2 degrees
+        for trip_dc, code in ((580, 60), (581, 61), (589, 61), (590, 61)):
+            found = dict(afe_config.image(Parameters({"chg_ot_trip_dc": trip_dc}), SHUNT_UOHM))
+            self.assertEqual(found[0x929A][0], code, trip_dc)
+        for trip_dc, code in ((-200, -22), (-201, -23), (-199, -22), (-191, -22), (-190, -21)):
+            found = dict(afe_config.image(Parameters({"dsg_ut_trip_dc": trip_dc}), SHUNT_UOHM))
+            self.assertEqual(found[0x92A9][0], code & 0xFF, trip_dc)
+
+    def test_recoveries_are_rounded_down(self):                 # req: PRO-23
+        for name, value_dc, address, place, code in (
+                ("chg_ot_release_dc", 539, 0x929A, 2, 53),
+                ("dsg_ot_release_dc", 539, 0x929A, 5, 53),
+                ("mos_ot_release_dc", 859, 0x92A0, 2, 85), ("chg_ut_release_dc", 95, 0x92A6, 2, 9),
+                ("dsg_ut_release_dc", -95, 0x92A9, 2, 0x100 - 10)):
+            found = dict(afe_config.image(Parameters({name: value_dc}), SHUNT_UOHM))
+            self.assertEqual(found[address][place], code, name)
+
+    def test_over_currents_to_the_milliampere(self):            # req: PRO-23
+        # 20 A and 100 A outside, in steps of 8 A; 5 A outside in steps of 10 mA
+        for name, trip_ma, address, code in (
+                ("chg_oc_trip_ma", 116_999, 0x9280, 17), ("chg_oc_trip_ma", 117_000, 0x9280, 18),
+                ("dsg_oc2_trip_ma", 148_999, 0x9282, 31), ("dsg_oc2_trip_ma", 149_000, 0x9282, 32),
+                ("dsg_oc1_trip_ma", 110_000, 0x928A, -11_500 & 0xFF),
+                ("dsg_oc1_trip_ma", 110_001, 0x928A, -11_501 & 0xFF)):
+            found = dict(afe_config.image(Parameters({name: trip_ma}), SHUNT_UOHM))
+            self.assertEqual(found[address][0], code, trip_ma)
+
+    def test_the_chips_highest_steps(self):                     # req: PRO-23
+        for shunt_uohm, address, code in ((1000, 0x9280, 62), (1000, 0x9282, 100),
+                                          (1000, 0x9284, 75), (2000, 0x9284, 100)):
+            found = dict(afe_config.image(self.params, shunt_uohm))
+            self.assertEqual(found[address][0], code, (shunt_uohm, address))
+
+    def test_the_slow_over_current_waits_a_second_more(self):   # req: PRO-23
+        for delay_ms, seconds in ((200, 2), (1000, 2), (1001, 3), (3000, 4), (30_000, 31)):
+            found = dict(afe_config.image(Parameters({"dsg_oc1_delay_ms": delay_ms}), SHUNT_UOHM))
+            self.assertEqual(found[0x928A][2], seconds, delay_ms)
+
+    def test_what_is_realised_as_text(self):                    # req: PRO-23
+        self.assertEqual(
+            afe_config.realised(self.params, SHUNT_UOHM),
+            "COV 3643.2 mV after 3498.0 ms; CUV 2681.8 mV after 3498.0 ms; SCD 320 A after 195 "
+            "us; OCC 136 A after 399 ms; OCD2 152 A after 297 ms; OCD3 115 A")
 
     def test_rows_fit_the_transfer_buffer(self):
         for address, data in afe_config.image(self.params, SHUNT_UOHM):

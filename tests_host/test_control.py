@@ -33,9 +33,12 @@ class FakeAfe:
         self.log = []
         self.noise = 0
         self.charge_units = self.charge_65536ths = 0
+        self.charge = 0, 0          # what the integrator shows
 
     def read_charge(self):
         self._try("read_charge")
+        self.log.append(("charge",))
+        self.charge_units, self.charge_65536ths = self.charge
 
     def _try(self, name):
         if name in self.fails:
@@ -59,6 +62,7 @@ class FakeAfe:
         self.log.append(("load", on))
 
     def set_balance(self, mask):
+        self._try("balance")
         self.log.append(("balance", mask))
 
     def signature(self):
@@ -447,6 +451,149 @@ class TestSilence(Case):
         self.step(8)
         self.assertEqual(self.control.afe_starts, starts + 1)
         self.assertEqual((self.afe.fets, self.bothoff.level), (BOTH, 1))
+
+
+class TestBleeding(Case):
+    """What the strategy asks for reaches the AFE; what the AFE took reaches the strategy."""
+
+    def setUp(self):
+        Case.setUp(self)
+        self.mask = 0
+        self.asked = []
+        self.settled = []
+        balancing = self.pack.balancing
+        self.settle = balancing.settle
+        balancing.next_mask = self.next_mask
+        balancing.settle = self.note_settle
+
+    def next_mask(self, fresh):
+        self.asked.append(fresh)
+        return self.mask
+
+    def note_settle(self, measured, now_ms, start_us):
+        self.settled.append((measured.seq, now_ms, start_us))
+        self.settle(measured, now_ms, start_us)
+
+    def masks(self):
+        return [entry[1] for entry in self.afe.log if entry[0] == "balance"]
+
+    def test_a_mask_is_written_when_it_changes(self):           # req: BAL-02
+        self.run_up()
+        for mask, masks in ((0, []), (0x14, [0x14]), (0x14, [0x14]), (0x28, [0x14, 0x28]),
+                            (0, [0x14, 0x28, 0])):
+            self.mask = mask
+            self.step(2)
+            self.assertEqual(self.masks(), masks)
+            self.assertEqual(self.pack.balancing.written, mask)
+
+    def test_a_write_that_fails_is_repeated_and_counts_as_bleeding(self):   # req: BAL-02 MEA-05
+        self.run_up()
+        self.mask = 0x14
+        self.afe.fails = {"balance"}
+        self.step()
+        self.assertFalse(self.pack.balancing.written in (0, 0x14))
+        self.assertEqual(self.afe.fets, BOTH)
+        self.afe.fails = set()
+        self.step()
+        self.assertEqual((self.masks(), self.pack.balancing.written), ([0x14], 0x14))
+
+    def test_a_failed_scan_is_told(self):                       # req: MEA-02 BAL-02
+        self.run_up()
+        self.asked = []
+        self.step()
+        self.afe.silent = True
+        self.step()
+        self.assertEqual(self.asked, [True, False])
+
+    def test_every_fresh_scan_is_settled_before_it_is_used(self):   # req: MEA-05 BAL-02
+        self.run_up()
+        self.settled = []
+        begun = self.us
+        self.step()
+        # after the scan was taken, with the time at which it began
+        self.assertEqual(self.settled,
+                         [(self.pack.measurements.seq, self.now, begun + self.us_a_step)])
+        self.afe.silent = True
+        self.step()
+        self.assertEqual(len(self.settled), 1)
+
+    def test_a_lost_afe_bleeds_nothing(self):                   # req: BAL-02
+        self.run_up()
+        self.mask = 0x14
+        self.step()
+        self.control.restart()
+        self.assertEqual(self.pack.balancing.written, 0)
+        self.step(6)
+        self.assertEqual(self.masks(), [0x14, 0x14])            # told again after it is back
+
+
+class TestCharge(Case):
+    """The AFE's integrator every 10 s: units of 10 mAh and their 65 536ths."""
+
+    def setUp(self):
+        Case.setUp(self)
+        self.counted = []
+        self.pack.count_charge = lambda uah, dt_ms: self.counted.append((uah, dt_ms))
+
+    def test_every_10_seconds_what_moved_since(self):           # req: SOC-01
+        self.run_up()                       # configured at the first step, counted from there
+        self.step(94)
+        self.assertEqual(self.counted, [])
+        self.step()
+        self.assertEqual(self.counted, [(None, 10_000)])        # nobody knows when it was zero
+        for charge, uah in (((0, 65_535), 9999), ((1, 0), 0), ((3, 32_768), 25_000),
+                            ((2, 32_768), -10_000), ((2, 0), -5000), ((-70_000, 1), -700_020_000)):
+            self.afe.charge = charge
+            self.step(99)
+            counted = len(self.counted)
+            self.step()
+            self.assertEqual(len(self.counted), counted + 1)
+            self.assertEqual(self.counted[-1], (uah, 10_000), charge)
+
+    def test_to_the_millisecond(self):                          # req: SOC-01
+        self.run_up()
+        self.step(9, 1000)
+        self.step(1, 499)                   # 500 ms after the configuration in run_up()
+        self.assertEqual(self.counted, [])
+        self.step(1, 1)
+        self.assertEqual(self.counted, [(None, 10_000)])
+        self.step(1, 9999)
+        self.assertEqual(len(self.counted), 1)
+        self.step(1, 1)
+        self.assertEqual(self.counted[-1], (0, 10_000))
+
+    def test_what_could_not_be_read_is_in_the_next(self):       # req: SOC-01 MEA-02
+        self.run_up()
+        self.step(95)
+        self.afe.fails = {"read_charge"}
+        self.step(100)
+        self.afe.fails = set()
+        self.afe.charge = 2, 0
+        self.step()
+        self.assertEqual(self.counted, [(None, 10_000), (20_000, 10_100)])
+
+    def test_a_failed_scan_counts_nothing(self):                # req: MEA-02 SOC-01
+        self.run_up()
+        self.step(94)
+        self.afe.silent = True
+        self.step()
+        self.assertEqual(self.counted, [])
+        self.afe.silent = False
+        self.step()
+        self.assertEqual(self.counted, [(None, 10_100)])
+
+    def test_after_a_configuration_it_begins_anew(self):        # req: SOC-01 PRO-23
+        self.run_up()
+        self.step(95 + 100)
+        self.assertEqual(self.counted[-1], (0, 10_000))
+        self.control.restart()
+        self.counted = []
+        self.step()                         # configured: the AFE's count is from here
+        self.step(99)
+        self.assertEqual(self.counted, [])
+        self.afe.charge = 9, 0
+        self.step()
+        self.assertEqual(self.counted, [(None, 10_000)])
 
 
 class TestConfigurationLost(Case):

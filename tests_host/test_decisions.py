@@ -421,6 +421,57 @@ class TestOpen(Case):
             self.assertEqual(self.pack.faults & rules.FAULT_WIRE, fault, sunk_mv)
 
 
+class TestTripsInDoubt(Case):
+    """The AFE sees the same wrong reading: its trip says nothing new."""
+
+    CELL_BITS = ((0, 0x04), (0, 0x08))                                  # CUV, COV
+    NTC_BITS = ((1, 0x01), (1, 0x02), (1, 0x10), (1, 0x20), (1, 0x40), (1, 0x80))
+    OTHER_BITS = ((0, 0x10), (0, 0x20), (0, 0x40), (0, 0x80), (2, 0x20), (2, 0x40), (2, 0x80))
+
+    def trips_by(self, regs, fault, bits):
+        """Bits of *bits* (status byte, mask) that trip something while *regs* are doubtful."""
+        found = []
+        for status, mask in bits:
+            self.setUp()
+            if fault:
+                self.scan(regs)
+                self.scan(regs, 5000)
+                self.assertEqual(self.pack.faults & fault, fault)
+            before = self.pack.protection.trips
+            regs[3 + 2 * status] = mask
+            self.scan(regs)
+            regs[3 + 2 * status] = 0
+            if self.pack.protection.trips != before:
+                found.append((status, mask))
+        return found
+
+    def test_each_bit_trips_when_nothing_is_in_doubt(self):     # req: PRO-23
+        every = self.CELL_BITS + self.NTC_BITS + self.OTHER_BITS
+        self.assertEqual(self.trips_by(scan_regs(), 0, every), list(every))
+
+    def test_cells_in_doubt(self):                              # req: MEA-03 PRO-23
+        rest = list(self.NTC_BITS + self.OTHER_BITS)
+        every = self.CELL_BITS + self.NTC_BITS + self.OTHER_BITS
+        regs = scan_regs()
+        set_cells(regs, 0)
+        self.assertEqual(self.trips_by(regs, rules.FAULT_CELL, every), rest)
+        self.assertEqual(self.trips_by(regs, 0, every), rest)       # from the first such scan
+        regs = scan_regs(stack_mv=40_000)
+        self.assertEqual(self.trips_by(regs, rules.FAULT_SUM, every), rest)
+        regs = scan_regs()
+        set_cells(regs, 3600, 3000)
+        self.assertEqual(self.trips_by(regs, rules.FAULT_WIRE, every), rest)
+
+    def test_thermistors_in_doubt(self):                        # req: MEA-03 PRO-23
+        rest = list(self.CELL_BITS + self.OTHER_BITS)
+        every = self.CELL_BITS + self.NTC_BITS + self.OTHER_BITS
+        for raw in (0, 0x7FFF):
+            regs = scan_regs()
+            put16(regs, 0x72, raw)
+            self.assertEqual(self.trips_by(regs, rules.FAULT_NTC, every), rest)
+            self.assertEqual(self.trips_by(regs, 0, every), rest)
+
+
 class TestSign(Case):
     """A cell far beyond its limit while the current seems to relieve it."""
 

@@ -101,6 +101,11 @@ class TestAccount(unittest.TestCase):
         self.assertEqual(self.account(0, 0, 900, 0, before=(700, 3, 4, 0, 0))[2],
                          [900, 3, 0, 1, 0])
 
+    def test_the_time_after_is_in_whole_milliseconds(self):
+        for took_us, after in ((999, 1000), (1000, 1001), (999_999, 1999), (1_000_000, 2000),
+                               (500_000_000, 501_000)):
+            self.assertEqual(self.account(1000, 1000, took_us)[0], after, took_us)
+
     def test_over_the_wrap(self):
         self.assertEqual(self.account(WRAP - 40, WRAP - 10, 20_000)[:2], (10, 60))
         self.assertEqual(self.account(WRAP - 40, 10, 1000)[:2], (11, 60))

@@ -2,6 +2,7 @@
 
 import unittest
 
+from bms import measurements
 from bms import readings as rd
 from bms.measurements import Measurements
 from bms.parameters import Parameters
@@ -18,8 +19,13 @@ class TestTake(TestCase):
     def test_nothing_is_known_before_the_first_scan(self):      # req: MEA-05
         self.assertEqual((self.m.seq, self.m.is_usable(0), self.m.is_usable(LATE)),
                          (0, False, False))
-        self.assertTrue(self.m.age_ms(5) > 1_000_000)
+        # the longest time that ticks can tell: late for every limit
+        self.assertEqual((self.m.age_ms(5), self.m.age_ms(LATE)), (1 << 29, 1 << 29))
         self.assertEqual(set(self.m.values), {NO_READING})
+        self.assertEqual(list(self.m.cells_mv), [0] * 16)
+        self.assertEqual((self.m.dt_ms, self.m.doubts, self.m.failed_row, self.m.failed_all,
+                          self.m.safety, self.m.battery, self.m.fets), (0, 0, 0, 0, 0, 0, 0))
+        self.assertFalse(self.m.frozen)
 
     def test_a_scan_is_numbered_and_timed(self):                # req: MEA-05
         self.m.take(scan_regs(), 1000)
@@ -33,6 +39,12 @@ class TestTake(TestCase):
         for now, usable in ((1000, True), (1299, True), (1300, True), (1301, False),
                             (1_000_000, False)):
             self.assertEqual(self.m.is_usable(now), usable, now)
+
+    def test_an_age_of_days_is_an_age(self):                    # req: MEA-05
+        self.m.take(scan_regs(), 1000)
+        for age_ms in (1 << 29, (1 << 29) + 100, WRAP - 1):
+            self.assertEqual(self.m.age_ms((1000 + age_ms) % WRAP), age_ms)
+            self.assertFalse(self.m.is_usable((1000 + age_ms) % WRAP))
 
     def test_times_cross_the_wrap(self):                        # req: MEA-05
         self.m.take(scan_regs(), WRAP - 50)
@@ -76,6 +88,95 @@ class TestTake(TestCase):
         set_cells(regs, 4300)
         self.m.take(regs, 200)
         self.assertEqual(self.m.doubts, rd.CELL_IMPLAUSIBLE)
+
+
+    def test_every_doubtful_limit_is_a_parameter(self):         # req: MEA-03 PAR-01
+        # a cell at or below the low limit; neighbours so far off the average, opposite ways
+        for name, value, cells_mv, doubt in (
+                ("cell_low_limit_mv", 899, (900,), 0),
+                ("cell_low_limit_mv", 900, (900,), rd.CELL_IMPLAUSIBLE),
+                ("open_wire_mv", 300, (3300, 3600, 3000), rd.WIRE_OPEN),
+                ("open_wire_mv", 301, (3300, 3600, 3000), 0)):
+            self.setUp()
+            self.params.set(name, value)
+            regs = scan_regs()
+            set_cells(regs, *cells_mv)
+            self.m.take(regs, 0)
+            self.assertEqual(self.m.doubts, doubt, repr((name, value)))
+
+    def test_parameters_are_taken_over_when_they_change(self):  # req: PAR-01
+        class Counted(Parameters):
+            asked = 0
+
+            def __getitem__(self, name):
+                self.asked += 1
+                return Parameters.__getitem__(self, name)
+        params = Counted()
+        measured = Measurements(params, 16, 100)
+        measured.take(scan_regs(), 0)
+        asked = params.asked
+        measured.take(scan_regs(), 100)
+        self.assertEqual(params.asked, asked)
+        params.set("cal_current_offset_ma", 7)
+        measured.take(scan_regs(), 200)
+        self.assertTrue(params.asked > asked)
+        self.assertEqual(measured.values[rd.CURRENT_MA], -7)
+
+
+class TestCalibration(TestCase):
+    """MEA-04: gains in ppm, offsets subtracted, each to its own channel."""
+
+    def taken(self, regs, **changes):
+        for name in changes:
+            self.params.set(name, changes[name])
+        self.m.take(regs, 0)
+        return self.m
+
+    def test_each_cell_has_its_own_offset(self):                # req: MEA-04
+        for cell in range(16):
+            self.setUp()
+            measured = self.taken(scan_regs(), **{"cal_cell%d_offset_mv" % cell: 5})
+            self.assertEqual([3300 - value for value in measured.cells_mv],
+                             [5 if i == cell else 0 for i in range(16)])
+
+    def test_each_cell_has_its_own_gain(self):                  # req: MEA-04
+        # 10 000 ppm of 3300 mV; in 32768ths, rounded: 328, that is 33.03 mV
+        for cell in range(16):
+            self.setUp()
+            measured = self.taken(scan_regs(), **{"cal_cell%d_gain_ppm" % cell: 10_000})
+            self.assertEqual([value - 3300 for value in measured.cells_mv],
+                             [33 if i == cell else 0 for i in range(16)])
+
+    def test_gains_are_rounded_to_the_nearest_32768th(self):    # req: MEA-04
+        # 50 000 ppm: 1638.4 of 32768; 15 259 ppm: 500.007; -15 ppm: -0.49; 45 and 46: 1.47, 1.51
+        for ppm, current_ma in ((50_000, 327_670 + (327_670 * 1638 >> 15)),
+                                (15_259, 327_670 + 4999), (15_228, 327_670 + 4989),
+                                (-15, 327_670), (-16, 327_660), (15, 327_670), (16, 327_679),
+                                (45, 327_679), (46, 327_689), (-50_000, 327_670 - 16_380)):
+            self.setUp()
+            measured = self.taken(scan_regs(current_ma=327_670), cal_current_gain_ppm=ppm)
+            self.assertEqual(measured.values[rd.CURRENT_MA], current_ma, ppm)
+
+    def test_every_gain_that_may_be_set(self):                  # req: MEA-04
+        # to the nearest: no 32768th further off than a half
+        for ppm in range(-50_000, 50_001, 13):
+            off = measurements._share(ppm) * 1_000_000 - ppm * 32_768
+            self.assertTrue(-500_000 <= off <= 500_000, ppm)
+
+    def test_the_current_offset(self):                          # req: MEA-04
+        measured = self.taken(scan_regs(current_ma=-5000), cal_current_offset_ma=120)
+        self.assertEqual(measured.values[rd.CURRENT_MA], -5120)
+
+    def test_each_thermistor_has_its_own_offset(self):          # req: MEA-04
+        slots = (rd.TEMP_DC, rd.TEMP_DC + 1, rd.TEMP_DC + 2, rd.TEMP_DC + 3, rd.MOS_DC,
+                 rd.AMBIENT_DC)
+        self.m.take(scan_regs(), 0)
+        before = [self.m.values[slot] for slot in slots]
+        for sensor in range(6):
+            self.setUp()
+            measured = self.taken(scan_regs(), **{"cal_temp%d_offset_dc" % sensor: 30})
+            self.assertEqual([before[i] - measured.values[slots[i]] for i in range(6)],
+                             [30 if i == sensor else 0 for i in range(6)])
 
 
 class TestFail(TestCase):

@@ -1,5 +1,6 @@
 """The ambient thermistor: counts of a raw pin to temperature."""
 
+import math
 import unittest
 
 from bms import ntc
@@ -19,6 +20,18 @@ class TestNtc(unittest.TestCase):
             if temp_dc <= 700:
                 self.assertTrue(abs(ntc.counts_to_dc(counts) - temp_dc) <= 2,
                                 "%d: %d" % (temp_dc, ntc.counts_to_dc(counts)))
+
+    def test_every_joint_of_the_table_is_the_formulas(self):    # req: MEA-01
+        # 65 ratios from 0.015 to 0.97 in equal steps, to a tenth of a kelvin; where a joint lies
+        # between two counts the one above it is read, and what is between is rounded down
+        for i in range(65):
+            ratio = 0.015 + i * 0.955 / 64
+            ohms = 18_000 * ratio / (1 - ratio)
+            kelvin = 1 / (math.log(ohms / 10_000) / 3435 + 1 / 298.15)
+            counts, beyond = divmod((19_071 - 295) * i, 64)
+            found = ntc.counts_to_dc(295 + counts + (1 if beyond else 0))
+            self.assertEqual(found, int(math.floor((kelvin - 273.15) * 10 + 0.5))
+                             - (1 if beyond else 0), i)
 
     def test_within_half_a_kelvin_up_to_90(self):               # req: MEA-01
         for counts, temp_dc in POINTS:

@@ -144,6 +144,77 @@ class TestDecodeScan(unittest.TestCase):
                 self.assertEqual(doubts, doubt, repr(order))
                 self.assertEqual(out[rd.MAX_CELL_MV] == NO_READING, doubt != 0)
 
+    def test_a_wire_wherever_it_is(self):                       # req: MEA-03
+        for low_at in range(16):
+            for high_at in (low_at - 1, low_at + 1):
+                if 0 <= high_at <= 15:
+                    regs = scan_regs()
+                    cells_mv = [3300] * 16
+                    cells_mv[low_at], cells_mv[high_at] = 3000, 3600
+                    set_cells(regs, *cells_mv)
+                    self.assertEqual(self.decode(regs)[0], rd.WIRE_OPEN, repr(cells_mv))
+
+    def test_the_first_and_the_last_are_no_neighbours(self):    # req: MEA-03
+        for first, last in ((3600, 3000), (3000, 3600)):
+            regs = scan_regs()
+            set_cells(regs, first, *([3300] * 14), last)
+            self.assertEqual(self.decode(regs)[0], 0)
+
+    def test_neighbours_off_by_as_much(self):                   # req: MEA-03
+        # average 3300; the second is compared with the one before it, within half of itself
+        for first, second, third, doubt in (
+                (3800, 2801, 3299, rd.WIRE_OPEN), (3800, 2301, 3799, rd.WIRE_OPEN),
+                (2800, 3799, 3301, rd.WIRE_OPEN), (3800, 2300, 3800, 0),
+                (3700, 2500, 3700, 0), (3701, 2500, 3699, rd.WIRE_OPEN),
+                (2900, 4100, 2900, 0), (2899, 4100, 2901, rd.WIRE_OPEN),
+                (3700, 3700, 2500, 0), (3600, 3600, 3600, 0), (3700, 3300, 2900, 0),
+                (3549, 3051, 3300, 0), (3550, 3050, 3300, rd.WIRE_OPEN)):
+            regs = scan_regs()
+            set_cells(regs, first, second, third)
+            self.assertEqual(self.decode(regs)[0], doubt, repr((first, second, third)))
+
+    def test_other_doubts_do_not_hide_a_wire(self):             # req: MEA-03
+        regs = scan_regs()
+        set_cells(regs, 3600, 3000)
+        put16(regs, 0x34, 4000)                     # a stack that does not fit
+        self.assertEqual(self.decode(regs)[0], rd.SUM_IMPLAUSIBLE | rd.WIRE_OPEN)
+        regs = scan_regs()
+        set_cells(regs, 5000, 1600)                 # one implausible: it is no extreme
+        self.assertEqual(self.decode(regs)[0], rd.CELL_IMPLAUSIBLE | rd.WIRE_OPEN)
+
+    def test_extremes_wherever_they_are(self):                  # req: MEA-01
+        for cell in range(16):
+            for cell_mv, slot, name in ((3400, rd.MAX_CELL, rd.MAX_CELL_MV),
+                                        (3200, rd.MIN_CELL, rd.MIN_CELL_MV)):
+                regs = scan_regs()
+                cells_mv = [3300] * 16
+                cells_mv[cell] = cell_mv
+                set_cells(regs, *cells_mv)
+                out = self.decode(regs)[2]
+                self.assertEqual((out[slot], out[name]), (cell, cell_mv))
+
+    def test_each_sensor_is_an_extreme(self):                   # req: MEA-01
+        for reg in SENSORS:
+            for temp_dc in (240, 260):
+                regs = scan_regs(temp_dc=250)
+                put16(regs, reg, temp_dc + 2731)
+                out = self.decode(regs)[2]
+                self.assertEqual((out[rd.MIN_TEMP_DC], out[rd.MAX_TEMP_DC]),
+                                 (min(250, temp_dc), max(250, temp_dc)), reg)
+
+    def test_a_current_of_1_ma_has_a_direction(self):           # req: MEA-01
+        for offset_ma, charge_ma, discharge_ma in ((-2, 2, 0), (-1, 1, 0), (0, 0, 0), (1, 0, 1),
+                                                   (2, 0, 2)):
+            cal = [0] * rd.CAL_COUNT
+            cal[rd.CAL_CURRENT_OFFSET] = offset_ma
+            out = self.decode(scan_regs(), cal=cal)[2]
+            self.assertEqual((out[rd.CHARGE_MA], out[rd.DISCHARGE_MA]), (charge_ma, discharge_ma))
+
+    def test_doubtful_cells_have_no_sum(self):                  # req: MEA-03
+        regs = scan_regs()
+        set_cells(regs, 5000)
+        self.assertEqual(self.decode(regs)[2][rd.CELL_SUM_MV], NO_READING)
+
     def test_calibration_of_cells_current_and_thermistors(self):    # req: MEA-04
         cal = [0] * rd.CAL_COUNT
         cal[rd.CAL_CELL_GAIN + 2] = 328             # 1 %
@@ -163,10 +234,11 @@ class TestDecodeScan(unittest.TestCase):
         regs = scan_regs(current_ma=5000)
         first = self.decode(regs)[2][rd.SCAN_HASH]
         self.assertEqual(self.decode(regs)[2][rd.SCAN_HASH], first)
-        for reg in (0x14, 0x32, 0x34, 0x36, 0x3A):
+        for reg in range(0x10, 0x40):           # cells, stack, terminals, LD, current
             other = bytearray(regs)
             other[reg] ^= 1
-            self.assertNotEqual(self.decode(other)[2][rd.SCAN_HASH], first, reg)
+            self.assertEqual(self.decode(other)[2][rd.SCAN_HASH] != first, 0x14 <= reg <= 0x3B,
+                             reg)
 
     def test_twins_agree_on_random_registers(self):             # req: PRO-26
         rng = Lcg(5)

@@ -279,6 +279,36 @@ class TestWatchdog(TestCase):
         self.run_for(500)
         self.assertTrue(self.fit())
 
+    def test_what_was_in_time_before_the_last_feeding_counts_no_more(self):     # req: SAF-01
+        for late in (0, 1):                     # whichever place of the table
+            rows = [("a", 100, 0, 80), ("b", 100, 0, 80)]
+            scheduler = self.build(*rows)
+            self.run_for(950)
+            self.assertTrue(scheduler.fit_to_feed(self.clock.ms))
+            self.work[late].took_ms = 81
+            self.run_for(950)
+            self.assertFalse(scheduler.fit_to_feed(self.clock.ms))
+            self.assertEqual(scheduler.late_task(), late)
+
+    def test_a_task_that_no_scheduler_has_is_spotless(self):
+        task = Task("a", None, 100, 0, 80)
+        self.assertEqual((task.worst_us, task.overruns, task.streak), (0, 0, 0))
+
+    def test_nothing_is_late_before_a_step(self):               # req: SAF-01
+        scheduler = self.build(("a", 100, 50, 80), ("b", 100, 50, 80))
+        self.assertEqual(scheduler.late_task(), -1)
+
+    def test_the_late_one_is_named_until_the_next_feeding(self):    # req: SAF-01
+        for late in (0, 1, 2):
+            scheduler = self.build(("a", 100, 0, 80), ("b", 100, 0, 90), ("c", 100, 0, 95))
+            self.work[late].took_ms = 96
+            self.run_for(150)
+            self.work[late].took_ms = 0
+            self.assertTrue(scheduler.late_task() >= 0)
+            self.run_for(950)
+            self.assertTrue(scheduler.fit_to_feed(self.clock.ms))
+            self.assertEqual(scheduler.late_task(), -1)
+
     def test_a_task_not_due_yet_is_no_reason(self):             # req: SAF-01
         self.build(("a", 1000, 900, 80))
         for _ in range(8):

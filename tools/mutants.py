@@ -46,9 +46,15 @@ _MEMORY = 2 << 30
 
 # module: (file, functions and classes left out, tests in the order in which they are run)
 TARGETS = {
+    "bq_frames_py": ("lib/bq_frames_py.py", (), ("test_bq_frames", "test_bq76952")),
+    "hot.scan_values_py": ("firmware/hot/scan_values_py.py", (), ("test_scan_values",)),
+    "bms.ntc": ("firmware/bms/ntc.py", (), ("test_ntc",)),
+    "bms.measurements": ("firmware/bms/measurements.py", (),
+                         ("test_measurements", "test_decisions", "test_pack_state")),
     "hot.protect_py": ("firmware/hot/protect_py.py", (), ("test_protect", "test_rows")),
     "bms.protection_rules": ("firmware/bms/protection_rules.py", (),
-                             ("test_rows", "test_protection", "test_pack_state")),
+                             ("test_rows", "test_protection", "test_pack_state",
+                              "test_decisions")),
     "bms.protection": ("firmware/bms/protection.py", (), ("test_protection", "test_rows",
                                                           "test_pack_state")),
     "bms.fets": ("firmware/bms/fets.py", (), ("test_fets", "test_decisions", "test_pack_state",
@@ -60,8 +66,10 @@ TARGETS = {
                        ("remaining_mah", "_watch_soc", "count_charge"),
                        ("test_pack_state", "test_rows", "test_decisions", "test_derating",
                         "test_control", "test_balancing")),
-    "tasks.control": ("firmware/tasks/control.py", ("_bleed", "_count_charge"),
-                      ("test_control",)),
+    "bms.afe_config": ("firmware/bms/afe_config.py", ("realised",), ("test_afe_config", "test_control")),
+    "tasks.control": ("firmware/tasks/control.py", (), ("test_control", "test_balancing")),
+    "due_py": ("lib/due_py.py", (), ("test_due", "test_scheduler")),
+    "scheduler": ("lib/scheduler.py", (), ("test_scheduler",)),
 }
 
 # Names that a table might confuse
