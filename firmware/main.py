@@ -14,6 +14,7 @@ from bms.parameters import Parameters, check_profile
 from bms.protection_rules import FAULT_HOT, FAULT_PROFILE, FAULTS, ITEMS
 from bms.self_test import fast_functions_agree
 from bq76952 import BQ76952
+from hc595 import ShiftRegisters
 from hot import protect
 from profiles import am5000
 from protocols.link import Link
@@ -27,6 +28,7 @@ from tasks.panel import PERIOD_MS as PANEL_MS
 from tasks.panel import Panel
 from tasks.serial_port import SerialPort
 from tasks.supervisor import Supervisor
+from tca9534 import TCA9534
 
 if sys.platform == "rp2":
     import port_rp2 as port
@@ -76,11 +78,11 @@ class App:
         self._aux_spi = machine.SPI(port.AUX_SPI, baudrate=4_000_000, polarity=0, phase=0,
                                     sck=machine.Pin("AUX_SCK"), mosi=machine.Pin("AUX_MOSI"),
                                     miso=machine.Pin("AUX_MISO"))
-        self._latch = _out("LAMP_RCLK")
-        self._word = bytearray(2)
+        self._registers = ShiftRegisters(self._aux_spi, _out("LAMP_RCLK"))
         i2c = machine.I2C(port.I2C, scl=machine.Pin("I2C_SCL"), sda=machine.Pin("I2C_SDA"),
                           freq=400_000)
-        self.panel = Panel(pack, self._show, i2c)
+        self.panel = Panel(pack, self._show, TCA9534(i2c), port.buzzer(self._set_extra),
+                           (_out("DO1"), _out("DO2")))
         number = version.VERSION.split(".")
         serial = "%-16s" % ("PC" + port.unique_id().hex().upper()[-14:])
         identity = Identity(profile.NAME.upper(), tuple(int(part) for part in number), serial)
@@ -118,7 +120,7 @@ class App:
             Task("control", self.control, SCAN_MS, 0, 80),
             Task("pcs", SerialPort(pcs, protocol, _out("PCS_DE")), 25, 3, 50),
             Task("debug", SerialPort(port.debug_uart(), link), 30, 7, 60),
-            Task("panel", self.panel, PANEL_MS, 11, 40),
+            Task("panel", self.panel, PANEL_MS, 40, 40),
             Task("supervisor", self.supervisor, 1000, 53, 900),
         ]
         self.scheduler = Scheduler(tasks, port.ticks_us, self.mark, self.supervisor.record_error)
@@ -153,12 +155,7 @@ class App:
 
     def _show(self, word):
         self._lamps = word
-        word |= self._extra
-        self._word[0] = word >> 8
-        self._word[1] = word & 0xFF
-        self._aux_spi.write(self._word)
-        self._latch(1)
-        self._latch(0)
+        self._registers.show(word | self._extra)
 
     def _identity(self, profile, serial):
         refused = "\nrefused=" + self.refused if self.refused else ""

@@ -64,3 +64,8 @@ def heartbeat(extra):
 def limiter(extra):
     """The output that inserts the charge limiter: bit 10 of the lamp driver."""
     return lambda level: extra(10, level)
+
+
+def buzzer(extra):
+    """The buzzer: bit 9 of the lamp driver."""
+    return lambda level: extra(9, level)

@@ -57,3 +57,8 @@ def heartbeat(extra):
 def limiter(extra):
     """The output that inserts the charge limiter."""
     return machine.Pin("LIMITER", machine.Pin.OUT, value=0)
+
+
+def buzzer(extra):
+    """The buzzer: one that sounds by itself while its pin is high."""
+    return machine.Pin("BUZZER", machine.Pin.OUT, value=0)

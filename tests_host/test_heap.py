@@ -6,17 +6,19 @@ import struct
 import unittest
 
 from bms import readings as rd
-from bms.pack_state import Pack
+from bms.pack_state import DISCHARGING, Pack
 from bms.parameters import Parameters
 from bq76952 import BQ76952
 from fakes import LATE, ON_MICROPYTHON, WRAP, FakeChip, FakePin, no_wait, put16, scan_regs
-from profiles import am5000
+from hc595 import ShiftRegisters
+from profiles import am5000, b1_5_1_48
 from protocols.pcs import Pcs
 from protocols.snapshot import Identity, System
 from scheduler import Scheduler, Task
 from tasks.control import Control
 from tasks.panel import Panel
 from tasks.serial_port import SerialPort
+from tca9534 import TCA9534
 
 if ON_MICROPYTHON:
     import micropython
@@ -233,8 +235,10 @@ class TestControlPath(TestCase):
 class TestPanelPath(TestCase):
     def test_panel_step(self):                                  # req: SAF-04
         self.pack.afe_ready = True
-        shown = []
-        panel = Panel(self.pack, lambda word: None, SmallI2c())
+        self.params = self.pack.params
+        self.params.set("buzzer_enable", 1)
+        panel = Panel(self.pack, lambda word: None, TCA9534(SmallI2c()), FakePin(),
+                      (FakePin(), FakePin()))
         self.pack.measurements.take(self.regs, self.now)
         self.pack.step(self.now, True)
 
@@ -242,7 +246,28 @@ class TestPanelPath(TestCase):
             self.later(50)
             panel.step(self.now)
         self.check(step, 20, 25)
-        self.assertEqual(shown, [])
+
+    def test_panel_step_of_the_bar(self):                       # req: SAF-04 LED-04
+        pack = Pack(b1_5_1_48, Parameters(b1_5_1_48.DEFAULTS), 100)
+        panel = Panel(pack, lambda word: None, TCA9534(SmallI2c()), FakePin(), (FakePin(),))
+        pack.afe_ready = True
+        put16(self.regs, 0x3A, -500)                # discharging: the bar runs
+        pack.fets.actual = BOTH
+        pack.measurements.take(self.regs, self.now)
+        pack.step(self.now, True)
+        self.assertEqual(pack.direction, DISCHARGING)
+
+        def step():
+            self.later(50)
+            panel.step(self.now)
+        self.check(step, 20, 25)
+
+    def test_the_lamp_driver(self):                             # req: SAF-04
+        class Spi:
+            def write(self, buf):
+                pass
+        registers = ShiftRegisters(Spi(), FakePin())
+        self.check(lambda: registers.show(0x1FF))
 
 
 class TestProtocolPath(TestCase):

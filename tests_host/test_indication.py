@@ -129,5 +129,107 @@ class TestTable(unittest.TestCase):
                         self.assertTrue(0 <= word <= 0x1FF)
 
 
+def edges(word_of, mask, ticks):
+    """[(tick, level)] at which *mask* changes, from the first tick on."""
+    found = []
+    for tick in range(ticks):
+        level = 1 if word_of(tick) & mask == mask else 0
+        if not found or found[-1][1] != level:
+            found.append((tick, level))
+    return found
+
+
+class TestBar(unittest.TestCase):
+    """LED-04, AS1 manual 5.1."""
+
+    def words(self, state, direction, trips=0, soc_cpct=HALF, updating=False):
+        row = ind.bar_row_for(state, direction, trips, updating)
+        return [ind.lamp_word(row, soc_cpct, tick) for tick in range(40)]
+
+    def test_discharging_runs_from_bottom_to_top(self):         # req: LED-04
+        words = self.words(st.DISCHARGING, st.DISCHARGING)
+        self.assertEqual([word & CAPS for word in words[:9]],
+                         [0, 0x01, 0x03, 0x07, 0x0F, 0x0F, 0x0F, 0x0F, 0])
+        self.assertFalse(any(word & ALM for word in words))
+
+    def test_charging_runs_from_top_to_bottom(self):            # req: LED-04
+        words = self.words(st.CHARGING, st.CHARGING)
+        self.assertEqual([word & CAPS for word in words[:9]],
+                         [0, 0x08, 0x0C, 0x0E, 0x0F, 0x0F, 0x0F, 0x0F, 0])
+        self.assertFalse(any(word & ALM for word in words))
+
+    def test_the_bar_ends_at_the_capacity(self):                # req: LED-04
+        for soc_cpct, lamps in ((0, 0x01), (1700, 0x03), (4000, 0x07), (9000, 0x3F)):
+            for direction in (st.CHARGING, st.DISCHARGING):
+                words = self.words(direction, direction, soc_cpct=soc_cpct)
+                self.assertEqual(max(word & CAPS for word in words), lamps)
+
+    def test_standby_flickers_red_once_a_second(self):          # req: LED-04
+        row = ind.bar_row_for(st.STANDBY, st.STANDBY, 0, False)
+        self.assertEqual(edges(lambda tick: ind.lamp_word(row, HALF, tick), ALM, 8),
+                         [(0, 1), (2, 0), (4, 1), (6, 0)])
+        self.assertEqual(ind.lamp_word(row, HALF, 0) & CAPS, 0x0F)
+
+    def test_update_shows_green_and_red_in_turn(self):          # req: LED-04
+        for state in (st.STANDBY, st.CHARGING, st.FAIL):
+            for word in self.words(state, st.STANDBY, updating=True):
+                self.assertEqual(bool(word & ALM), not word & CAPS)
+                self.assertTrue(word & CAPS in (0, CAPS))
+
+    def test_a_fault_is_red_all_the_time(self):                 # req: LED-04
+        for state, trips in ((st.FAIL, 0), (st.PROTECTION, 0x10), (st.PROTECTION, CELL_UV)):
+            for word in self.words(state, st.DISCHARGING, trips):
+                self.assertEqual(word & (ALM | CAPS), ALM)
+
+    def test_a_full_pack_is_no_fault(self):                     # req: LED-04
+        for word in self.words(st.PROTECTION, st.STANDBY, CELL_OV)[2:4]:
+            self.assertEqual(word & (ALM | CAPS), 0x0F)
+
+    def test_dark_in_sleep_and_off(self):                       # req: LED-04 PWR-14
+        for state in (st.SLEEP, st.OFF):
+            self.assertEqual(max(self.words(state, st.STANDBY, updating=True)), 0)
+
+
+class TestBuzzer(unittest.TestCase):
+    def pattern(self, alarms=0, trips=0, faults=0, state=st.STANDBY):
+        pattern = ind.buzz_for(state, alarms, trips, faults)
+        return [ind.level_of(pattern, tick) for tick in range(24)]
+
+    def test_quarter_of_a_second_each_one_two_or_three(self):   # req: BUZ-01
+        for values, period in (((0, 0, 1), 4), ((0, 0x10, 0), 8), ((0x10, 0, 0), 12)):
+            self.assertEqual(self.pattern(*values),
+                             [1 if tick % period == 0 else 0 for tick in range(24)])
+
+    def test_the_worst_wins(self):                              # req: BUZ-01
+        self.assertEqual(self.pattern(0x10, 0x10, 1), self.pattern(0, 0, 1))
+        self.assertEqual(self.pattern(0x10, 0x10, 0), self.pattern(0, 0x10, 0))
+
+    def test_over_charge_is_silent(self):                       # req: BUZ-01
+        silent = [0] * 24
+        self.assertEqual(self.pattern(CELL_OV | PACK_OV, 0, 0), silent)
+        self.assertEqual(self.pattern(CELL_OV, CELL_OV | PACK_OV, 0), silent)
+        self.assertEqual(self.pattern(CELL_OV | 0x10, CELL_OV, 0), self.pattern(0x10, 0, 0))
+        self.assertEqual(self.pattern(0, CELL_OV | CELL_UV, 0), self.pattern(0, CELL_UV, 0))
+
+    def test_nothing_sounds_asleep_or_off(self):                # req: BUZ-01 PWR-14
+        for state in (st.SLEEP, st.OFF):
+            self.assertEqual(self.pattern(0x10, 0x10, 1, state), [0] * 24)
+
+
+class TestSequences(unittest.TestCase):
+    def test_half_a_second_each(self):                          # req: RST-01
+        self.assertEqual(ind.WORD_TICKS * ind.TICK_MS, 500)
+        self.assertEqual(len(ind.RESET_SEQUENCE) * 500, 1500)
+        self.assertEqual(set(ind.RESET_SEQUENCE), {RUN | ALM | ONOFF | CAPS})
+
+    def test_from_run_and_from_the_lowest(self):                # req: RST-01
+        self.assertEqual(ind.WAKE_SEQUENCE, (RUN, ALM, 32, 16, 8, 4, 2, 1))
+        self.assertEqual(ind.SLEEP_SEQUENCE, (1, 2, 4, 8, 16, 32, ALM, RUN))
+
+    def test_the_count_of_ticks_begins_anew_in_phase(self):     # req: LED-02
+        for length in (2, 4, 5, 6, 7, 8, 9, 10, 12, 16):
+            self.assertEqual(ind.TICKS % length, 0)
+
+
 if __name__ == "__main__":
     unittest.main()

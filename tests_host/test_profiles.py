@@ -197,6 +197,7 @@ class TestContradictions(unittest.TestCase):
         class Profile:
             CELLS = am5000.CELLS
             CAPACITY_MAH = am5000.CAPACITY_MAH
+            PANEL = am5000.PANEL
             DEFAULTS = dict(am5000.DEFAULTS)
             CURVES = am5000.CURVES
 
@@ -218,6 +219,9 @@ class TestContradictions(unittest.TestCase):
         for capacity in (0, 999, 1_000_001):
             self.assertIn("CAPACITY_MAH", reason(ValueError, check_profile,
                                                  self.changed(CAPACITY_MAH=capacity)))
+
+    def test_a_panel_that_is_not_known(self):                   # req: PRF-03
+        self.assertIn("PANEL", reason(ValueError, check_profile, self.changed(PANEL="stripe")))
 
     def test_curves_that_cannot_be(self):                       # req: PRF-03
         for reading, points in ((99, ((0, 1000), (1, 0))), (-1, ((0, 1000), (1, 0))),

@@ -94,6 +94,8 @@ class Pack:
     charger_seen       terminals say that a charger is there
     held               FETs that a host holds off, bits CHARGE | DISCHARGE
     limiter_in         the 10 A limiter shall be in the charge path
+    updating           a firmware update is under way
+    system_cpct        state of charge of all packs together, -1: this one stands for itself
     first_out          (item or fault number, cell or -1, value, limit, ticks_ms), None before one
     """
 
@@ -122,6 +124,8 @@ class Pack:
         self.limiter_in = False
         self.afe_ready = False
         self.dip = 0
+        self.updating = False
+        self.system_cpct = -1
         self.first_out = None
         self.now_ms = 0
         self._doubting = False      # a timer of a doubt runs
@@ -144,6 +148,11 @@ class Pack:
         self._sign_ms = -1
         self._soc_max_mv = self._soc_min_mv = self._soc_temp_dc = 0
         self._soc_open = True       # no FET was seen closed since charge was counted last
+
+    @property
+    def shown_cpct(self):
+        """State of charge for the panel: of the whole system where it is known (LED-04)."""
+        return self.soc.cpct if self.system_cpct < 0 else self.system_cpct
 
     @property
     def remaining_mah(self):

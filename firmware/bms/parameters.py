@@ -118,6 +118,12 @@ TABLE = (
     (167, "bal_cells_most", "", 1, 8, 8, "BAL-02 cells bled at once, of what the AFE can"),
     (168, "bal_turn_s", "s", 5, 3600, 60, "BAL-02 a choice of cells stands for"),
     (169, "bal_pause_s", "s", 1, 600, 10, "BAL-02 pause after an obstacle has gone"),
+    (180, "buzzer_enable", "", 0, 1, 0, "BUZ-01 the buzzer may sound"),
+    (181, "do1_function", "", 0, 6, 1, "DRY-01 0 nothing, 1 protection or fault, 2 low capacity, "
+     "3 alarm, 4 charging, 5 discharging, 6 asleep"),
+    (182, "do1_inverted", "", 0, 1, 0, "DRY-01 1: closed while it is not so"),
+    (183, "do2_function", "", 0, 6, 2, "DRY-01 as do1_function"),
+    (184, "do2_inverted", "", 0, 1, 0, "DRY-01 1: closed while it is not so"),
     (200, "cal_current_gain_ppm", "ppm", -50000, 50000, 0, "MEA-04 current gain"),
     (201, "cal_current_offset_ma", "mA", -2000, 2000, 0, "MEA-04 current offset, subtracted"),
 ) + tuple(
@@ -177,6 +183,8 @@ RULES = (
     ("cvl_mv", "pack_ov_trip_mv"),
 )
 
+PANELS = ("table", "bar")       # lamps of LED-03, of LED-04
+
 
 def check_profile(profile):
     """ValueError with the name of what is wrong if *profile* contradicts itself (PRF-03)."""
@@ -184,6 +192,8 @@ def check_profile(profile):
         raise ValueError("CELLS: the AFE reads 3 to 16 cells, not %d" % profile.CELLS)
     if not 1000 <= profile.CAPACITY_MAH <= 1_000_000:
         raise ValueError("CAPACITY_MAH: %d is outside 1000..1000000" % profile.CAPACITY_MAH)
+    if profile.PANEL not in PANELS:
+        raise ValueError("PANEL: %s is none of %s" % (profile.PANEL, ", ".join(PANELS)))
     for _, reading, points, reason in profile.CURVES:
         if not 0 <= reading < readings.COUNT:
             raise ValueError("CURVES, %s: there is no reading %d" % (reason, reading))

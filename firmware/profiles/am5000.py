@@ -5,6 +5,7 @@ from bms.derating import CHARGE_LIMIT, DISCHARGE_LIMIT
 
 NAME = "am5000"
 CELLS = 16
+PANEL = "table"         # LED-03
 CAPACITY_MAH = 100_000
 DEFAULTS: dict = {}     # the registry's own defaults are this product's
 

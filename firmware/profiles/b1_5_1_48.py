@@ -8,6 +8,7 @@ from bms.derating import CHARGE_LIMIT, DISCHARGE_LIMIT
 
 NAME = "b1-5.1-48"
 CELLS = 16
+PANEL = "bar"           # LED-04
 CAPACITY_MAH = 100_000
 SLAVES = 3
 DEFAULTS = {

@@ -116,6 +116,10 @@ def limiter(extra):
     return machine.Pin("LIMITER", machine.Pin.OUT, value=0)
 
 
+def buzzer(extra):
+    return machine.Pin("BUZZER", machine.Pin.OUT, value=0)
+
+
 class Files:
     """Small files that outlive power cuts and resets of the simulated board."""
 

@@ -1,0 +1,32 @@
+"""Dry contacts DO1 and DO2: what each can say (DRY-01)."""
+
+from micropython import const
+
+from bms import pack_state as st
+from bms.protection_rules import mask_of
+
+# functions, the value of do1_function and do2_function
+NEVER = const(0)
+PROTECTION_OR_FAULT = const(1)
+LOW_CAPACITY = const(2)
+ANY_ALARM = const(3)
+CHARGING = const(4)
+DISCHARGING = const(5)
+ASLEEP = const(6)
+
+_LOW_CAPACITY = mask_of("PRO-15")
+
+
+def says(function, pack):
+    """True while what *function* means is so for *pack*."""
+    if function == PROTECTION_OR_FAULT:
+        return pack.protection.trips != 0 or pack.faults != 0
+    if function == LOW_CAPACITY:
+        return pack.protection.alarms & _LOW_CAPACITY != 0
+    if function == ANY_ALARM:
+        return pack.protection.alarms != 0
+    if function == CHARGING:
+        return pack.direction == st.CHARGING
+    if function == DISCHARGING:
+        return pack.direction == st.DISCHARGING
+    return function == ASLEEP and pack.state == st.SLEEP
