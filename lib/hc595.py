@@ -17,7 +17,7 @@ class ShiftRegisters:
         latch(0)
 
     def show(self, word):
-        """Put the 16 bits of *word* on the outputs: bit 0 is QA of the first. Allocates nothing."""
+        """Put the 16 bits of *word* on the outputs, bit 0 on the first. Allocates nothing."""
         self._bytes[0] = word >> 8 & 0xFF
         self._bytes[1] = word & 0xFF
         self._write(self._bytes)

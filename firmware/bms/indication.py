@@ -157,7 +157,7 @@ def buzz_for(state, alarms, trips, faults):
 
 
 def bar(caps, top, tick):
-    """The capacity lamps of CAPS_UP or CAPS_DOWN: dark, then a lamp more each tick, up to *top*."""
+    """Capacity lamps of CAPS_UP or CAPS_DOWN: dark, then a lamp more each tick, up to *top*."""
     count = top + 1
     lit = min(tick % (count + 1 + _HOLD_TICKS), count)
     lamps = (1 << lit) - 1
