@@ -12,6 +12,7 @@ from bq76952 import BQ76952
 from fakes import LATE, ON_MICROPYTHON, WRAP, FakeChip, FakePin, no_wait, put16, scan_regs
 from hc595 import ShiftRegisters
 from profiles import am5000, b1_5_1_48
+from protocols.ascii_frame import length_field
 from protocols.pcs import Pcs
 from protocols.snapshot import Identity, System
 from scheduler import Scheduler, Task
@@ -271,7 +272,8 @@ class TestPanelPath(TestCase):
 
 
 class TestProtocolPath(TestCase):
-    def serve(self, request):
+    def serve(self, request, protocol=0):
+        self.pack.params.set("pcs_protocol", protocol)
         self.pack.afe_ready = True
         self.pack.measurements.take(self.regs, self.now)
         self.pack.step(self.now, True)
@@ -297,7 +299,8 @@ class TestProtocolPath(TestCase):
             self.moved()
             self.pack.measurements.take(self.regs, self.now)
             system.update(self.now)
-            system.update(self.now + 1000 & _LAST)
+            self.later(1000)
+            system.update(self.now)             # nothing usable any more
         self.check(step)
 
     def test_nothing_received(self):                            # req: SAF-04
@@ -309,8 +312,8 @@ class TestProtocolPath(TestCase):
         self.check(step)
         self.assertEqual(uart.sent, 0)
 
-    def answer(self, request):
-        uart, step = self.serve(request)
+    def answer(self, request, protocol=0):
+        uart, step = self.serve(request, protocol)
         self.check(step, 3, 2)
         self.assertTrue(uart.sent > 0)
 
@@ -331,6 +334,27 @@ class TestProtocolPath(TestCase):
 
     def test_answer_serial_number(self):                         # req: SAF-04 COM-01
         self.answer(b"~20024693E00202FD2D\r")
+
+    def test_answers_to_all_reads(self):                        # req: SAF-04 COM-01
+        for cid2, info in ((0x42, b"FF"), (0x44, b"02"), (0x44, b"FF"), (0x60, b""), (0x61, b""),
+                           (0x62, b""), (0x63, b""), (0x90, b""), (0x96, b""), (0x94, b"02"),
+                           (0x64, b"")):
+            self.answer(pylontech_frame(0x20, 2, cid2, info))
+
+    def test_answers_of_pace_to_all_reads(self):                # req: SAF-04 COM-01
+        for cid2, info in ((0x42, b"00"), (0x42, b"FF"), (0x44, b"00"), (0x90, b""), (0xA6, b""),
+                           (0xC1, b""), (0xC2, b""), (0xD1, b""), (0xDB, b""), (0xDD, b""),
+                           (0xE3, b""), (0xE5, b""), (0xAF, b""), (0xED, b""), (0xD0, b"0000"),
+                           (0x9A, b"01"), (0x99, b"0B"), (0xFE, b"")):
+            self.answer(pylontech_frame(0x25, 0, cid2, info))
+
+    def test_answers_on_modbus(self):                           # req: SAF-04 COM-01
+        from crc16 import crc16_modbus
+        for protocol, start, count in ((3, 0, 37), (3, 60, 55), (3, 150, 30), (4, 0x10, 0x68),
+                                       (3, 300, 1)):
+            request = bytearray((1, 3, start >> 8, start & 0xFF, 0, count, 0, 0))
+            struct.pack_into("<H", request, 6, crc16_modbus(request, 0, 6))
+            self.answer(request, protocol)
 
     def test_answer_bad_checksum(self):                          # req: SAF-04 COM-01
         self.answer(b"~2002464F0000FD99\r")
@@ -364,6 +388,12 @@ class TestProtocolPath(TestCase):
             port.step(self.now)
         self.check(step)
         self.assertTrue(uart.sent > 0)
+
+
+def pylontech_frame(ver, adr, cid2, info):
+    """A request as bytes."""
+    body = b"%02X%02X46%02X%04X" % (ver, adr, cid2, length_field(len(info))) + info
+    return b"~" + body + b"%04X\r" % (-sum(body) & 0xFFFF)
 
 
 class Idle:

@@ -121,7 +121,8 @@ class Pace:
     def _find(self, number):
         """The Snapshot of pack *number*, 0 being this one; None if it is not there."""
         own = self._system.own
-        if number in (0, self._pack.dip) or (number == 1 and self._pack.dip == 0):
+        dip = self._pack.dip
+        if number == 0 or number == dip or (number == 1 and dip == 0):
             return own
         modules = self._system.modules
         if self._pack.dip == 1:

@@ -9,6 +9,7 @@ from protocols.ascii_frame import DROPPED, NOTHING, OK, Parser, encode
 from protocols.modbus import Modbus, PaceRegisters, VoltronicRegisters
 
 _CID1 = 0x46
+_FIRST_COMMAND = 0x10
 _AS_HEARD, _PYLONTECH, _PACE, _PACE_MODBUS, _VOLTRONIC = range(5)
 MODULES = 15
 _INFO = 2 + 61 * MODULES        # the longest: 42 of all
@@ -37,6 +38,7 @@ class Pcs:
         self._modbus = Modbus(self.out, self._registers[0])
         self._spoken = _AS_HEARD
         self._taken = -1
+        self._refused = OK              # return code of the newest answer
         self.answered = 0
 
     @property
@@ -68,7 +70,7 @@ class Pcs:
 
     def _answer(self, verdict, now_ms):
         parser = self._parser
-        if parser.cid1 != _CID1 or parser.cid2 == 0:    # 0: an answer, perhaps our own echo
+        if parser.cid1 != _CID1 or self._is_answer(parser):
             return 0
         is_pace = parser.ver == pace.VER
         if self._spoken == _PACE and not is_pace or self._spoken == _PYLONTECH and is_pace:
@@ -81,7 +83,7 @@ class Pcs:
                 return 0
             adr = self._pack.dip        # point to point: whatever was asked for, it is us
         if verdict != OK:
-            return encode(self.out, ver, adr, _CID1, verdict, self._info, 0)
+            return self._encode(ver, adr, verdict, 0)
         self._heard()
         self._system.update(now_ms)
         length = server.answer(parser, now_ms)
@@ -89,4 +91,18 @@ class Pcs:
             return 0
         if server.rtn == OK:
             self.answered += 1
-        return encode(self.out, ver, adr, _CID1, server.rtn, self._info, length)
+        return self._encode(ver, adr, server.rtn, length)
+
+    def _encode(self, ver, adr, code, length):
+        self._refused = code
+        return encode(self.out, ver, adr, _CID1, code, self._info, length)
+
+    def _is_answer(self, parser):
+        """True for what is no request but an answer, perhaps the echo of our own.
+
+        Return codes below 10 are no commands; of 90 and 91, which are, the one just sent.
+        """
+        cid2 = parser.cid2
+        refused = self._refused
+        self._refused = OK
+        return cid2 < _FIRST_COMMAND or cid2 == refused and not parser.info_len
