@@ -9,7 +9,6 @@ from protocols.ascii_frame import DROPPED, NOTHING, OK, Parser, encode
 from protocols.modbus import Modbus, PaceRegisters, VoltronicRegisters
 
 _CID1 = 0x46
-_FIRST_COMMAND = 0x10
 _AS_HEARD, _PYLONTECH, _PACE, _PACE_MODBUS, _VOLTRONIC = range(5)
 MODULES = 15
 _INFO = 2 + 61 * MODULES        # the longest: 42 of all
@@ -98,11 +97,11 @@ class Pcs:
         return encode(self.out, ver, adr, _CID1, code, self._info, length)
 
     def _is_answer(self, parser):
-        """True for what is no request but an answer, perhaps the echo of our own.
+        """True for what is no request but an answer: 00, or the echo of the error just sent.
 
-        Return codes below 10 are no commands; of 90 and 91, which are, the one just sent.
+        Without the second a half-duplex line that echoes would never be quiet again.
         """
         cid2 = parser.cid2
         refused = self._refused
         self._refused = OK
-        return cid2 < _FIRST_COMMAND or cid2 == refused and not parser.info_len
+        return cid2 == OK or cid2 == refused and not parser.info_len
