@@ -16,7 +16,7 @@ SHELL := /bin/bash
 
 # Variables given on the command line (DURATION=20 PLAIN=1) reach the tools as environment.
 
-.PHONY: help setup ready firmware run rig test test-fast lint soc-report trace bench campaign mutants flash size clean
+.PHONY: help setup ready firmware run rig test test-fast lint soc-report dbc trace bench campaign mutants flash size clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -82,6 +82,9 @@ types = echo "types: $(1)"; MYPYPATH=firmware:lib:$(VENV)/stubs/$(1) $(VENV)/bin
 
 soc-report: setup ## a year of state of charge against the truth (docs/soc.md)
 	@nice $(PY) tools/soc_study.py
+
+dbc: setup ## docs/packctl.dbc: the CAN frames for other programs, from the firmware's tables
+	@$(PY) tools/can_dbc.py
 
 trace: setup ## which test proves which requirement
 	@$(PY) tools/trace.py

@@ -16,13 +16,17 @@ from bms.self_test import fast_functions_agree
 from bq76952 import BQ76952
 from hc595 import ShiftRegisters
 from hot import protect
+from mcp2515 import MCP2515
 from profiles import am5000
+from protocols.can_frames import CanFrames
 from protocols.link import Link
 from protocols.pcs import Pcs
 from protocols.report import Reporter
 from protocols.snapshot import Identity, System
 from scheduler import Scheduler, Task
 from slots import Slots
+from tasks.can_port import PERIOD_MS as CAN_MS
+from tasks.can_port import CanPort
 from tasks.control import Control
 from tasks.panel import PERIOD_MS as PANEL_MS
 from tasks.panel import Panel
@@ -90,6 +94,9 @@ class App:
         protocol = Pcs(self.system, pack, identity)
         pcs = machine.UART(port.PCS_UART, baudrate=params["pcs_baud"], tx=machine.Pin("PCS_TX"),
                            rx=machine.Pin("PCS_RX"), rxbuf=256, txbuf=512, timeout=0)
+        can = MCP2515(self._aux_spi, _out("CAN_CS", 1), machine.Pin("CAN_INT", machine.Pin.IN),
+                      port.wait_us, port.ticks_us)
+        self.can = CanPort(can, self.system, pack, CanFrames(identity))
         self._ballast = []
         self._choice = Slots(port.files, "profile")
         allowance = Slots(port.files, "allowance")
@@ -121,11 +128,13 @@ class App:
             Task("pcs", SerialPort(pcs, protocol, _out("PCS_DE")), 25, 3, 50),
             Task("debug", SerialPort(port.debug_uart(), link), 30, 7, 60),
             Task("panel", self.panel, PANEL_MS, 40, 40),
+            Task("can", self.can, CAN_MS, 20, 50),
             Task("supervisor", self.supervisor, 1000, 53, 900),
         ]
         self.scheduler = Scheduler(tasks, port.ticks_us, self.mark, self.supervisor.record_error)
         self.supervisor.scheduler = self.scheduler
         self.reporter.tasks = tasks
+        self.reporter.can = self.can
 
     def boot(self):
         """Start the schedule; the control task brings the AFE up with both FETs off."""

@@ -170,7 +170,7 @@ class TestValues(TestCase):
                                                       mean_temp_dc=-400))
         self.assertEqual(data, hexed("FF 7F 00 80 70 FE"))
         data = self.data("pylontech", 0x351, snapshot(ccl_ma=9_000_000, dcl_ma=-5))
-        self.assertEqual(data[2:6], hexed("FF 7F FF FF"))
+        self.assertEqual(data[2:6], hexed("FF 7F 00 00"))
 
     def test_nothing_stale_is_told_as_live(self):               # req: MEA-05
         for variant in NUMBER:

@@ -238,7 +238,7 @@ def _raise(name):
     return {"variant": name, "value": name, "cases": rows}
 
 
-TASKS = ("control", "pcs", "debug", "panel", "supervisor")
+TASKS = ("control", "pcs", "debug", "panel", "can", "supervisor")
 _UNTOUCHED = "nothing that protects listens to this port"
 
 

@@ -4,9 +4,9 @@
     .venv/bin/python tools/can_dbc.py          writes the file
     .venv/bin/python tools/can_dbc.py --check  says whether it is what the tables give
 
-Frames of one identifier are one message: what some inverters get in the same bytes as something
-else (lux_..., deye_..., sofar) overlaps there, and the comment of a message says who gets which
-layout. cantools reads it with strict=False, short frames with allow_truncated=True.
+The comment of a message says which inverters get it, and with how many bytes. A tool that wants
+the full length of a message has to be told that frames may be shorter (cantools:
+allow_truncated=True).
 """
 
 import pathlib
@@ -61,26 +61,67 @@ def signals_of(frame):
     return signals
 
 
+def bits_of(signal):
+    """Bits that *signal* covers, as numbers from the first byte's lowest."""
+    _, bit, bits, big, *_ = signal
+    if not big:
+        return set(range(bit, bit + bits))
+    at = bit // 8
+    return set(range(8 * at, 8 * at + bits))    # whole bytes, all of them
+
+
+def messages():
+    """[(identifier in the file, name, size, [signals], comment)].
+
+    Layouts that agree are one message. What some inverters get in the same bytes as something
+    else is a message of its own, for which the file needs an identifier of its own as well.
+    """
+    found = []
+    for ident, rows in layouts().items():
+        merged = []             # [signals, size, notes]
+        for frame, names in rows:
+            signals = signals_of(frame)
+            note = f"{len(frame[1])} bytes to {', '.join(names)}"
+            for row in merged:
+                if all(a == b or a[0] != b[0] and not bits_of(a) & bits_of(b)
+                       for a in signals for b in row[0]):
+                    row[0] += [signal for signal in signals if signal not in row[0]]
+                    row[1] = max(row[1], len(frame[1]))
+                    row[2].append(note)
+                    break
+            else:
+                merged.append([signals, len(frame[1]), [note]])
+        for number, (signals, size, notes) in enumerate(merged):
+            if number == 0:
+                found.append((ident, f"M_{ident:03X}", size, signals, "; ".join(notes)))
+            else:
+                found.append((1 << 31 | number << 16 | ident, f"M_{ident:03X}_{number}", size,
+                              signals, f"on the bus this is {ident:03X}: " + "; ".join(notes)))
+    return found
+
+
+def message_for(database, frame):
+    """The message of cantools' *database* that *frame* of the tables is read by."""
+    names = [signal[0] for signal in signals_of(frame)]
+    for ident, name, _, signals, _ in messages():
+        if ident & 0xFFF == frame[0] and set(names) <= {signal[0] for signal in signals}:
+            return database.get_message_by_name(name)
+    raise KeyError(names)
+
+
 def text():
     """The whole file."""
     out = [_HEAD]
     comments = []
-    for ident, rows in layouts().items():
-        size = max(len(frame[1]) for frame, _ in rows)
-        out.append(f"BO_ {ident} M_{ident:03X}: {size} Pack\n")
-        known = {}
-        notes = []
-        for frame, names in rows:
-            notes.append(f"{len(frame[1])} bytes to {', '.join(names)}")
-            for signal in signals_of(frame):
-                if known.setdefault(signal[0], signal) != signal:
-                    raise ValueError(f"{ident:03X} {signal[0]} means two things")
-        for name, bit, bits, big, sign, factor, offset, unit in known.values():
-            out.append(f' SG_ {name} : {bit}|{bits}@{0 if big else 1}{sign} '
+    for ident, name, size, signals, note in messages():
+        out.append(f"BO_ {ident} {name}: {size} Pack\n")
+        for signal, bit, bits, big, sign, factor, offset, unit in signals:
+            out.append(f' SG_ {signal} : {bit}|{bits}@{0 if big else 1}{sign} '
                        f'({factor},{offset}) [0|0] "{unit}" Inverter\n')
         out.append("\n")
-        comments.append(f'CM_ BO_ {ident} "{"; ".join(notes)}";\n')
-    out.append("BO_ 773 M_305: 8 Inverter\n SG_ keep_alive : 0|32@1+ (1,0) [0|0] \"\" Pack\n\n")
+        comments.append(f'CM_ BO_ {ident} "{note}";\n')
+    out.append(f"BO_ {0x305} M_305: 8 Inverter\n"
+               ' SG_ keep_alive : 0|32@1+ (1,0) [0|0] "" Pack\n\n')
     return "".join(out + comments)
 
 

@@ -96,8 +96,13 @@ TABLE = (
      "4 Voltronic Modbus"),
     (103, "pcs_for_slaves", "", 0, 1, 1, "COM-03 the master answers at its slaves' addresses too"),
     (104, "pcs_unlock_min", "min", 1, 1440, 10, "COM-07 writing is allowed so long by `unlock`"),
+    (105, "inverter_port", "", 0, 2, 0, "COM-02 0 both, 1 RS485 only, 2 CAN only"),
     (106, "force_charge_cpct", "cpct", 0, 3000, 500, "COM-05 asks to be charged at or below"),
     (107, "full_request_days", "", 0, 365, 30, "COM-05 asks to be full after, 0: never"),
+    (110, "can_variant", "", 0, 12, 0, "COM-02 0 Pylontech, 1 its 1.3, 2 its 2, 3 Victron, 4 SMA, "
+     "5 Deye, 6 Growatt, 7 Growatt LV, 8 Goodwe, 9 Solis, 10 Luxpower, 11 Sofar, 12 Schneider"),
+    (111, "can_keep_alive", "", 0, 2, 0, "COM-08 CAN inverter heard by: 0 as its kind does, 1 its "
+     "frames only, 2 acknowledging ours too"),
     (120, "bench_enable", "", 0, 1, 1, "Debug port may provoke faults (test bench)"),
     (130, "ocv_rest_s", "s", 600, 14400, 2700, "SOC-01 rest before a rest voltage counts"),
     (131, "ocv_rest_ma", "mA", 100, 10000, 2500, "SOC-01 rest: current at or below"),

@@ -127,7 +127,7 @@ class CanFrames:
         self.values = Values(identity)
         self.buf = bytearray(8)
         self._seen = None
-        self.variant = layout.VARIANTS[0]
+        self.variant: tuple = layout.VARIANTS[0]
         self.choose(number)
 
     def choose(self, number):
@@ -160,16 +160,17 @@ class CanFrames:
         values = self.values
         for k in range(len(fields)):
             _, at, kind, attribute, scale = fields[k]
+            if kind == layout.TEXT:
+                text = getattr(values, attribute)
+                for n in range(8):
+                    buf[at + n] = text[n]
+                continue
             if type(attribute) is int:
                 value = seen.cells_mv[attribute] if attribute < seen.cells else 0
             else:
                 value = getattr(values, attribute, None)
                 if value is None:
                     value = getattr(seen, attribute)
-            if kind == layout.TEXT:
-                for n in range(8):
-                    buf[at + n] = value[n]
-                continue
             if value == NO_READING:
                 return -1
             _put(buf, at, kind, (value * scale[0] + scale[2]) // scale[1] + scale[3])

@@ -145,8 +145,10 @@ G315, G316, G317, G318 = (
         ("g_cell_%d" % (4 * k + i + 1), 2 * i, BIG | U16, 4 * k + i, _MV) for i in range(4)), True)
     for k in range(4))
 G319 = (0x319, bytes(8), (
-    ("g_enable", 0, U8, "requests_319", _BITS), ("g_max_cell", 1, BIG | U16, "max_cell_mv", _MV),
-    ("g_min_cell", 3, BIG | U16, "min_cell_mv", _MV), ("g_max_number", 5, U8, "max_number", _COUNT),
+    ("g_enable", 0, U8, "requests_319", _BITS),
+    ("g_max_cell", 1, BIG | U16, "max_cell_mv", _MV),
+    ("g_min_cell", 3, BIG | U16, "min_cell_mv", _MV),
+    ("g_max_number", 5, U8, "max_number", _COUNT),
     ("g_min_number", 6, U8, "min_number", _COUNT), ("g_pack", 7, U8, "module", _COUNT)), True)
 G320 = (0x320, b"PC\0\0\0\0\0\0", (
     ("g_hardware", 2, U8, "version_major", _COUNT),
@@ -171,7 +173,7 @@ _KEEP = (0x305, 0x306, 0x307)
 # extended one), what counts as heard, quirks)
 (NAME, FRAMES, MAKER, KEEP_ALIVE, HEARD, QUIRKS) = range(6)
 
-VARIANTS = (
+VARIANTS: tuple = (
     ("pylontech", (F351, F355, F356, F359, F35C, F35E), b"PYLON   ", _KEEP, FRAMES_ONLY, 0),
     ("pylontech-1.3", (F351, F355_LONG, F356, F35A_PLAIN, F35E, F35F), b"PYLON   ", _KEEP,
      FRAMES_ONLY, 0),

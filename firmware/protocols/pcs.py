@@ -10,6 +10,7 @@ from protocols.modbus import Modbus, PaceRegisters, VoltronicRegisters
 
 _CID1 = 0x46
 _AS_HEARD, _PYLONTECH, _PACE, _PACE_MODBUS, _VOLTRONIC = range(5)
+_CAN_ONLY = 2                   # of the parameter inverter_port
 MODULES = 15
 _INFO = 2 + 61 * MODULES        # the longest: 42 of all
 
@@ -36,6 +37,7 @@ class Pcs:
                            VoltronicRegisters(system, pack))
         self._modbus = Modbus(self.out, self._registers[0])
         self._spoken = _AS_HEARD
+        self._silent = False        # the inverter is on CAN, and this port is not answered
         self._taken = -1
         self._refused = OK              # return code of the newest answer
         self.answered = 0
@@ -52,6 +54,10 @@ class Pcs:
             self._spoken = _AS_HEARD if self._trusted else self._pack.params["pcs_protocol"]
             self._modbus.registers = self._registers[
                 1 if self._spoken == _VOLTRONIC else 0]
+            self._silent = (not self._trusted
+                            and self._pack.params["inverter_port"] == _CAN_ONLY)
+        if self._silent:
+            return 0
         if self._spoken >= _PACE_MODBUS:
             length = self._modbus.take(byte, now_ms)
             if length:

@@ -71,6 +71,10 @@ FIELDS = (
     ("inverter_silent_s", "I", 1, "s", "time since an inverter was heard, on any port"),
     ("unlocked_s", "I", 1, "s", "writing is allowed on the inverter ports so long"),
     ("held", "B", 1, "bits:chg|dsg", "FETs that a host holds off"),
+    ("can_state", "B", 1, "enum:stopped|active|warning|passive|bus_off", "CAN controller"),
+    ("can_sent", "I", 1, "", "CAN frames sent and acknowledged, since start"),
+    ("can_timeouts", "I", 1, "", "CAN frames that nobody took, since start"),
+    ("can_received", "I", 1, "", "keep-alive frames of the inverter on CAN, since start"),
 )
 
 _NAMES = [row[0] for row in FIELDS]
@@ -128,6 +132,7 @@ class Reporter:
 
     pack       PackState; control, supervisor: those tasks
     tasks      the scheduler's, set by main
+    can        the CAN task, set by main, or None
     """
 
     def __init__(self, pack, control, supervisor):
@@ -135,6 +140,7 @@ class Reporter:
         self._control = control
         self._supervisor = supervisor
         self.tasks = []
+        self.can = None
         self._first_out = None
         self._first_out_s = 0
         self._row: list = [None] * len(FIELDS)      # filled anew for each report
@@ -248,6 +254,11 @@ class Reporter:
         row[_INVERTER + 1] = pack.inverter.silent_s
         row[_INVERTER + 2] = pack.rights.left_s
         row[_INVERTER + 3] = pack.held
+        can = self.can
+        row[_INVERTER + 4] = can.state if can else None
+        row[_INVERTER + 5] = can.sent if can else None
+        row[_INVERTER + 6] = can.timeouts if can else None
+        row[_INVERTER + 7] = can.received if can else None
 
     def _put(self, buf, at, i, value):
         """Pack field *i*, one number or an array, held within its type; return the end."""
