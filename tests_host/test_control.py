@@ -34,10 +34,14 @@ class FakeAfe:
         self.noise = 0
         self.charge_units = self.charge_65536ths = 0
         self.charge = 0, 0          # what the integrator shows
+        self.charge_of = None       # or a function that gives it, in 65536ths
 
     def read_charge(self):
         self._try("read_charge")
         self.log.append(("charge",))
+        if self.charge_of:
+            total = self.charge_of()
+            self.charge = total >> 16, total & 0xFFFF
         self.charge_units, self.charge_65536ths = self.charge
 
     def _try(self, name):
@@ -89,7 +93,7 @@ class FakeAfe:
 class Case(unittest.TestCase):
     def setUp(self):
         self.afe = FakeAfe()
-        self.params = Parameters()
+        self.params = Parameters({"zero_look_ms": 0})      # TestLookAtZero has it
         self.pack = Pack(am5000, self.params, 100)
         self.bothoff = FakePin(1)           # as if left high by whatever ran before
         self.limiter = FakePin()
@@ -273,6 +277,75 @@ class TestBringUp(Case):
         self.assertEqual(self.control.afe_starts, starts)
         self.step(1)
         self.assertEqual(self.control.afe_starts, starts + 1)
+
+
+class TestLookAtZero(Case):
+    """A first start: the current sensor's offset is seen before a FET closes."""
+
+    def setUp(self):
+        super().setUp()
+        self.params.set("zero_look_ms", 1500)
+        self.past_ms = 0
+        self.current_ma = 0
+
+    def step(self, count=1, dt_ms=100):
+        for _ in range(count):
+            self.past_ms += dt_ms
+            super().step(1, dt_ms)
+        return self.afe.fets
+
+    def integrator(self):
+        """As the chip's: a count each 250 ms, 10 mAh a unit; it passes zero and wraps."""
+        return self.past_ms // 250 * self.current_ma * 250 * 65536 // 36_000_000 - 60
+
+    def look(self, current_ma):
+        self.current_ma = current_ma
+        self.afe.charge_of = self.integrator
+        self.step(2)
+        self.assertTrue(self.pack.afe_ready)
+        steps = 0
+        while not self.afe.fets:
+            self.assertEqual((self.pack.state, self.bothoff.level), (st.SELF_TEST, 0))
+            self.step()
+            steps += 1
+            self.assertTrue(steps < 30)
+        self.step(2)
+        self.assertEqual(self.afe.fets, BOTH)
+        return steps
+
+    def test_the_offset_is_known_before_a_fet_closes(self):     # req: SOC-01 SAF-02
+        for offset_ma in (100, -100, 37, 0):
+            self.setUp()
+            self.assertTrue(14 <= self.look(offset_ma) <= 16)
+            self.assertTrue(abs(self.pack.soc.offset_ua - 1000 * offset_ma) <= 2500,
+                            (offset_ma, self.pack.soc.offset_ua))
+            self.assertTrue(self.pack.soc.zero_is_known)
+
+    def test_a_known_offset_costs_no_time(self):                # req: SOC-01
+        self.look(50)
+        self.control.restart()
+        self.current_ma = 20_000                # of a welded FET, say: is not looked at
+        self.assertTrue(self.look(20_000) <= 2)
+        self.assertTrue(abs(self.pack.soc.offset_ua - 50_000) <= 2500)
+
+    def test_current_that_cannot_be_an_offset_is_none(self):    # req: SOC-01
+        for current_ma in (400, -400, 30_000, -300_000):
+            self.setUp()
+            self.look(current_ma)
+            self.assertEqual(self.pack.soc.offset_ua, 0)
+            self.assertFalse(self.pack.soc.zero_is_known)
+
+    def test_an_afe_that_does_not_answer_delays_nothing(self):  # req: PWR-01
+        self.afe.fails.add("read_charge")
+        self.assertTrue(self.look(100) <= 2)
+        self.assertEqual(self.pack.soc.offset_ua, 0)
+
+    def test_one_that_stops_answering_ends_it_in_time(self):    # req: PWR-01
+        self.afe.charge_of = self.integrator
+        self.step(2)
+        self.afe.fails.add("read_charge")
+        self.assertTrue(self.look(100) <= 16)
+        self.assertFalse(self.pack.soc.zero_is_known)
 
 
 class TestRunning(Case):

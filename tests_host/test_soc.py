@@ -261,6 +261,48 @@ class TestLearning(unittest.TestCase):
                 pack.run(1000, 60, 3560)
         self.assertTrue(abs(pack.soc.offset_ua - 10_000) < 2000, pack.soc.offset_ua)
 
+    def test_the_drift_is_learnt_though_every_day_ends_full(self):      # req: SOC-01
+        pack = Pack(offset_ma=-30)              # zero was never seen
+        for _ in range(35):
+            pack.run(-5000, 10 * 3600)
+            pack.run(10_000, 5 * 3600, 3400)
+            pack.run(1000, 1200, 3560)          # the end of charge lasts
+            pack.run(-1000, 1200)
+            pack.run(0, 8 * 3600 + 1200)
+        self.assertTrue(abs(pack.soc.offset_ua + 30_000) < 3000, pack.soc.offset_ua)
+        self.assertTrue(pack.soc.drift_u_ua < 6000, pack.soc.drift_u_ua)
+
+    def test_a_short_look_at_zero(self):                        # req: SOC-01
+        for offset_ma, ms in ((100, 1500), (-100, 500), (-42, 5000)):
+            pack = Pack()
+            self.assertFalse(pack.soc.zero_is_known)
+            moved = offset_ma * ms * 65536 // 36_000_000
+            self.assertTrue(pack.soc.see_zero(moved, ms))
+            self.assertTrue(abs(pack.soc.offset_ua - 1000 * offset_ma)
+                            < 1000 + 120 * abs(offset_ma), pack.soc.offset_ua)
+            self.assertTrue(pack.soc.zero_is_known)
+            self.assertTrue(2000 < pack.soc.drift_u_ua < 25_000, pack.soc.drift_u_ua)
+        pack = Pack()
+        for moved in (1901, -1901, 1_000_000):
+            self.assertFalse(pack.soc.see_zero(moved, 1500))
+        self.assertFalse(pack.soc.see_zero(300, 500))           # 330 mA
+        self.assertEqual(pack.soc.offset_ua, 0)
+
+    def test_a_run_of_months_teaches_little_capacity(self):     # req: SOC-03
+        pack = Pack().see_zero().full()
+        pack.run(-36_000, 9000)
+        pack.run(0, 60, 2690)
+        pack.soc.anchor_empty()                 # 90 %: learnt within an afternoon
+        learnt = pack.soc.full_mah
+        self.assertTrue(learnt < 95_000, learnt)
+        pack = Pack().see_zero().full()
+        for _ in range(100):
+            pack.run(0, 86_400)
+        pack.run(-36_000, 9000)
+        pack.run(0, 60, 2690)
+        pack.soc.anchor_empty()
+        self.assertTrue(pack.soc.full_mah > learnt + 2000, pack.soc.full_mah)
+
     def test_capacity_is_learnt_from_full_to_empty(self):       # req: SOC-03
         pack = Pack().see_zero().full()
         pack.run(-40_000, 2 * 3600)             # an aged pack: 80 Ah and it is empty

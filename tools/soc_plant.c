@@ -10,6 +10,7 @@
 #define CELLS 16
 #define GROUPS 4
 #define ROWS 448
+#define BLED (2.0 / 3.0)        /* two scans of three */
 
 struct plant {
     double ocv[ROWS + 1], r_factor[ROWS + 1];
@@ -21,7 +22,7 @@ struct plant {
     double moved_in_mah, moved_out_mah, bled_mah, energy_out_wh;
     double v[CELLS];
     uint64_t random;
-    int64_t balance, derate, blocked_chg, blocked_dsg;
+    int64_t balance, balancing, derate, blocked_chg, blocked_dsg;
 };
 
 static double uniform(struct plant *p)
@@ -57,11 +58,38 @@ static void warm(struct plant *p, double heat, const double *r, double dt)
 
 static double limit_ma(const struct plant *p, double highest_mv)
 {
-    if (highest_mv <= 3400.0)
-        return 50000.0;
-    if (highest_mv <= 3500.0)
-        return 50000.0 - (highest_mv - 3400.0) * 375.0;
-    return highest_mv < 3560.0 ? (3560.0 - highest_mv) / 60.0 * 12500.0 : 0.0;
+    double cold = (p->temp_c - 6.0) / 9.0 * 50000.0, most = 50000.0;
+
+    if (highest_mv > 3500.0)
+        most = highest_mv < 3560.0 ? (3560.0 - highest_mv) / 60.0 * 12500.0 : 0.0;
+    else if (highest_mv > 3400.0)
+        most = 50000.0 - (highest_mv - 3400.0) * 375.0;
+    return cold < 0.0 ? 0.0 : cold < most ? cold : most;
+}
+
+/* Balancing by its rule: from 3500 mV and 30 mV to 6 mV, while the highest is above 3400 mV and
+ * nothing discharges; highest cells first, never two neighbours, at most eight. */
+static void choose(struct plant *p, const double *seen, double high, double low, double i)
+{
+    int64_t taken = 0;
+
+    p->balance = 0;
+    if (high >= 3500.0 && high - low >= 30.0)
+        p->balancing = 1;
+    else if (high < 3400.0 || (high >= 3500.0 && high - low <= 6.0))
+        p->balancing = 0;
+    if (!p->balancing || i < -300.0)
+        return;
+    for (int n = 0; n < 8; n++) {
+        int best = -1;
+        for (int c = 0; c < CELLS; c++)
+            if (!(taken >> c & 1) && seen[c] > low + 6.0 && (best < 0 || seen[c] > seen[best]))
+                best = c;
+        if (best < 0)
+            return;
+        p->balance |= (int64_t)1 << best;
+        taken |= ((int64_t)7 << best) >> 1;
+    }
 }
 
 /* *steps* times *dt* seconds. wish_ma: what the inverter would like, charging positive; charger_mv
@@ -71,7 +99,8 @@ void plant_run(struct plant *p, int steps, double dt, double wish_ma, double cha
                int allowed_dsg, int fets_open, int32_t *out)
 {
     double k1 = 1.0 - exp(-dt / 30.0), k2 = 1.0 - exp(-dt / 600.0);
-    double b[CELLS], r[CELLS];
+    double b[CELLS], r[CELLS], seen[CELLS];
+    double noise_ma = p->noise_ma * sqrt(10.0 / dt);
 
     for (int n = 0; n < steps; n++, out += 7) {
         double i = p->current_ma, polar = 0.55 * p->i1 + 0.75 * p->i2;
@@ -93,13 +122,14 @@ void plant_run(struct plant *p, int steps, double dt, double wish_ma, double cha
         for (int c = 0; c < CELLS; c++) {
             double drain = p->leak_ma[c];
             if (p->balance >> c & 1) {
-                drain += p->v[c] / 68.0;
-                p->bled_mah += p->v[c] / 68.0 * dt / 3600.0;
+                double bled = p->v[c] / 68.0 * BLED;
+                drain += bled;
+                p->bled_mah += bled * dt / 3600.0;
             }
             p->soc[c] += (taken - drain * dt / 3600.0) / p->cap_mah[c];
             p->cap_mah[c] *= 1.0 - p->fade_s * dt;
         }
-       
+
         for (int c = 0; c < CELLS; c++) {
             double x = (p->soc[c] + 0.06) * 400.0, temp = p->group_c[c >> 2];
             int k = (int)x;
@@ -149,15 +179,12 @@ void plant_run(struct plant *p, int steps, double dt, double wish_ma, double cha
         }
         p->current_ma = i;
 
-        double high = 0.0, low = 1e9, true_high = 0.0, true_low = 1e9;
+        double high = 0.0, low = 1e9;
         for (int c = 0; c < CELLS; c++) {
             double v = b[c] + r[c] * i;
             p->v[c] = v;
-            if (v > true_high)
-                true_high = v;
-            if (v < true_low)
-                true_low = v;
             v += p->cell_error_mv[c] + 1.0 * noise(p);
+            seen[c] = v;
             if (v > high)
                 high = v;
             if (v < low)
@@ -177,11 +204,7 @@ void plant_run(struct plant *p, int steps, double dt, double wish_ma, double cha
             p->blocked_chg = 0;
         if (p->blocked_dsg && i > 300.0)
             p->blocked_dsg = 0;
-        p->balance = 0;
-        if (true_high >= 3400.0 && i > -300.0)
-            for (int c = n & 1; c < CELLS; c += 2)      /* never two neighbours */
-                if (p->v[c] > true_low + 8.0)
-                    p->balance |= (int64_t)1 << c;
+        choose(p, seen, high, low, i);
 
         double temp = p->group_c[0];
         for (int g = 1; g < GROUPS; g++)
@@ -189,7 +212,7 @@ void plant_run(struct plant *p, int steps, double dt, double wish_ma, double cha
                 temp = p->group_c[g];
         p->temp_c = temp;
         double shown = i * (1.0 + p->gain) + p->offset_ma + p->offset_ma_k * (temp - 25.0);
-        double charge = (shown + p->noise_ma * noise(p)) * dt / 3.6 + p->charge_rest;
+        double charge = (shown + noise_ma * noise(p)) * dt / 3.6 + p->charge_rest;
         out[0] = (int32_t)floor(charge + 0.5);
         p->charge_rest = charge - out[0];
         out[1] = (int32_t)floor((shown + 3.0 * p->noise_ma * noise(p)) / 10.0 + 0.5) * 10;

@@ -123,6 +123,7 @@ class Pack:
         self.charger_seen = False
         self.limiter_in = False
         self.afe_ready = False
+        self.looking_at_zero = False    # both FETs stay open until the sensor's offset was seen
         self.dip = 0
         self.updating = False
         self.system_cpct = -1
@@ -472,7 +473,7 @@ class Pack:
         """The state, from what is known."""
         if self.faults & BLOCKING:
             state = FAIL
-        elif not self.afe_ready or not self.measurements.seq:
+        elif not self.afe_ready or not self.measurements.seq or self.looking_at_zero:
             state = SELF_TEST
         elif self.protection.blocked:
             state = PROTECTION
@@ -529,7 +530,7 @@ class Pack:
 
     def allowed(self):
         """FETs that may be closed now, bits CHARGE | DISCHARGE."""
-        ready = (self.afe_ready and self.measurements.seq > 0
+        ready = (self.afe_ready and self.measurements.seq > 0 and not self.looking_at_zero
                  and STANDBY <= self.state <= PROTECTION and not self.faults & BLOCKING)
         return self.fets.decide(self.protection.blocked | self.held, ready)
 

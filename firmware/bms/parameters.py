@@ -113,6 +113,7 @@ TABLE = (
     (136, "soc_save_min", "min", 5, 1440, 60, "SOC-03 stored at least every"),
     (137, "full_hold_s", "s", 5, 600, 30, "SOC-01 full: held for"),
     (138, "self_spread_ua", "uA", 0, 20000, 2500, "SOC-01 cells' self-discharge differs by"),
+    (139, "zero_look_ms", "ms", 0, 5000, 1500, "SOC-01 offset unknown: FETs open at first for"),
     (160, "bal_enable", "", 0, 1, 1, "BAL-01 cells may be bled"),
     (161, "bal_start_mv", "mV", 3000, 4200, 3500, "BAL-01 start: highest cell at or above"),
     (162, "bal_diff_mv", "mV", 5, 500, 30, "BAL-01 start: cell difference at or above"),

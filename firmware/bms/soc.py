@@ -5,10 +5,11 @@ An estimate and a bound of its error are kept. What is reported follows the esti
 rules of SOC-01: no steps, never against the direction of the current, 100 % only at the end of
 charge, 0 % only at empty.
 
-The bound is: what the last anchor left open; plus time times what is not known of the sensor's
-offset and of the self-consumption; plus a little for each charge put in; plus the distance from
-that anchor times what is not known of the capacity. The sensor's gain is in the last one: an
-error of it cancels against a capacity that was learnt through the same sensor.
+The bound is the root of the sum of three squares, because their causes are independent: what the
+last anchor left open; what grew since then, which is time times what is not known of the sensor's
+offset and of the self-consumption, and a little of the charge put in; and the distance from that
+anchor times what is not known of the capacity. The sensor's gain is in the last one: an error of
+it cancels against a capacity that was learnt through the same sensor.
 
 Accumulators are pairs (mAh and uAh, Ah and uAh) so that all of it stays within +-2**30.
 """
@@ -28,38 +29,55 @@ _FULL_U_CPCT = 80           # how far off an end of charge may be
 _EMPTY_U_CPCT = 150
 _STORED_U_CPCT = 100        # added by a restart: what was not saved, and the time off
 _CAPACITY_U_CPCT = 2000     # a pack nobody knows may have aged this much
-_AGEING_U_CPCT = 4          # capacity becomes this much less certain a day: also by imbalance
+_AGEING_U_CPCT = 1          # capacity becomes this much less certain a day
 _CAPACITY_LEAST_U_CPCT = 120
 _FADE_DAYS = 18_250         # 2 % a year, until it is learnt
 _SPAN_CPCT = 4000           # capacity is learnt over at least this
 
 _OFFSET_U_UA = 100_000      # before the first look at zero
 _OFFSET_MOST_UA = 300_000   # more is no offset: current flows
-_DRIFT_LEAST_U_UA = 700
+_DRIFT_LEAST_U_UA = 1500   # what changes with temperature and from cell to cell
 _DRIFT_DAY_U_UA = 10
 _SELF_U_UA = 1500           # of the self-consumption
 _ZERO_FIRST_S = 8           # both FETs open for so long give a first value
 _ZERO_WINDOW_S = 300
 _ZERO_MOST_UAH = 250_000
+_ZERO_MOST_65536THS = 1900
 _RESIDUAL_MIN = 10 * 1440   # between two ends of charge that teach the drift
 _RESIDUAL_U_PERMILLE = 15   # two ends of charge, and what balancing took between them
 _IN_U_PPM = 400             # of the charge put in
 _BALANCE_UA = 20_000        # what balancing makes up for at the top, half of the time
 _BALANCE_MV = 3400
 
-_VERSION = 1
-_FORMAT = "<BBhhiiiiiiiiiiiiiiiiiiiiiii"
+_VERSION = 2
+_FORMAT = "<BBhhiiiiiiiiiiiiiiiiiiiiiiii"
 
 
 def _weight(u, u_new):
-    """Weight of a new value in 1/256, from the bounds (0..20000) of the old and the new one.
-
-    The bound of the result is taken as the lesser of the two: errors of one kind come again, so
-    it does not shrink as it would for independent ones.
-    """
+    """Weight of a new value in 1/256, from the bounds (0..20000) of the old and the new one."""
     a = u // 8 + 1
     b = u_new // 8 + 1
     return 256 * (a * a) // (a * a + b * b)
+
+
+def _zero_u_ua(ms):
+    """Bound of a look at zero of that length: twice its noise, and what the sensor drifts.
+
+    The AFE's data sheet gives a step of its 16 bits (7.6 uV) for three deviations in 250 ms;
+    that is 10 mA at 0.25 mOhm, and less by the root of the number of them.
+    """
+    return 500 + 316_000 // _root(ms)
+
+
+def _root(x):
+    """Square root of an int of 0..2**30, rounded down."""
+    root = 0
+    bit = 1 << 14
+    while bit:
+        if (root | bit) * (root | bit) <= x:
+            root |= bit
+        bit >>= 1
+    return root
 
 
 class StateOfCharge:
@@ -90,8 +108,9 @@ class StateOfCharge:
         self.at_full = False        # until 1 % has been taken out again
         self.at_empty = False       # until charged again
         self._rest_uah = 0          # of remaining_mah, 0..999
-        # bound of the estimate
-        self._u_mah = capacity_mah // 2
+        # bound of the estimate: what the last anchor left open, and what has grown since
+        self._anchor_u = 5000
+        self._u_mah = 0
         self._u_uah = 0
         # what the cells' unequal self-discharge has taken from full_mah since they were balanced
         self._apart_mah = 0
@@ -217,8 +236,8 @@ class StateOfCharge:
         return struct.pack(
             _FORMAT, _VERSION, flags, self.cpct, self._mark_cpct, self.rated_mah, self.full_mah,
             self.remaining_mah, self._u_mah, self._from_mah, self._capacity_u, self._drift_ua,
-            self._drift_u_ua, self._lesson_mah, self._lesson_min, self._run_mah, self._run_min,
-            self._mark_u, self._swing_mah, self._in_ah, self._in_ah_uah, self._out_ah,
+            self._drift_u_ua, self._anchor_u, self._lesson_mah, self._lesson_min, self._run_mah,
+            self._run_min, self._mark_u, self._swing_mah, self._in_ah, self._in_ah_uah, self._out_ah,
             self._out_ah_uah, self._in_wh, self._out_wh, self._cycles, self._cycle_mah,
             self._apart_mah)
 
@@ -237,7 +256,8 @@ class StateOfCharge:
                 or got[5] > 1 << 21):
             return False
         (_, flags, self.cpct, self._mark_cpct, _, self.full_mah, self.remaining_mah, self._u_mah,
-         self._from_mah, self._capacity_u, self._drift_ua, self._drift_u_ua, self._lesson_mah,
+         self._from_mah, self._capacity_u, self._drift_ua, self._drift_u_ua, self._anchor_u,
+         self._lesson_mah,
          self._lesson_min, self._run_mah, self._run_min, self._mark_u, self._swing_mah,
          self._in_ah, self._in_ah_uah, self._out_ah, self._out_ah_uah, self._in_wh, self._out_wh,
          self._cycles, self._cycle_mah, self._apart_mah) = got
@@ -461,8 +481,11 @@ class StateOfCharge:
     def _bound_cpct(self):
         """Of the estimate."""
         per = self.full_mah // 100
-        away = abs(self.remaining_mah - self._from_mah) * 100 // per
-        return min(_FULL_CPCT, self._u_mah * 100 // per + away * self._capacity_u // 10_000)
+        unsure = self._capacity_u + self._apart_mah * 50 // per
+        away = abs(self.remaining_mah - self._from_mah) * 100 // per * unsure // 10_000
+        grown = min(_FULL_CPCT, self._u_mah * 100 // per)
+        return min(_FULL_CPCT, _root(self._anchor_u * self._anchor_u + grown * grown
+                                     + away * away))
 
     def _publish(self):
         if self.remaining_mah > self.full_mah:      # which may have shrunk
@@ -479,8 +502,8 @@ class StateOfCharge:
         """The estimate is *cpct*, at most *u_cpct* off."""
         self.remaining_mah = self.full_mah if cpct == _FULL_CPCT else self._of_full(cpct)
         self._rest_uah = 0
-        self._u_mah = self._of_full(u_cpct)
-        self._u_uah = 0
+        self._anchor_u = u_cpct
+        self._u_mah = self._u_uah = 0
         self._from_mah = self.remaining_mah
 
     def _mark(self, cpct, u_cpct):
@@ -501,7 +524,7 @@ class StateOfCharge:
         mah = moved // 10 * 1000 // (span // 10) * 10
         if not self.rated_mah // 10 * 4 <= mah <= self.rated_mah // 10 * 12:
             return
-        drift_mah = self._drift_u_ua // 60 * min(self._run_min, 10_000) // 1000
+        drift_mah = self._drift_u_ua // 60 * min(self._run_min, 500_000) // 1000
         u = u_cpct * 100 // (span // 100) + drift_mah * 100 // (moved // 100) + 20
         if u > _CAPACITY_U_CPCT:
             return
@@ -516,8 +539,6 @@ class StateOfCharge:
             self._learn_drift()
         elif self._run_min < 1440:      # still at the end of that charge
             self._run_mah = self._run_uah = self._run_min = 0
-            if self._lesson_min < 1440:
-                self._lesson_mah = self._lesson_uah = self._lesson_min = 0
         self._set(_FULL_CPCT, _FULL_U_CPCT)
         self.at_full = self.is_set = True
         self.at_empty = False
@@ -557,7 +578,10 @@ class StateOfCharge:
                 return
         prior = self._bound_cpct()
         estimate = self._estimate_cpct()
+        tells = 2 * prior >= 3 * u_cpct     # else its error, which comes again, would be taken
         self._mark(cpct, u_cpct)
+        if not tells:
+            return
         if abs(estimate - cpct) > prior + u_cpct:
             new, bound = cpct, u_cpct       # they exclude each other: the cells are right
         else:
@@ -568,10 +592,13 @@ class StateOfCharge:
     # -- drift --------
 
     def _take_drift(self, ua, u_ua):
-        u_10ua = min(self._drift_u_ua // 10, 10_000)
-        weight = _weight(u_10ua, u_ua // 10)
+        old = min(self._drift_u_ua // 10, 10_000)
+        new = min(u_ua // 10, 10_000)
+        weight = _weight(old, new)
         self._drift_ua += (ua - self._drift_ua) * weight // 256
-        self._drift_u_ua = max(_DRIFT_LEAST_U_UA, min(self._drift_u_ua, u_ua))
+        old = old * (256 - weight) // 256
+        new = new * weight // 256
+        self._drift_u_ua = max(_DRIFT_LEAST_U_UA, 10 * _root(old * old + new * new))
 
     def _look_at_zero(self, charge_uah, dt_ms):
         """Both FETs are open: what is counted now is the sensor's offset."""
@@ -585,6 +612,25 @@ class StateOfCharge:
             self._end_of_zero()
             self._zero_ms = self._zero_uah = 0
 
+    def see_zero(self, charge_65536ths, ms):
+        """Both FETs were open for *ms* (500..5000): the first value of a sensor nobody knows.
+
+        charge_65536ths  what the integrator moved meanwhile, in 1/65536 of 10 mAh
+        returns   True if that can be an offset
+        """
+        if abs(charge_65536ths) > _ZERO_MOST_65536THS:
+            return False
+        ua = charge_65536ths * 549_316 // ms
+        if abs(ua) > _OFFSET_MOST_UA:
+            return False
+        self._take_drift(ua + self._self_ua, _SELF_U_UA + _zero_u_ua(ms))
+        return True
+
+    @property
+    def zero_is_known(self):
+        """The sensor's offset was looked at, now or before it was stored."""
+        return self._drift_u_ua < _OFFSET_U_UA // 2
+
     def _end_of_zero(self):
         seconds = self._zero_ms // 1000
         self._zero_ms = -1
@@ -592,10 +638,13 @@ class StateOfCharge:
             return
         ua = self._zero_uah * 3600 // seconds
         if abs(ua) <= _OFFSET_MOST_UA:
-            self._take_drift(ua + self._self_ua, 500 + 30_000 // seconds + _SELF_U_UA)
+            self._take_drift(ua + self._self_ua, _SELF_U_UA + _zero_u_ua(1000 * seconds))
 
     def _learn_drift(self):
-        """From one end of charge to another nothing has moved: what was counted is drift."""
+        """From one end of charge to another nothing has moved: what was counted is drift.
+
+        Both are taken where they are first seen: charging on at full puts more in.
+        """
         if self._lesson_min < 0:
             self._lesson_mah = self._lesson_uah = self._lesson_min = 0
         elif self._lesson_min >= _RESIDUAL_MIN:

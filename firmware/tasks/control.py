@@ -31,6 +31,7 @@ _SHORT = mask_of("PRO-08")
 _RESTARTED, _FAILED, _NEW_PARAMETERS, _CHANGED, _NO_ANSWER = range(5)     # items of AFE_ERROR
 _COUNT_MS = 10_000
 _UNIT_UAH = 10_000              # of the integrator, at 10 mA
+_INTEGRATOR_MS = 250            # it counts once in so long
 _AFE_TRIPS = 0xF6F7FC           # safety status bits A, B, C that can hold a FET off
 
 
@@ -64,6 +65,9 @@ class Control:
         self._doubts = 0
         self._counting = False      # the integrator was read since the AFE was configured
         self._counted_ms = 0
+        self._zero_ms = 0           # when the look at zero began
+        self._zero_from_ms = self._zero_to_ms = -1      # its first and last count seen
+        self._zero_from = self._zero_to = 0
         self._suspect = False           # verify the configuration at the next scan
         self.last_error = None      # AfeError of the newest failed attempt
         self.afe_starts = 0
@@ -95,6 +99,8 @@ class Control:
             self._note_trips(measured, now_ms)
         else:
             measured.fail()
+        if pack.looking_at_zero:
+            self._look_at_zero(now_ms)
         pack.step(now_ms, fresh)
         if pack.faults & FAULT_SCAN:
             self._bothoff(0)
@@ -139,6 +145,58 @@ class Control:
         moved_uah = ((afe.charge_units - units) * _UNIT_UAH
                      + ((afe.charge_65536ths - parts) * _UNIT_UAH >> 16))
         self._pack.count_charge(moved_uah if self._counting else None, dt_ms)
+        self._counting = True
+
+    def _begin_look_at_zero(self, now_ms):
+        """At a start: both FETs are open, and stay so for a moment if the offset is not known."""
+        pack = self._pack
+        pack.looking_at_zero = False
+        if pack.soc.zero_is_known or not pack.params["zero_look_ms"]:
+            return
+        try:
+            self._afe.read_charge()
+        except AfeError:
+            return                      # it is learnt later, from what flows between two charges
+        self._zero_ms = now_ms
+        self._zero_from_ms = -1
+        self._zero_from = self._zero_to = self._charge_seen()
+        pack.looking_at_zero = True
+
+    def _charge_seen(self):
+        """What the integrator shows, in 65536ths of a unit; wraps at 2**30."""
+        return (self._afe.charge_units & 0x3FFF) << 16 | self._afe.charge_65536ths
+
+    def _look_at_zero(self, now_ms):
+        """What is counted while both FETs are open is the sensor's offset.
+
+        The time is that between two counts: a look is too short for where it happens to begin.
+        """
+        pack = self._pack
+        try:
+            self._afe.read_charge()
+            seen = self._charge_seen()
+            if seen != self._zero_to:
+                self._zero_to = seen
+                self._zero_to_ms = now_ms
+                if self._zero_from_ms < 0:
+                    self._zero_from = seen
+                    self._zero_from_ms = now_ms
+        except AfeError:
+            seen = -1
+        past_ms = (now_ms - self._zero_ms) & _MASK
+        if past_ms < pack.params["zero_look_ms"]:
+            return
+        pack.looking_at_zero = False
+        if not pack.fets.actual:
+            if self._zero_from_ms >= 0:
+                past_ms = (self._zero_to_ms - self._zero_from_ms) & _MASK
+                past_ms = (past_ms + _INTEGRATOR_MS // 2) // _INTEGRATOR_MS * _INTEGRATOR_MS
+            elif seen < 0:
+                past_ms = 0             # nothing was read
+            if past_ms >= 2 * _INTEGRATOR_MS:
+                moved = (self._zero_to - self._zero_from + (1 << 29) & _MASK) - (1 << 29)
+                pack.soc.see_zero(moved, past_ms)
+        self._counted_ms = now_ms
         self._counting = True
 
     def _afe_is_sound(self, now_ms):
@@ -226,6 +284,7 @@ class Control:
         self._pack.balancing.lost()
         self._counting = False
         self._detecting = False
+        self._pack.looking_at_zero = False
         self._job = None
 
     def _retry_later(self, now_ms):
@@ -273,6 +332,7 @@ class Control:
         self._counted_ms = now_ms
         pack.fets.restarted()
         pack.afe_ready = True
+        self._begin_look_at_zero(now_ms)
         pack.set_fault(FAULT_AFE, False)
         self._back_off_ms = _BACK_OFF_MS
         pack.events.add(now_ms, ev.AFE_CONFIGURED, 0, -1, self._signature, self.afe_starts)
