@@ -118,6 +118,22 @@ def test_ends_within_a_scan_when_the_pack_discharges(rig, target):
     assert start_ms + 6000 + PAUSE_MS <= back_ms and masks(rig, back_ms) == {(4, 9)}
 
 
+@pytest.mark.req("BAL-03")
+def test_begin_and_end_are_recorded_with_their_cells_and_time(rig, target):
+    bleeding(rig, target)
+    rig.run(10_000)
+    rig.set(cell_mv={str(i): 3505 for i in range(16)})      # no difference is left
+    rig.run(6000)                                   # the step is a doubt, and a pause
+    told = report(rig)
+    events = {event["event"]: event for event in rig.events(0)["events"]
+              if event["event"] in ("balance", "balance_end")}
+    assert events["balance"]["value"] == 1 << 4 | 1 << 9
+    assert (events["balance"]["cell"], events["balance_end"]["item"]) == (4, 0)
+    assert 54 <= events["balance"]["limit"] <= 66 and events["balance_end"]["limit"] <= 10
+    assert told["balance"] == "idle"
+    assert events["balance_end"]["value"] == sum(told["balance_s"]) >= 14
+
+
 @pytest.mark.req("BAL-01")
 def test_works_while_charging(rig, target):
     start_ms = bleeding(rig, target)

@@ -80,6 +80,15 @@ def test_one_ampere_for_a_month_is_counted():
     assert abs(error) <= 2
 
 
+@needs_compiler
+@pytest.mark.req("SOC-02")
+@pytest.mark.parametrize("seed", (2, 3))
+def test_thirty_days_of_partial_cycles(seed):
+    worst, covered = soc_study.partial_cycles((seed, 60))
+    assert worst <= 5
+    assert covered >= 0.95
+
+
 # ---- every intermediate result fits a small integer of the targets ---------------------------
 
 

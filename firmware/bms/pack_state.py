@@ -10,6 +10,7 @@ from bms import protection_rules as rules
 from bms import readings as rd
 from bms.allowance import Allowance
 from bms.asked_limits import AskedLimits
+from bms.balance_log import BalanceLog
 from bms.balancing import Balancing
 from bms.charge_requests import ChargeRequests
 from bms.charge_voltage import ChargeVoltage
@@ -117,6 +118,7 @@ class Pack:
         self.asked = AskedLimits()
         self.held = 0
         self.balancing = Balancing(params, profile.CELLS, scan_ms)
+        self._balance_log = BalanceLog(self.balancing, self.events)
         self.state = SELF_TEST
         self.direction = STANDBY
         self.faults = 0
@@ -229,6 +231,8 @@ class Pack:
             self._limit(measured)
         awake = not self.faults and STANDBY <= self.state <= PROTECTION
         self.balancing.step(measured, fresh, awake, self.protection.trips)
+        if self.balancing.mask or self._balance_log.running:
+            self._balance_log.step(now_ms, measured.values)
 
     def _doubtful_trips(self, measured):
         """AFE safety bits that only say again what is already known to be a wrong reading."""

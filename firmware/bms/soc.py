@@ -237,9 +237,9 @@ class StateOfCharge:
             _FORMAT, _VERSION, flags, self.cpct, self._mark_cpct, self.rated_mah, self.full_mah,
             self.remaining_mah, self._u_mah, self._from_mah, self._capacity_u, self._drift_ua,
             self._drift_u_ua, self._anchor_u, self._lesson_mah, self._lesson_min, self._run_mah,
-            self._run_min, self._mark_u, self._swing_mah, self._in_ah, self._in_ah_uah, self._out_ah,
-            self._out_ah_uah, self._in_wh, self._out_wh, self._cycles, self._cycle_mah,
-            self._apart_mah)
+            self._run_min, self._mark_u, self._swing_mah, self._in_ah, self._in_ah_uah,
+            self._out_ah, self._out_ah_uah, self._in_wh, self._out_wh, self._cycles,
+            self._cycle_mah, self._apart_mah)
 
     def saved(self):
         """The state of now is stored."""
@@ -484,6 +484,8 @@ class StateOfCharge:
         unsure = self._capacity_u + self._apart_mah * 50 // per
         away = abs(self.remaining_mah - self._from_mah) * 100 // per * unsure // 10_000
         grown = min(_FULL_CPCT, self._u_mah * 100 // per)
+        grown -= grown >> 2     # each is a limit; so much of it holds (tools/soc_study.py)
+        away -= away >> 2
         return min(_FULL_CPCT, _root(self._anchor_u * self._anchor_u + grown * grown
                                      + away * away))
 

@@ -9,6 +9,7 @@ from array import array
 
 from bms import pack_state as st
 from bms import readings as rd
+from bms.balancing import STATES as BALANCE_STATES
 from bms.events import NAMES as EVENT_NAMES
 from bms.protection_rules import BOTH, FAULTS, ITEMS
 
@@ -31,6 +32,7 @@ FIELDS = (
     ("remaining_mah", "I", 1, "mAh", "remaining capacity"),
     ("full_mah", "I", 1, "mAh", "full capacity"),
     ("soc_uncertainty_cpct", "H", 1, "cpct", "state of charge is off by at most this"),
+    ("current_offset_ma", "i", 1, "mA", "current sensor at zero, as learnt; taken off the charge"),
     ("soh_pct", "B", 1, "%", "full capacity of the rated one"),
     ("cycles", "H", 1, "", "throughput by capacity"),
     ("charged_ah", "I", 1, "Ah", "charged, since ever"),
@@ -47,6 +49,8 @@ FIELDS = (
     ("fets_wanted", "B", 1, "bits:chg|dsg", "FETs that shall be closed"),
     ("balance_mask", "H", 1, "", "cells bled now, bit 0 the most negative"),
     ("balance_s", "I", 16, "s", "time each cell was bled, since start"),
+    ("balance", "B", 1, "enum:" + "|".join(BALANCE_STATES),
+     "what balancing does, or what keeps it from it"),
     ("cvl_mv", "i", 1, "mV", "charge voltage limit"),
     ("ccl_ma", "i", 1, "mA", "charge current limit"),
     ("dcl_ma", "i", 1, "mA", "discharge current limit"),
@@ -179,10 +183,11 @@ class Reporter:
         row[10] = pack.remaining_mah if pack.soc.is_set else None
         row[11] = pack.soc.full_mah
         row[12] = pack.soc.uncertainty_cpct
-        row[13] = pack.soc.soh_pct
-        row[14] = pack.soc.cycles
-        row[15] = pack.soc.charged_ah
-        row[16] = pack.soc.discharged_ah
+        row[13] = (pack.soc.offset_ua + 500) // 1000
+        row[14] = pack.soc.soh_pct
+        row[15] = pack.soc.cycles
+        row[16] = pack.soc.charged_ah
+        row[17] = pack.soc.discharged_ah
 
     def _readings_into(self, row, now_ms):
         """MEA-05: what is too old is no reading."""
@@ -208,6 +213,7 @@ class Reporter:
         row[_FETS + 1] = pack.fets.wanted
         row[_FETS + 2] = pack.balancing.mask
         row[_FETS + 3] = pack.balancing.seconds
+        row[_FETS + 4] = pack.balancing.state
 
     def _limits_into(self, row):
         pack = self._pack
