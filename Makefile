@@ -16,7 +16,7 @@ SHELL := /bin/bash
 
 # Variables given on the command line (DURATION=20 PLAIN=1) reach the tools as environment.
 
-.PHONY: help setup ready firmware run rig test test-fast lint soc-report dbc trace bench campaign mutants flash size clean
+.PHONY: help setup ready firmware run rig test test-fast fuzz lint soc-report dbc trace bench campaign mutants flash size clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,7 @@ $(VENV)/.stamp: pyproject.toml
 	$(PIP) install 'pip==$(PIP_VERSION)'; \
 	$(PIP) install --group dev; \
 	$(PIP) install --target $(VENV)/micropython-lib --group device; \
+	$(PIP) install --no-deps --target $(VENV)/clients --group clients; \
 	for port in rp2 esp32; do \
 	    $(PIP) install --target $(VENV)/stubs/$$port --group stubs-$$port; \
 	    sed -i -E -e '/^@overload  # force merge/d' \
@@ -65,6 +66,9 @@ test: ready ## all tests: host, unix port, emulated RP2040
 
 test-fast: ready ## the tests that need no emulator and no interpreter but CPython
 	@$(PY) -m pytest tests_host -m "not slow and not unix and not rp2040"
+
+fuzz: ready ## any bytes on every port, 10 MB each on host, 1 MB on unix (BYTES=n, SEED=n)
+	@exec nice $(PY) tools/fuzz.py
 
 lint: ready ## ruff, codespell, types against the stubs of both ports, both compilers
 	@rc=0; \

@@ -2,7 +2,9 @@
 
 Pure: bytes in, bytes out. Functions 03 (read) and, for PACE's settings, 10 (write). What is no
 whole request to this slave with a good CRC is passed over byte by byte, so that noise before a
-request does no harm. Sources: PACE Modbus RTU V1.3 (2017), Voltronic LIB (2020).
+request does no harm; a request that is followed by more was none.
+
+Sources: PACE Modbus RTU V1.3 (2017), Voltronic LIB (2020).
 """
 
 from bms.afe_config import SHORT_DELAY_US
@@ -49,7 +51,7 @@ class Modbus:
             size = self._size()
             if size > self._used:
                 return 0                    # more of it is to come
-            if size and crc16_modbus(self._in, 0, size - 2) == (
+            if size == self._used and crc16_modbus(self._in, 0, size - 2) == (
                     self._in[size - 2] | self._in[size - 1] << 8):
                 self._used = 0
                 self.answered += 1

@@ -11,6 +11,8 @@ from protocols.modbus import Modbus, PaceRegisters, VoltronicRegisters
 _CID1 = 0x46
 _AS_HEARD, _PYLONTECH, _PACE, _PACE_MODBUS, _VOLTRONIC = range(5)
 _CAN_ONLY = 2                   # of the parameter inverter_port
+_ECHO_MS = 500                  # an error of 18 characters takes 150 ms at 1200 baud
+_MASK = 0x3FFFFFFF
 MODULES = 15
 _INFO = 2 + 61 * MODULES        # the longest: 42 of all
 
@@ -39,7 +41,8 @@ class Pcs:
         self._spoken = _AS_HEARD
         self._silent = False        # the inverter is on CAN, and this port is not answered
         self._taken = -1
-        self._refused = OK              # return code of the newest answer
+        self._refused = OK              # return code of the newest answer, and when it was given
+        self._refused_ms = 0
         self.answered = 0
 
     @property
@@ -75,7 +78,7 @@ class Pcs:
 
     def _answer(self, verdict, now_ms):
         parser = self._parser
-        if parser.cid1 != _CID1 or self._is_answer(parser):
+        if parser.cid1 != _CID1 or self._is_answer(parser, now_ms):
             return 0
         is_pace = parser.ver == pace.VER
         if self._spoken == _PACE and not is_pace or self._spoken == _PYLONTECH and is_pace:
@@ -88,7 +91,7 @@ class Pcs:
                 return 0
             adr = self._pack.dip        # point to point: whatever was asked for, it is us
         if verdict != OK:
-            return self._encode(ver, adr, verdict, 0)
+            return self._encode(ver, adr, verdict, 0, now_ms)
         self._heard()
         self._system.update(now_ms)
         length = server.answer(parser, now_ms)
@@ -96,18 +99,20 @@ class Pcs:
             return 0
         if server.rtn == OK:
             self.answered += 1
-        return self._encode(ver, adr, server.rtn, length)
+        return self._encode(ver, adr, server.rtn, length, now_ms)
 
-    def _encode(self, ver, adr, code, length):
+    def _encode(self, ver, adr, code, length, now_ms):
         self._refused = code
+        self._refused_ms = now_ms
         return encode(self.out, ver, adr, _CID1, code, self._info, length)
 
-    def _is_answer(self, parser):
+    def _is_answer(self, parser, now_ms):
         """True for what is no request but an answer: 00, or the echo of the error just sent.
 
         Without the second a half-duplex line that echoes would never be quiet again.
         """
-        cid2 = parser.cid2
         refused = self._refused
         self._refused = OK
-        return cid2 == OK or cid2 == refused and not parser.info_len
+        if (now_ms - self._refused_ms) & _MASK > _ECHO_MS:
+            refused = OK
+        return parser.cid2 == OK or parser.cid2 == refused
