@@ -47,6 +47,7 @@ _DUMMY = const(0xFF)
 
 _DEVICE_NUMBER = const(0x0001)
 _STATIC_CFG_SIG = const(0x0005)
+_RESET = const(0x0012)
 _FET_ENABLE = const(0x0022)
 _MFG_STATUS = const(0x0057)
 _DASTATUS6 = const(0x0076)
@@ -344,6 +345,14 @@ class BQ76952:
             if not self.read_word(_MFG_STATUS) & _FET_EN:
                 raise AfeError("FET_ENABLE did not set FET_EN")
         yield
+
+    def reset(self):
+        """Let the chip start anew, FETs off; it does not answer for some 60 ms. Never raises.
+
+        Nothing confirms it; a chip that was reset shows POR. Allocates nothing.
+        """
+        self._exchange(_WRITE | _SUB_LOW, _RESET & 0xFF)
+        self._exchange(_WRITE | _SUB_HIGH, _RESET >> 8)
 
     def verify(self, image):
         """Read every row of *image* back; a generator of short steps, AfeError on a difference."""

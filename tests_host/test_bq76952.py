@@ -239,6 +239,12 @@ class TestCommands(TestCase):
         self.chip.log = None
         return result, frames
 
+    def test_a_reset_waits_for_no_answer(self):                 # req: PRO-23
+        self.afe.reset()
+        self.assertEqual(self.chip.commands, [0x0012])
+        self.chip.spoil = stuck(b"\xff\xff\x00")
+        self.afe.reset()
+
     def test_worked_frames_of_commands(self):                   # req: PWR-01
         for number, first in ((0x0090, b"\xbe\x90\x60"), (0x0092, b"\xbe\x92\x6e"),
                               (0x0095, b"\xbe\x95\x7b"), (0x0096, b"\xbe\x96\x72"),

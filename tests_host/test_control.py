@@ -80,6 +80,12 @@ class FakeAfe:
                 return self.gain if self.gain and number == 0x91A8 else data
         raise AfeError("no such row")
 
+    def reset(self):
+        self.log.append(("reset",))
+        self.fets = 0
+        for reg in (0x03, 0x05, 0x07):
+            self.regs[reg] = 0
+
     def configure(self, image):
         self._try("begin")
         self.images.append(image)
@@ -803,6 +809,55 @@ class TestConfigurationLost(Case):
         self.step()
         self.assertEqual((self.pack.protection.trips, self.pack.afe_ready), (0, False))
         self.assertEqual(self.errors(), [3])
+
+    def test_the_afe_forgets_what_a_changed_memory_made_it_trip_for(self):  # req: PRO-23 PRO-08
+        self.run_up()
+        self.step(20)
+        self.afe.word = 0x4321
+        self.afe.regs[0x03] = SHORT
+        self.afe.log = []
+        self.step()
+        self.assertEqual(self.afe.log, [("reset",)])
+        self.step()                                 # it does not answer for some 60 ms
+        self.assertEqual(self.control.afe_starts, 2)
+        self.afe.word = 0x1234
+        self.step(8)
+        self.assertEqual((self.pack.protection.trips, self.afe.fets), (0, BOTH))
+
+    def test_it_is_left_alone_for_100_ms_after_its_reset(self):     # req: PRO-23
+        self.run_up()
+        self.step(20)
+        self.afe.word = 0x4321
+        self.afe.regs[0x03] = SHORT
+        self.step()
+        self.step(1, 99)
+        self.assertEqual(self.control.afe_starts, 1)
+        self.step(1, 1)
+        self.assertEqual(self.control.afe_starts, 2)
+
+    def test_no_reset_for_other_reasons(self):                  # req: PRO-23 PRO-08
+        for spoil in (lambda: self.params.set("cell_ov_trip_mv", 3700),
+                      lambda: put16(self.afe.regs, 0x12, RESTARTED)):
+            self.setUp()
+            self.run_up()
+            spoil()
+            self.step(8)
+            self.assertEqual((self.control.afe_starts, self.afe.log.count(("reset",))), (2, 0))
+
+    def test_an_afe_that_was_misled_starts_anew(self):          # req: PRO-23 MEA-03
+        self.run_up()
+        self.step(20)
+        put16(self.afe.regs, 0x70, 0x7FFF)          # a shorted sensor: OTC, OTD
+        self.step(12)
+        self.afe.regs[0x05] = 0x30
+        self.step(30)
+        self.assertEqual(self.control.afe_starts, 1)
+        put16(self.afe.regs, 0x70, 250 + 2731)
+        self.step(12)
+        self.assertEqual((self.errors(), self.afe.log.count(("reset",))), ([5], 1))
+        self.step(8)
+        self.assertEqual((self.control.afe_starts, self.afe.fets), (2, BOTH))
+        self.assertEqual(self.pack.protection.trips, 0)
 
     def test_other_bits_of_the_afe_are_no_reason_to_look(self):     # req: PRO-23
         for reg, bit in ((0x03, 0x03), (0x05, 0x08), (0x07, 0x09)):

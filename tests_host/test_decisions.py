@@ -291,7 +291,8 @@ class TestWeld(Case):
 
     def test_a_fet_that_opens_only_now_or_is_not_yet_open(self):    # req: SAF-05
         # commanded or still read as closed: current may flow
-        for wanted, actual, fault in ((0, CHARGE, 0), (CHARGE, 0, 0), (0, 0, rules.FAULT_WELD)):
+        for wanted, actual, fault in ((CHARGE, 0, 0), (CHARGE, CHARGE, 0),
+                                      (0, CHARGE, rules.FAULT_WELD), (0, 0, rules.FAULT_WELD)):
             self.setUp()
             pack = self.pack
             for _ in range(2):
@@ -386,6 +387,7 @@ class TestOpen(Case):
         set_cells(regs, *cells)
         put16(regs, 0x36, (sum(cells) // 10 * 10 + drop_mv) // 10)
         self.scan(regs)
+        self.scan(regs)
         self.scan(regs, 1000)
         return self.pack.faults & (rules.FAULT_OPEN | rules.FAULT_WIRE)
 
@@ -470,6 +472,190 @@ class TestTripsInDoubt(Case):
             put16(regs, 0x72, raw)
             self.assertEqual(self.trips_by(regs, rules.FAULT_NTC, every), rest)
             self.assertEqual(self.trips_by(regs, 0, every), rest)
+
+
+class TestAgainstTerminals(Case):
+    """A shunt that is off: the current it shows is not what the terminals say."""
+
+    def tripped(self, charging):
+        """One FET held off by its protection, and what waits outside; registers."""
+        self.setUp()
+        regs = scan_regs()
+        if charging:
+            set_cells(regs, 3300, 3610)
+        else:
+            set_cells(regs, 3300, 2690)
+        self.scan(regs)
+        self.scan(regs, 3000)
+        self.scan(regs)
+        self.assertEqual(self.pack.allowed(), DISCHARGE if charging else CHARGE)
+        return regs
+
+    def against(self, regs, charging, beyond_mv=3510):
+        put16(regs, 0x36, (regs[0x34] | regs[0x35] << 8) + (beyond_mv if charging
+                                                            else -beyond_mv) // 10)
+
+    def test_a_current_counts_from_the_third_scan_without_it(self):     # req: MEA-03 PRO-01 PRO-02
+        for charging in (True, False):
+            regs = self.tripped(charging)
+            current = -200 if charging else 200
+            self.against(regs, charging)
+            self.scan(regs)
+            put16(regs, 0x36, regs[0x34] | regs[0x35] << 8)     # now as if it flowed
+            put16(regs, 0x3A, current)
+            trips = [self.scan(regs) == BOTH for _ in range(3)]
+            self.assertEqual(trips, [False, False, True], charging)
+
+    def test_at_once_where_nothing_spoke_against_it(self):      # req: PRO-01 PRO-02
+        for charging in (True, False):
+            regs = self.tripped(charging)
+            put16(regs, 0x3A, -200 if charging else 200)
+            self.assertEqual(self.scan(regs), BOTH, charging)
+
+    def scans_until_fault(self, charging, current_ma, beyond_mv, every=1):
+        regs = self.tripped(charging)
+        for number in range(1, 60):
+            put16(regs, 0x3A, 0)
+            put16(regs, 0x36, regs[0x34] | regs[0x35] << 8)
+            if number % every == 0:
+                put16(regs, 0x3A, current_ma // 10)
+                self.against(regs, charging, beyond_mv)
+            self.scan(regs)
+            if self.pack.faults:
+                self.assertEqual((self.pack.faults, self.pack.allowed()), (rules.FAULT_SIGN, 0))
+                return number
+        return None
+
+    def test_three_such_scans_are_a_fault(self):                # req: MEA-03
+        for charging, sense in ((True, -1), (False, 1)):
+            for current_ma, beyond_mv, scans in (
+                    (410, 510, 3), (400, 510, None), (410, 500, None)):
+                self.assertEqual(
+                    self.scans_until_fault(charging, sense * current_ma, beyond_mv), scans,
+                    (charging, current_ma, beyond_mv))
+
+    def test_it_need_not_be_in_each_scan(self):                 # req: MEA-03
+        for every, scans in ((2, 8), (3, 15), (4, 24), (6, None)):
+            self.assertEqual(self.scans_until_fault(True, -2000, 3500, every), scans, every)
+
+    def test_resistance_explains_3_mv_an_ampere(self):          # req: MEA-03
+        # 20 A: another 60 mV
+        for beyond_mv, scans in ((560, None), (570, 3)):
+            self.assertEqual(self.scans_until_fault(True, -20_000, beyond_mv), scans, beyond_mv)
+
+    def test_open_fets_tell_nothing(self):                      # req: MEA-03
+        regs = scan_regs(current_ma=-900, pack_mv=56_800)
+        self.actual = 0
+        for _ in range(30):
+            self.scan(regs)
+        self.assertEqual(self.pack.faults & rules.FAULT_SIGN, 0)
+
+    def test_a_stack_in_doubt_tells_nothing(self):              # req: MEA-03
+        self.pack.params.set("doubt_delay_ms", 5000)
+        regs = scan_regs(current_ma=-5000, stack_mv=51_000, pack_mv=52_800)
+        for _ in range(30):
+            self.scan(regs)
+        self.assertEqual(self.pack.faults, 0)
+
+
+class TestSunkCell(Case):
+    """An end wire: what follows in the pack (tests of the rule itself: test_end_wires.py)."""
+
+    def sunk(self, sunk_mv, drop_mv, current_ma=0):
+        regs = scan_regs(3400, current_ma)
+        put16(regs, 0x14 + 30, 3400 - sunk_mv)
+        put16(regs, 0x34, (54_400 - sunk_mv) // 10)
+        put16(regs, 0x36, (54_400 - sunk_mv + drop_mv) // 10)
+        return regs
+
+    def test_no_protection_trips_by_it_and_the_charge_stays(self):      # req: MEA-03 PRO-02 SOC-01
+        before = self.pack.soc.cpct
+        regs = self.sunk(1300, 1300, -20_000)
+        for _ in range(80):
+            self.scan(regs)
+            if self.pack.faults:
+                regs[0x03] = 0x04                   # the AFE takes it for CUV
+                put16(regs, 0x3A, 0)
+        self.assertEqual(self.pack.faults, rules.FAULT_WIRE)
+        self.assertEqual((self.pack.protection.trips, self.pack.allowed()), (0, 0))
+        self.assertEqual(self.pack.soc.cpct, before)
+
+    def test_with_one_fet_held_off_and_nothing_flowing(self):   # req: MEA-03
+        cold = scan_regs(3400, temp_dc=40)
+        self.scan(cold)
+        self.scan(cold, 3000)
+        self.assertEqual(self.pack.allowed(), DISCHARGE)
+        regs = self.sunk(1000, 0)
+        for reg in (0x70, 0x72, 0x74, 0x78):
+            put16(regs, reg, 40 + 2731)
+        for _ in range(13):
+            self.scan(regs)
+        self.assertEqual(self.pack.faults, rules.FAULT_WIRE)
+        self.assertEqual(self.pack.protection.trips, rules.mask_of("PRO-09"))
+
+    def test_under_load_a_weak_cell_is_just_low(self):          # req: PRO-02
+        cold = scan_regs(3400, temp_dc=40)
+        self.scan(cold)
+        self.scan(cold, 3000)
+        regs = self.sunk(1200, 0, -310)             # at rest is 300 mA and less
+        self.scan(regs)
+        self.scan(regs, 3000)
+        self.assertEqual(self.pack.faults, 0)
+        self.assertTrue(self.pack.protection.trips & rules.mask_of("PRO-02"))
+
+    def test_the_same_while_both_conduct_is_a_cell(self):       # req: PRO-02
+        regs = self.sunk(1200, 0)
+        self.scan(regs)
+        self.scan(regs, 3000)
+        self.assertEqual((self.pack.faults, self.pack.protection.trips),
+                         (0, rules.mask_of("PRO-02")))
+
+    def test_readings_come_back_with_the_wire(self):            # req: MEA-03
+        regs = self.sunk(800, 800)
+        for _ in range(13):
+            self.scan(regs)
+        self.assertEqual(self.pack.faults, rules.FAULT_WIRE)
+        values = self.pack.measurements.values
+        for slot in (rd.MAX_CELL_MV, rd.MIN_CELL_MV, rd.CELL_DIFF_MV, rd.CELL_SUM_MV):
+            self.assertEqual(values[slot], NO_READING)
+        for _ in range(12):
+            self.scan(scan_regs(3400))
+        self.assertEqual((self.pack.faults, values[rd.MIN_CELL_MV], self.pack.allowed()),
+                         (0, 3400, BOTH))
+
+
+class TestMisled(Case):
+    """The AFE tripped by a reading that was wrong, and still holds a FET off."""
+
+    def test_once_the_reading_is_right_again(self):             # req: PRO-23 MEA-03
+        broken = scan_regs(temp_dc=560)
+        put16(broken, 0x70, 0x7FFF)
+        self.held(broken, 1000)
+        broken[0x05] = 0x30                                     # OTC, OTD
+        self.scan(broken)
+        self.assertFalse(self.pack.afe_misled)
+        mended = scan_regs(temp_dc=560)
+        mended[0x05] = 0x30
+        self.held(mended, 999)
+        self.assertFalse(self.pack.afe_misled)
+        self.scan(mended, 1)
+        self.scan(mended)
+        self.assertEqual((self.pack.faults, self.pack.protection.trips), (0, 0))
+        self.assertTrue(self.pack.afe_misled)
+        self.scan(scan_regs())
+        self.assertFalse(self.pack.afe_misled)
+
+    def test_not_by_what_was_a_trip_before(self):               # req: PRO-23
+        hot = scan_regs(temp_dc=560)
+        hot[0x05] = 0x30
+        self.scan(hot)
+        self.assertEqual(self.pack.protection.trips, rules.mask_of("PRO-10", "PRO-12"))
+        broken = scan_regs(temp_dc=560)
+        put16(broken, 0x70, 0x7FFF)
+        broken[0x05] = 0x30
+        self.held(broken, 1000)
+        self.held(hot, 1000)
+        self.assertFalse(self.pack.afe_misled)
 
 
 class TestSign(Case):

@@ -167,6 +167,15 @@ class TestAnswers(TestCase):
                             ("task_errors", 2)):
             self.assertEqual(values[name], value, name)
 
+    def test_cells_in_doubt_are_no_readings(self):              # req: MEA-03 MEA-05
+        regs = scan_regs(stack_mv=51_000)
+        self.scan(regs)
+        values = self.report()
+        self.assertEqual(values["cell_mv"], [0xFFFF] * 16)
+        self.assertEqual(values["stack_mv"], 51_000)
+        self.scan(scan_regs())
+        self.assertEqual(self.report()["cell_mv"], [3300] * 16)
+
     def test_every_field_has_name_type_count_unit_and_meaning(self):    # req: HST-02
         for kind in (0x02, 0x05):
             names = []

@@ -241,6 +241,17 @@ def test_terminal_voltage():
     assert plant.current_ma == 0 and plant.pack_mv < -40_000
 
 
+def test_a_charger_that_may_give_nothing_holds_no_voltage_up():
+    plant = Plant(soc=0.9)
+    plant.apply(0, charger_mv=56_000, charger_ma=0)
+    assert plant.pack_mv == 56_000              # nothing connected to it
+    plant.set_fets(1, 1, 0)
+    assert plant.current_ma == 0
+    assert plant.pack_mv == pytest.approx(plant.epoch[3], abs=1)
+    plant.set_fets(0, 1, 0)
+    assert plant.pack_mv == 56_000
+
+
 def test_load_detection_source_lifts_free_terminals_only():
     plant = Plant(soc=0.5)
     plant.apply(0, shorted=True, ld_source=True)

@@ -272,6 +272,22 @@ def test_a_hanging_task_is_ended_by_the_watchdog(toy, target):
     toy.set(fault={"task_hang": None})          # over by itself: nothing to take back
 
 
+@pytest.mark.unix
+def test_a_full_heap_does_not_silence_the_bench(monkeypatch, unix_micropython):
+    monkeypatch.setenv("MICROPYTHON", str(unix_micropython))
+    monkeypatch.setattr("rig_targets.UNIX_HEAP", "3M")
+    with Rig() as bench:
+        bench.open(board="unix", seed=4, plant={"soc": 0.5})
+        bench.run(3_000)
+        bench.set(cell_temp_dc=[600] * 4, load_ma=15_000)
+        bench.run(5_000)
+        bench.set(fault={"heap_full": True})
+        for _ in range(30):
+            bench.run(200)
+            assert bench.get()["wire"]["fets"]["dsg"] == 0
+        assert bench.trace(0)["edges"]
+
+
 def test_a_provoked_fault_cannot_be_taken_back(toy):
     toy.set(fault={"task_hang": "any"})
     with pytest.raises(RigError, match="cannot be taken back"):

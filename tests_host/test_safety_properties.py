@@ -168,6 +168,7 @@ class PackMachine(RuleBasedStateMachine):
         self.free_scans = 0
         self.reversed_until = None          # polarity was wrong | None
         self.blind_since = None
+        self.below_for = self.above_for = 3     # scans since the terminals spoke against it
         self.noise = 0
         self.healthy()
 
@@ -270,17 +271,23 @@ class PackMachine(RuleBasedStateMachine):
             readings["ambient"] = measured[rd.AMBIENT_DC]
             expected = thermistor_dc(int.from_bytes(regs[0x6E:0x70], "little"))
             assert abs(readings["ambient"] - expected) <= 15
-        # current is believed while a FET is closed and the terminals do not contradict it
+        # current is believed while a FET is closed, from the third scan on of which the
+        # terminals do not contradict it
         has = set()
         above = terminals - stack
         if abs(sum(cells) - stack) > params["cell_sum_error_mv"]:
             above = 0
-        if self.actual_before and above > -params["charger_seen_mv"]:
+        far = params["charger_seen_mv"] + abs(current) // 1000 * 3
+        self.below_for = 0 if above < -far else self.below_for + 1
+        self.above_for = 0 if above > far else self.above_for + 1
+        if (self.actual_before and above > -params["charger_seen_mv"]
+                and self.below_for >= 3):
             if current > params["other_way_ma"]:
                 has.add("charge")
             if current > params["rest_ma"]:
                 has.add("charger")
-        if self.actual_before and above < params["charger_seen_mv"]:
+        if (self.actual_before and above < params["charger_seen_mv"]
+                and self.above_for >= 3):
             if current < -params["other_way_ma"]:
                 has.add("discharge")
         if above > params["charger_seen_mv"]:

@@ -136,7 +136,9 @@ class TestDecodeScan(unittest.TestCase):
     def test_an_open_wire_lifts_one_neighbour_and_lowers_the_other(self):   # req: MEA-03
         for high_mv, low_mv, doubt in ((3549, 3050, 0), (3550, 3050, rd.WIRE_OPEN),
                                        (3551, 3049, rd.WIRE_OPEN), (4500, 2100, rd.WIRE_OPEN),
-                                       (3700, 3300, 0), (3300, 2900, 0), (3600, 3600, 0)):
+                                       (3700, 3300, 0), (3300, 2900, 0), (3600, 3600, 0),
+                                       (3558, 2354, rd.WIRE_OPEN), (3557, 2339, 0),
+                                       (4246, 3042, rd.WIRE_OPEN), (4261, 3043, 0)):
             for order in ((high_mv, low_mv), (low_mv, high_mv)):
                 regs = scan_regs()
                 set_cells(regs, 3300, order[0], order[1])

@@ -200,8 +200,9 @@ _WIRE = ("MEA-03-wire", "MEA-03-sum", "MEA-03-cell")
 _ONE_SENSOR = "the pack has one current sensor and nothing to compare it with"
 _OC = ("PRO-05", "PRO-06", "PRO-07")
 
+_OFFSET_SEEN = ("SAF-05-weld", "MEA-03-sign")     # current through open FETs, or against terminals
 _BLIND_OFFSET = _harmless(
-    _ONE_SENSOR, unseen=("current", "soc"), also=("SAF-05-weld", *_OC), holds=False,
+    _ONE_SENSOR, unseen=("current", "soc"), also=(*_OFFSET_SEEN, *_OC), holds=False,
     back="clear", back_ms=70_000, stress=CELL_STRESS, blind=CURRENT_LIMITS,
     blind_why=_ONE_SENSOR)
 
@@ -296,7 +297,8 @@ KINDS = {
     "open_wire": (
         {"variant": "inner", "value": (1, 15), "cases": _at(8_000, _WIRE, up_ms=1_000)},
         {"variant": "bottom", "value": 0, "cases": _at(5_000, _WIRE)},
-        {"variant": "top", "value": 16, "cases": _at(5_000, _WIRE)},
+        # its first scan is one of a sum that is wrong: then MEA-03-blind may come a scan before
+        {"variant": "top", "value": 16, "cases": _at(5_000, _WIRE, also=("MEA-03-blind",))},
     ),
     "swapped_cells": ({"variant": "", "value": "pair", "cases": (
         (("bring-up",), _expect(tolerated="a balanced pack looks the same", back="self",
@@ -336,7 +338,7 @@ KINDS = {
             ((), _harmless(_ONE_SENSOR, unseen=("current",))),)},
         {"variant": "plus", "value": (1_500, 9_000), "cases": (
             (("one-fet",), _expect(tolerated="seen where the charge FET is off",
-                                   also=("SAF-05-weld", *_OC), unseen=("current", "soc"),
+                                   also=(*_OFFSET_SEEN, *_OC), unseen=("current", "soc"),
                                    blind=CURRENT_LIMITS, blind_why=_ONE_SENSOR,
                                    back="clear", back_ms=70_000, hold_ms=6_000)),
             (("bring-up",), _BLIND_OFFSET),
@@ -345,7 +347,7 @@ KINDS = {
             ((), _BLIND_OFFSET),)},
         {"variant": "minus", "value": (-9_000, -1_500), "cases": (
             (("one-fet",), _expect(tolerated="seen where the discharge FET is off",
-                                   also=("SAF-05-weld", *_OC), unseen=("current", "soc"),
+                                   also=(*_OFFSET_SEEN, *_OC), unseen=("current", "soc"),
                                    blind=CURRENT_LIMITS, blind_why=_ONE_SENSOR,
                                    back="clear", back_ms=70_000, hold_ms=6_000)),
             (("bring-up",), _BLIND_OFFSET),

@@ -633,6 +633,8 @@ class Rig:
         client = self._client
         if "bench_enable" in client.params() and not client.get_param("bench_enable"):
             client.set_param("bench_enable", 1)
+        if kind == "heap_full" and isinstance(self._target, SimTarget):
+            self._target.reserve()
         client.provoke(kind if value is True else f"{kind} {value}")
         if not isinstance(self._target, SerialTarget):
             self._provoked.add(kind)

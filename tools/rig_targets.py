@@ -181,6 +181,10 @@ class SimTarget:
             if len(page) < _PAGE:
                 return edges
 
+    def reserve(self):
+        """The firmware is about to fill the heap, which may be the bench's too."""
+        self._ask({"cmd": "reserve"})
+
     def power(self, on):
         self._ask({"cmd": "power", "on": on})
         self.on = on

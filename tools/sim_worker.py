@@ -16,6 +16,7 @@ is. Cutting the supply or resetting raises an exception there that unwinds the f
          crash: traceback, once, if the firmware ended with an exception
   set    values          state  -> wire, truth        edges  since_us, skip, count -> edges
   power  on              reset                        close
+  reserve                sets memory aside for the bench, on the heap it shares with the firmware
 """
 
 import gc
@@ -23,6 +24,7 @@ import json
 import sys
 
 _BOOT_US = 300_000              # from power or reset to the first line of the firmware
+_RESERVE = 256                  # pieces of 1 kB
 _CPYTHON = sys.implementation.name == "cpython"
 
 
@@ -88,6 +90,8 @@ class Worker:
     boot_at    None: not waiting for a boot | clock at which the firmware starts
     unwind     None | the exception that ends the firmware at its next step
     crash      None | traceback of a firmware that ended by itself, until it was reported
+    reserve    None | pieces of memory that are free only while commands are served, so that a
+               firmware that fills the heap does not silence the bench
     """
 
     def __init__(self, lines, out):
@@ -104,6 +108,7 @@ class Worker:
         self.unwind = None
         self.crash = None
         self.boots = 0
+        self.reserve = None
 
     # -- clock ------------------------------------------------------------------------------
 
@@ -255,9 +260,23 @@ class Worker:
         """Answer the run that ended here, then serve commands until the next one."""
         if self.running:
             self.running = False
+            if self.reserve:
+                self.reserve = []
             self.answer(self.run_answer())
         while self.target_us <= self.clock.now_us and self.unwind is None:
             self.serve()
+        if self.reserve is not None:
+            self.set_aside()
+
+    def set_aside(self):
+        """Take the reserve, or what there is of it."""
+        gc.collect()
+        self.reserve = []
+        try:
+            while len(self.reserve) < _RESERVE:
+                self.reserve.append(bytearray(1024))
+        except MemoryError:
+            pass
 
     def serve(self):
         line = self.lines.readline()
@@ -318,6 +337,10 @@ class Worker:
     def do_edges(self, command):
         return {"ok": True, "edges": self.stand.edges(
             command["since_us"], command["skip"], command["count"])}
+
+    def do_reserve(self, command):
+        self.reserve = []
+        return {"ok": True}
 
     def do_power(self, command):
         self.power(command["on"])

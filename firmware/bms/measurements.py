@@ -90,6 +90,13 @@ class Measurements:
         self.seq += 1
         self.failed_row = 0
 
+    def doubt_cells(self):
+        """The newest scan's cells are not to be believed: a sense wire seems open."""
+        self.doubts |= readings.WIRE_OPEN
+        values = self.values
+        values[readings.MAX_CELL_MV] = values[readings.MIN_CELL_MV] = NO_READING
+        values[readings.CELL_DIFF_MV] = values[readings.CELL_SUM_MV] = NO_READING
+
     def fail(self):
         """A scan gave no complete set of values: nothing is taken over."""
         self.failed_row += 1

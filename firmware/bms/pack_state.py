@@ -15,6 +15,7 @@ from bms.balancing import Balancing
 from bms.charge_requests import ChargeRequests
 from bms.charge_voltage import ChargeVoltage
 from bms.derating import Derating
+from bms.end_wires import EndWires
 from bms.events import Events
 from bms.fets import Fets
 from bms.inverter_watch import InverterWatch
@@ -71,9 +72,12 @@ _SIGN_MS = 3000             # ... for so long
 _AIM_SCANS = 10             # targets of the limits are worked out each so many scans
 _LONGEST_MS = 1 << 28       # timers stop here: beyond 2**30 an int would live on the heap
 _FREE_SCANS = 5             # load detect: terminals up for so many scans
-_OPEN_MV = 500              # drop over closed FETs, beyond the current times _OPEN_UOHM, ...
-_UNEVEN_MV = 400            # ... with cells that agree; else a sense wire is the likelier cause
+_OPEN_MV = 500              # drop over closed FETs, beyond the current times _OPEN_UOHM
 _OPEN_UOHM = 3000
+_AGAINST_MA = 400           # current that the terminals contradict: a little less than makes ...
+_AGAINST = 5                # ... the AFE close a FET for it; each such scan counts so much, ...
+_AGAINST_MOST = 15          # ... one without takes 1 off, and so much is a fault
+_SURE_SCANS = 3             # scans until a current counts that the terminals spoke against
 
 
 def _longer(ms, dt_ms):
@@ -81,6 +85,11 @@ def _longer(ms, dt_ms):
     if ms < 0:
         return 0
     return ms + dt_ms if ms < _LONGEST_MS else ms
+
+
+def _resistive_mv(current_ma):
+    """Drop over closed FETs and wires that *current_ma* may cause."""
+    return abs(current_ma) // 1000 * _OPEN_UOHM // 1000
 
 
 class Pack:
@@ -97,6 +106,7 @@ class Pack:
     limiter_in         the 10 A limiter shall be in the charge path
     updating           a firmware update is under way
     system_cpct        state of charge of all packs together, -1: this one stands for itself
+    afe_misled         the AFE holds a FET off for a reading that was wrong and is no longer
     first_out          (item or fault number, cell or -1, value, limit, ticks_ms), None before one
     """
 
@@ -126,6 +136,7 @@ class Pack:
         self.limiter_in = False
         self.afe_ready = False
         self.looking_at_zero = False    # both FETs stay open until the sensor's offset was seen
+        self.afe_misled = False
         self.dip = 0
         self.updating = False
         self.system_cpct = -1
@@ -149,6 +160,11 @@ class Pack:
         self._dvl_mv = params["dvl_mv"]
         self._limit_ms = 0          # since the limits were aimed last
         self._sign_ms = -1
+        self._against = 0           # grows while current and terminals contradict each other
+        self._no_charge = 0         # scans for which a current either way is no evidence yet
+        self._no_discharge = 0
+        self._wire_mv = 0
+        self._end_wires = EndWires(profile.CELLS)
         self._soc_max_mv = self._soc_min_mv = self._soc_temp_dc = 0
         self._soc_open = True       # no FET was seen closed since charge was counted last
 
@@ -197,6 +213,7 @@ class Pack:
         self._soc_full_cpct = p["ov_release_soc_cpct"]
         self._frozen_limit_ms = p["frozen_ms"]
         self._fet_fail_ma = p["fet_fail_ma"]
+        self._wire_mv = p["open_wire_mv"]
         self._sign_high_mv = p["cell_ov_trip_mv"] + _SIGN_HIGH_MV
         self._sign_low_mv = p["cell_uv_trip_mv"] - _SIGN_LOW_MV
         self._fet_fail_ms = p["fet_fail_ms"]
@@ -216,10 +233,13 @@ class Pack:
         measured = self.measurements
         self._was_allowed = self.allowed()
         if fresh:
+            self._watch_end_wires(measured)
             conditions = self._look(measured)
+            doubtful = self._doubtful_trips(measured) if measured.safety else 0
             if self.protection.step(measured.values, measured.dt_ms, conditions, measured.safety,
-                                    self._doubtful_trips(measured) if measured.safety else 0):
+                                    doubtful):
                 self.protection.take_changes(self._on_change)
+            self.afe_misled = self.protection.disbelieved & ~doubtful != 0
             if self._is_alive(measured):
                 self._watch_fets(measured)
             self._doubt(measured)
@@ -249,21 +269,26 @@ class Pack:
         current_ma = values[rd.CURRENT_MA]
         stack_mv = values[rd.STACK_MV]
         conditions = 0
-        above_mv = 0 if measured.doubts & rd.SUM_IMPLAUSIBLE else values[rd.PACK_MV] - stack_mv
+        above_mv = 0                        # a stack in doubt says nothing of the terminals
+        if not measured.doubts & (rd.SUM_IMPLAUSIBLE | rd.WIRE_OPEN):
+            above_mv = values[rd.PACK_MV] - stack_mv
         if not self.fets.actual:            # both open: what the shunt shows is an offset
             self.direction = STANDBY
         elif current_ma > self._rest_ma and above_mv > -self._charger_mv:
             self.direction = CHARGING
             conditions = rules.CHARGE_FLOWS
-            if current_ma > self._other_way_ma:
-                conditions |= rules.CHARGING
         elif current_ma < -self._rest_ma and above_mv < self._charger_mv:
             self.direction = DISCHARGING
-            if current_ma < -self._other_way_ma:
-                conditions |= rules.DISCHARGING
         else:                               # at rest, or against what the terminals say
             self.direction = STANDBY
-        self.charger_seen = self.direction == CHARGING or above_mv > self._charger_mv
+        self._weigh(current_ma, above_mv)
+        if current_ma > self._other_way_ma and self.direction == CHARGING and not self._no_charge:
+            conditions |= rules.CHARGING
+        elif (current_ma < -self._other_way_ma and self.direction == DISCHARGING
+                and not self._no_discharge):
+            conditions |= rules.DISCHARGING
+        self.charger_seen = (above_mv > self._charger_mv
+                             or self.direction == CHARGING and not self._no_charge)
         if self.charger_seen:
             conditions |= rules.CHARGER_SEEN
         if self._terminals_free(measured):
@@ -277,6 +302,32 @@ class Pack:
         if self.soc.cpct < self._soc_full_cpct:
             conditions |= rules.SOC_BELOW_FULL
         return conditions
+
+    def _weigh(self, current_ma, above_mv):
+        """Whether the terminals, *above_mv* above the stack, bear the current out (MEA-03).
+
+        A shunt that is off by some ampere shows a current that does not flow, and the AFE then
+        closes the other FET in bursts, to spare its diode; what a scan reads is partly of a burst
+        and partly not. So a current counts only after some scans in which the terminals did not
+        say the opposite, and where they contradict it again and again it is a fault.
+        """
+        far_mv = self._charger_mv + _resistive_mv(current_ma)
+        if above_mv < -far_mv:
+            self._no_charge = _SURE_SCANS
+        elif self._no_charge:
+            self._no_charge -= 1
+        if above_mv > far_mv:
+            self._no_discharge = _SURE_SCANS
+        elif self._no_discharge:
+            self._no_discharge -= 1
+        if self.fets.actual and (current_ma > _AGAINST_MA and self._no_charge == _SURE_SCANS
+                                 or current_ma < -_AGAINST_MA
+                                 and self._no_discharge == _SURE_SCANS):
+            self._against = min(self._against + _AGAINST, _AGAINST_MOST)
+            if self._against == _AGAINST_MOST:
+                self.set_fault(FAULT_SIGN, True, current_ma, above_mv)
+        elif self._against:
+            self._against -= 1
 
     def _terminals_free(self, measured):
         """True once load detect has seen the terminals rise after a short circuit."""
@@ -318,8 +369,6 @@ class Pack:
 
     def _doubt(self, measured):
         """A doubt about the readings that lasts is a fault; it goes after as long without."""
-        if self.faults & FAULT_WIRE and not 0 <= measured.values[rd.CELL_DIFF_MV] < _UNEVEN_MV:
-            measured.doubts |= rd.WIRE_OPEN     # as long as the cells stay apart
         if measured.doubts or self._doubting or self.faults & _DOUBT_FAULTS:
             self._time_doubts(measured)
             self._doubting = max(self._doubt_ms) >= 0
@@ -340,6 +389,20 @@ class Pack:
             if ms >= self._doubt_delay_ms:
                 self._doubt_ms[i] = -1
                 self.set_fault(fault, wrong, measured.doubts, 0)
+
+    def _watch_end_wires(self, measured):
+        """A wire at an end of the stack that seems open spoils all that is said of cells."""
+        values = measured.values
+        both = self.fets.actual == BOTH
+        current_ma = values[rd.CURRENT_MA]
+        drop_mv = 0
+        if both:
+            drop_mv = values[rd.PACK_MV] - values[rd.STACK_MV]
+            if drop_mv <= _OPEN_MV + _resistive_mv(current_ma):
+                drop_mv = 0
+        if self._end_wires.look(values, drop_mv, not both and abs(current_ma) <= self._rest_ma,
+                                self._wire_mv, self.faults & FAULT_WIRE):
+            measured.doubt_cells()
 
     def _is_alive(self, measured):
         """False while not one bit of 16 cells, stack, terminals and current changes.
@@ -393,9 +456,9 @@ class Pack:
 
     def _watch_weld(self, measured):
         current_ma = measured.values[rd.CURRENT_MA]
-        closed = self.fets.wanted | self.fets.actual
-        if (current_ma > self._fet_fail_ma and not closed & CHARGE
-                or current_ma < -self._fet_fail_ma and not closed & DISCHARGE):
+        wanted = self.fets.wanted       # not what is closed: the AFE may close one in bursts
+        if (current_ma > self._fet_fail_ma and not wanted & CHARGE
+                or current_ma < -self._fet_fail_ma and not wanted & DISCHARGE):
             self._weld_ms = _longer(self._weld_ms, measured.dt_ms)
             if self._weld_ms >= self._fet_fail_ms:
                 self.set_fault(FAULT_WELD, True, current_ma, self._fet_fail_ma)
@@ -403,17 +466,9 @@ class Pack:
             self._weld_ms = -1
 
     def _watch_drop(self, measured, drop_mv):
-        """Closed FETs with a drop between stack and terminals: one is open, or an end wire is."""
-        values = measured.values
-        if drop_mv <= _OPEN_MV + abs(values[rd.CURRENT_MA]) // 1000 * _OPEN_UOHM // 1000:
-            self._open_ms = -1
-            return
-        diff_mv = values[rd.CELL_DIFF_MV]
-        lowest = values[rd.MIN_CELL]
-        if (diff_mv >= _UNEVEN_MV and (lowest == 0 or lowest == self.profile.CELLS - 1)
-                and abs(drop_mv - diff_mv) < diff_mv // 2):
-            measured.doubts |= rd.WIRE_OPEN     # an end wire: its cell sinks, and the stack
-        if measured.doubts:
+        """Closed FETs with a drop between stack and terminals: one of them is open."""
+        if (drop_mv <= _OPEN_MV + _resistive_mv(measured.values[rd.CURRENT_MA])
+                or measured.doubts):
             self._open_ms = -1
             return
         self._open_ms = _longer(self._open_ms, measured.dt_ms)

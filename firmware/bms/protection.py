@@ -21,6 +21,7 @@ class Protection:
     blocked  FETs held off by tripped items, bits of protection_rules
     pending  FETs that a timer now running may soon hold off
     alarms, trips, locks  bit i = ITEMS[i]
+    disbelieved  AFE safety bits that came with doubtful readings and are still set
     """
 
     def __init__(self, params):
@@ -36,6 +37,7 @@ class Protection:
         self.alarms = 0
         self.trips = 0
         self.locks = 0
+        self.disbelieved = 0
 
     def _number(self, entry):
         """The value of a parameter entry of a row."""
@@ -74,8 +76,10 @@ class Protection:
         """
         if self._taken != self._params.changed:
             self._load()
+        new = safety & ~self._safety
+        self.disbelieved = (self.disbelieved | new & doubtful) & safety
         result = protect_step(self._rows, self._state, readings, len(ITEMS), dt_ms, conditions,
-                              self._forget_ms, safety & ~self._safety & ~doubtful)
+                              self._forget_ms, new & ~doubtful)
         self._safety = safety
         self.blocked = result & 3
         self.pending = result >> 2 & 3

@@ -26,7 +26,7 @@ def decode_scan(regs, cells_mv, out, cal, count, cell_low_mv, cell_high_mv, sum_
     cell_low_mv   a cell at or below is implausible; cell_high_mv: at or above
     sum_error_mv  largest believable difference between sum of cells and stack
     wire_mv       two neighbours at least this far from the average, in opposite directions and
-                  by about as much, mean an open sense wire between them
+                  neither three times as far as the other, mean an open sense wire between them
     returns       doubts, bits of bms.readings. With any doubt about the cells their extremes and
                   their sum are NO_READING: no protection trips or releases by them.
     """
@@ -62,7 +62,7 @@ def decode_scan(regs, cells_mv, out, cal, count, cell_low_mv, cell_high_mv, sum_
             off = cells_mv[i] - average
             size = abs(off)
             other = before if off < 0 else -before
-            if size >= wire_mv and other >= wire_mv and abs(size - other) * 2 < size:
+            if size >= wire_mv and other >= wire_mv and size <= 3 * other and other <= 3 * size:
                 doubts |= 16
             before = off
             i += 1

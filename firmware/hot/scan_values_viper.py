@@ -51,10 +51,7 @@ def decode_scan(regs: ptr8, cells_mv: ptr16, out: ptr32, cal: ptr32, count: int,
                 size = 0 - off
                 other = before
             if size >= wire_mv and other >= wire_mv:
-                error = size - other
-                if error < 0:
-                    error = 0 - error
-                if error * 2 < size:
+                if size <= 3 * other and other <= 3 * size:
                     doubts |= 16
             before = off
             i += 1

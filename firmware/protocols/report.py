@@ -190,7 +190,7 @@ class Reporter:
         row[17] = pack.soc.discharged_ah
 
     def _readings_into(self, row, now_ms):
-        """MEA-05: what is too old is no reading."""
+        """MEA-03, MEA-05: what is doubted or too old is no reading."""
         pack = self._pack
         measured = pack.measurements
         values = measured.values
@@ -201,7 +201,7 @@ class Reporter:
         else:
             for i in range(len(self._temps_dc)):
                 self._temps_dc[i] = values[rd.TEMP_DC + i]
-            row[_CELLS] = measured.cells_mv
+            row[_CELLS] = measured.cells_mv if values[rd.MAX_CELL_MV] != rd.NO_READING else None
             row[_CELLS + 1] = values[rd.STACK_MV]
             row[_CELLS + 2] = values[rd.PACK_MV]
             row[_CELLS + 3] = values[rd.CURRENT_MA]

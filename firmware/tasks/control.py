@@ -27,8 +27,10 @@ _BACK_OFF_MS = 500              # before the first retry; doubled each time up t
 _LONGEST_BACK_OFF_MS = 8_000
 _VERIFY_MS = 60_000             # PRO-23
 _MASK = (1 << 30) - 1
+_RESET_MS = 100                 # from the AFE's reset until it is talked to again
 _SHORT = mask_of("PRO-08")
-_RESTARTED, _FAILED, _NEW_PARAMETERS, _CHANGED, _NO_ANSWER = range(5)     # items of AFE_ERROR
+# items of AFE_ERROR
+_RESTARTED, _FAILED, _NEW_PARAMETERS, _CHANGED, _NO_ANSWER, _MISLED = range(6)
 _COUNT_MS = 10_000
 _UNIT_UAH = 10_000              # of the integrator, at 10 mA
 _INTEGRATOR_MS = 250            # it counts once in so long
@@ -115,6 +117,8 @@ class Control:
         self._bleed(fresh)
         if fresh:
             self._count_charge(now_ms)
+            if pack.afe_misled:
+                self._start_anew(now_ms, _MISLED)
 
     def _bleed(self, fresh):
         """Bleed cells until the next scan, or end it: bled and settled scans take turns."""
@@ -227,11 +231,23 @@ class Control:
                 reason = _NO_ANSWER
         if reason < 0:
             return True
-        self._bothoff(0)
-        pack.events.add(now_ms, ev.AFE_ERROR, reason, -1, self._afe.regs[BATTERY_STATUS],
-                        self._signature)
-        self._lose_afe()
+        self._start_anew(now_ms, reason)
         return False
+
+    def _start_anew(self, now_ms, reason):
+        """FETs off and the AFE to be configured again.
+
+        What it tripped for by a wrong reading or under a lost configuration, only a reset of the
+        chip makes it forget.
+        """
+        self._bothoff(0)
+        self._pack.events.add(now_ms, ev.AFE_ERROR, reason, -1, self._afe.regs[BATTERY_STATUS],
+                              self._signature)
+        self._lose_afe()
+        if reason == _CHANGED or reason == _MISLED:
+            self._afe.reset()
+            self._resume_ms = (now_ms + _RESET_MS) & _MASK
+
 
     def _image_is_stale(self):
         """True if the parameters now ask for another configuration than the AFE has."""

@@ -471,8 +471,8 @@ class Plant:
         if self.shorted:
             return 0.0
         if self.charger_mv is not None:
-            if closed:
-                return max(float(self.charger_mv), inside)
+            if closed:                  # a charger that may give nothing holds no voltage up
+                return inside if self.chg_closed() else max(float(self.charger_mv), inside)
             if (self.charger_ma or 0) >= (self.load_ma or 0):
                 return float(self.charger_mv)
             return 0.0
