@@ -61,30 +61,34 @@ _MODIFIABLE = (0x0C, 0x0D, CANCTRL, _CNF1, _CNF2, _CNF3, _CANINTE, _CANINTF, _EF
                0x30, 0x40, 0x50, _RXB0CTRL, _RXB1CTRL)
 
 
+_bits = bytearray(160)              # of one frame; kept, for the heap may be full
+
+
 def frame_bits(ident, flags, data, dlc):
     """Bits of a frame on the wire, stuff bits and end of frame included."""
-    bits = [0]                                          # start of frame
+    _bits[0] = 0                                        # start of frame
     if flags & EXT:
-        _put(bits, ident >> 18, 11)
-        _put(bits, 3, 2)                                # SRR, IDE
-        _put(bits, ident & 0x3FFFF, 18)
-        _put(bits, 4 if flags & RTR else 0, 3)          # RTR, r1, r0
+        end = _put(1, ident >> 18, 11)
+        end = _put(end, 3, 2)                           # SRR, IDE
+        end = _put(end, ident & 0x3FFFF, 18)
+        end = _put(end, 4 if flags & RTR else 0, 3)     # RTR, r1, r0
     else:
-        _put(bits, ident, 11)
-        _put(bits, 4 if flags & RTR else 0, 3)          # RTR, IDE, r0
-    _put(bits, dlc, 4)
+        end = _put(1, ident, 11)
+        end = _put(end, 4 if flags & RTR else 0, 3)     # RTR, IDE, r0
+    end = _put(end, dlc, 4)
     if not flags & RTR:
         for byte in data:
-            _put(bits, byte, 8)
+            end = _put(end, byte, 8)
     crc = 0
-    for bit in bits:
-        crc = crc << 1 ^ (0x4599 if (crc >> 14 ^ bit) & 1 else 0)
+    for i in range(end):
+        crc = crc << 1 ^ (0x4599 if (crc >> 14 ^ _bits[i]) & 1 else 0)
         crc &= 0x7FFF
-    _put(bits, crc, 15)
+    end = _put(end, crc, 15)
     stuffed = 0
     run = 0
     last = -1
-    for bit in bits:
+    for i in range(end):
+        bit = _bits[i]
         if bit == last:
             run += 1
         else:
@@ -94,12 +98,15 @@ def frame_bits(ident, flags, data, dlc):
             stuffed += 1
             last = 1 - bit
             run = 1
-    return len(bits) + stuffed + _TAIL_BITS
+    return end + stuffed + _TAIL_BITS
 
 
-def _put(bits, value, count):
+def _put(at, value, count):
+    """*count* bits of *value* from *at*, the highest first; the end."""
     for i in range(count - 1, -1, -1):
-        bits.append(value >> i & 1)
+        _bits[at] = value >> i & 1
+        at += 1
+    return at
 
 
 def arbitration_key(ident, flags):
