@@ -1048,6 +1048,7 @@ class FakeBalancing:
 
     def __init__(self):
         self.told = None
+        self.mask = 0
 
     def step(self, measured, fresh, awake, trips):
         self.told = fresh, bool(awake), trips
