@@ -30,6 +30,7 @@ from tasks.can_port import CanPort
 from tasks.control import Control
 from tasks.panel import PERIOD_MS as PANEL_MS
 from tasks.panel import Panel
+from tasks.parallel_bus import ALONE_MS, ParallelBus
 from tasks.serial_port import SerialPort
 from tasks.supervisor import Supervisor
 from tca9534 import TCA9534
@@ -97,6 +98,11 @@ class App:
         can = MCP2515(self._aux_spi, _out("CAN_CS", 1), machine.Pin("CAN_INT", machine.Pin.IN),
                       port.wait_us, port.ticks_us)
         self.can = CanPort(can, self.system, pack, CanFrames(identity))
+        baud = params["parallel_baud"]
+        self.parallel = ParallelBus(
+            machine.UART(port.PAR_UART, baudrate=baud, tx=machine.Pin("PAR_TX"),
+                         rx=machine.Pin("PAR_RX"), rxbuf=256, txbuf=256, timeout=0),
+            _out("PAR_DE"), pack, self.system, port.unique_id(), baud)
         self._ballast = []
         self._choice = Slots(port.files, "profile")
         allowance = Slots(port.files, "allowance")
@@ -120,13 +126,15 @@ class App:
         link = Link(pack, self.reporter, self._identity(profile, serial), {
             "why": self._why, "reset": self._reset, "limits": lambda words: pack.limits_text(),
             "afe": lambda words: afe_config.realised(params, SHUNT_UOHM),
-            "clear": lambda words: pack.clear(), "profile": self._set_profile,
+            "clear": lambda words: self._clear(), "profile": self._set_profile,
             "unlock": self._unlock,
         }, self._provoke)
+        parallel = self.parallel.task = Task("parallel", self.parallel, ALONE_MS, 5, 60)
         tasks = [
             Task("control", self.control, SCAN_MS, 0, 80),
             Task("pcs", SerialPort(pcs, protocol, _out("PCS_DE")), 25, 3, 50),
             Task("debug", SerialPort(port.debug_uart(), link), 30, 7, 60),
+            parallel,
             Task("panel", self.panel, PANEL_MS, 40, 40),
             Task("can", self.can, CAN_MS, 20, 50),
             Task("supervisor", self.supervisor, 1000, 53, 900),
@@ -177,6 +185,11 @@ class App:
         if len(words) != 1 or words[0] not in PROFILES:
             raise ValueError("profiles: " + " ".join(PROFILES))
         self._choice.save(words[0].encode())
+
+    def _clear(self):
+        """Latched faults and locks go, and slaves that were taken away are no longer missed."""
+        self.pack.clear()
+        self.system.fleet.lost = 0
 
     def _unlock(self, words):
         """Let the inverter ports write for some minutes (COM-07); 0 ends it."""

@@ -65,6 +65,11 @@ class Task:
         """Steps in a row that raised."""
         return self._table[self._row + STREAK]
 
+    def set_period(self, period_ms):
+        """Another time between steps, from the next one on."""
+        self.period_ms = period_ms
+        self._table[self._row + PERIOD_MS] = period_ms
+
     def booked_in(self, table, row):
         """Keep the books of this task at *row* of *table* from now on."""
         self._table = table

@@ -97,6 +97,42 @@ def set_cells(regs, *cells_mv):
     put16(regs, 0x36, total // 10)
 
 
+def show(seen, address, limit_ma=50_000, current_ma=0, cell_mv=3300, soc_cpct=5000,
+         full_mah=100_000, closed=3, uohm=8000):
+    """Make *seen* the picture of a healthy pack."""
+    seen.module = address
+    seen.valid = seen.is_able = True
+    seen.charge_on = closed & 1 != 0
+    seen.discharge_on = closed & 2 != 0
+    seen.ccl_ma = limit_ma if seen.charge_on else 0
+    seen.dcl_ma = limit_ma if seen.discharge_on else 0
+    seen.may_charge = seen.ccl_ma > 0
+    seen.may_discharge = seen.dcl_ma > 0
+    seen.current_ma = current_ma
+    seen.charging = current_ma > 0
+    seen.discharging = current_ma < 0
+    seen.voltage_mv = seen.pack_mv = 16 * cell_mv
+    seen.max_cell_mv = cell_mv + address
+    seen.min_cell_mv = cell_mv - address
+    seen.max_cell = address % 16
+    seen.min_cell = (address + 1) % 16
+    seen.max_cell_module = seen.min_cell_module = address
+    for i in range(4):
+        seen.temps_dc[i] = 250 + address
+    seen.max_temp_module = seen.min_temp_module = address
+    seen.sum_temps()
+    seen.mos_dc = 300 - address
+    seen.soc_cpct = soc_cpct
+    seen.full_mah = full_mah
+    seen.remaining_mah = full_mah // 100 * soc_cpct // 100
+    seen.design_mah = 100_000
+    seen.cvl_mv = 56_000
+    seen.dvl_mv = 46_000
+    seen.cycles = 10 * address
+    seen.resistance_uohm = uohm
+    return seen
+
+
 class FakePin:
     """A pin that remembers its level."""
 

@@ -18,6 +18,7 @@ from protocols.snapshot import Identity, System
 from scheduler import Scheduler, Task
 from tasks.control import Control
 from tasks.panel import Panel
+from tasks.parallel_bus import ParallelBus
 from tasks.serial_port import SerialPort
 from tca9534 import TCA9534
 
@@ -394,6 +395,69 @@ def pylontech_frame(ver, adr, cid2, info):
     """A request as bytes."""
     body = b"%02X%02X46%02X%04X" % (ver, adr, cid2, length_field(len(info))) + info
     return b"~" + body + b"%04X\r" % (-sum(body) & 0xFFFF)
+
+
+class WireUart:
+    """One end of a wire that keeps what was written for the other end."""
+
+    def __init__(self):
+        self.other = None
+        self.line = bytearray(512)
+        self.first = self.last = 0
+
+    def any(self):
+        return self.last - self.first
+
+    def readinto(self, buf, most):
+        count = 0
+        while count < most and self.first < self.last:
+            buf[count] = self.line[self.first]
+            count += 1
+            self.first += 1
+        if self.first == self.last:
+            self.first = self.last = 0
+        return count
+
+    def write(self, buf, offset=0, length=-1):
+        far = self.other
+        for i in range(offset, offset + length):
+            far.line[far.last] = buf[i]
+            far.last += 1
+        return length
+
+    def txdone(self):
+        return True
+
+
+class TestParallelBus(TestCase):
+    def test_master_and_slaves(self):                           # req: SAF-04 COM-03
+        put16(self.regs, 0x3A, 0)
+        packs = []
+        buses = []
+        uarts = (WireUart(), WireUart())
+        uarts[0].other, uarts[1].other = uarts[1], uarts[0]
+        for dip in (1, 2):
+            pack = Pack(am5000, Parameters(), 100)
+            pack.afe_ready = True
+            pack.dip = dip
+            packs.append(pack)
+            buses.append(ParallelBus(uarts[dip - 1], FakePin(), pack, System(pack), b"PACK",
+                                     38_400))
+
+        def second():
+            for _ in range(10):
+                self.moved()
+                for pack in packs:
+                    pack.measurements.take(self.regs, self.now)
+                    pack.step(self.now, True)
+                    pack.fets.wanted = pack.fets.actual = pack.allowed()
+                for _ in range(10):
+                    self.later(10)
+                    for bus in buses:
+                        bus.step(self.now)
+        self.check(second, 12, 3)
+        self.assertEqual(len(buses[0].master._fleet.modules), 2)
+        self.assertEqual([pack.fets.actual for pack in packs], [BOTH, BOTH])
 
 
 class Idle:

@@ -510,7 +510,11 @@ REFUSED = (
     ({"cmd": "param", "name": "knob_mv", "value": 2**40}, "whole number"),
     ({"cmd": "param", "name": "knob_mv", "restore": True}, "leave name"),
     ({"cmd": "power"}, "needs the field 'on'"), ({"cmd": "power", "on": 1}, "true or false"),
-    ({"cmd": "fleet", "modules": 3}, "not there yet"),
+    ({"cmd": "fleet"}, "from 1 to 15"), ({"cmd": "fleet", "modules": 16}, "from 1 to 15"),
+    ({"cmd": "fleet", "modules": 3, "plant": [{}]}, "a list of 3"),
+    ({"cmd": "fleet", "modules": 1, "dip": [16]}, "0 to 15"),
+    ({"cmd": "fleet", "modules": 3, "board": "rp2040"}, "two modules"),
+    ({"cmd": "fleet", "modules": 3, "board": "moon"}, "host, unix"),
 )
 
 

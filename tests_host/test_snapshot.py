@@ -106,6 +106,8 @@ class TestConditions(unittest.TestCase):
 
     def test_every_fault_is_a_condition(self):                  # req: COM-05
         for i in range(len(FAULTS)):
+            if FAULTS[i][0] in ("COM-03-lost", "DIP-02"):   # warnings: test_fleet.py
+                continue
             found = conditions.of_faults(1 << i)
             self.assertTrue(found and not found & ~conditions.FAULTS, FAULTS[i][0])
             self.assertTrue(conditions.protection_word(found, conditions.P62))

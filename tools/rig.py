@@ -28,6 +28,7 @@ import traceback
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import link                                                     # noqa: E402
+from rig_fleet import BAR_FIELDS, BUS_FAULTS, Fleet, Linked    # noqa: E402
 from rig_ports import CanPort, DebugMux, PtyPort, Rs485Faults   # noqa: E402
 from rig_targets import (                                       # noqa: E402
     FIRMWARE, PicoTarget, SerialTarget, SimTarget, TargetError, read_pins,
@@ -36,6 +37,7 @@ from rig_targets import (                                       # noqa: E402
 BOARDS = ("host", "unix", "rp2040")
 PORTS = ("pcs", "parallel", "debug")
 PCS_BAUD = 9600
+PARALLEL_BAUD = 38400         # parameter parallel_baud
 
 _ASK_BEFORE_END_US = 100_000    # a run asks for a report so long before its end
 _ASK_IN_PLAY_US = 500_000
@@ -184,6 +186,7 @@ class Rig:
         self.close()
 
     def _clear(self):
+        self._fleet = None          # None: one module | Fleet, in each of its modules' rigs
         self._ports = {}
         self._can = None            # None | CanPort
         self._can_log = []          # [t_ms, id, hex] of the pack's frames, oldest first
@@ -221,9 +224,8 @@ class Rig:
         name = fields.pop("cmd", None)
         if not isinstance(name, str) or name not in _COMMANDS:
             _want("cmd", name, "one of " + ", ".join(_COMMANDS))
-        if "module" in fields:
-            raise RigError("module belongs to a fleet, and fleets are not there yet")
         method, known, needed = _COMMANDS[name]
+        rig = self._module_of(name, fields)
         for field in fields:
             if field not in known:
                 takes = ", ".join(known) or "no fields"
@@ -231,7 +233,38 @@ class Rig:
         for field in needed:
             if field not in fields:
                 raise RigError(f"{name} needs the field {field!r}")
-        return getattr(self, method)(**fields)
+        if rig is None:
+            return self.get_all()
+        if rig is self:
+            return getattr(self, method)(**fields)
+        with self._take():
+            self._bench()
+            return getattr(rig, method)(**fields)
+
+    def _module_of(self, name, fields):
+        """The Rig that a command with or without `module` is for; None: get of all of a fleet."""
+        if "module" not in fields:
+            if self._fleet is not None and name in _OF_A_MODULE and not (
+                    name == "get" or name == "set" and self._is_for_all(fields)):
+                raise RigError(f"{name} needs module: the index of a module of the fleet, from 0")
+            return None if self._fleet is not None and name == "get" else self
+        if self._fleet is not None and name not in _OF_A_MODULE:
+            raise RigError(f"{name} is for all modules of the fleet; leave module out")
+        return self.module(fields.pop("module"))
+
+    @staticmethod
+    def _is_for_all(fields):
+        faults = fields.get("fault", {})
+        return set(fields) <= {*BAR_FIELDS, "fault"} and isinstance(faults, dict) and (
+            set(faults) <= set(BUS_FAULTS))
+
+    def module(self, index):
+        """The Rig of one module of a fleet, for set, get, trace, events, param, power, reset."""
+        if self._fleet is None:
+            raise RigError("module belongs to a fleet; open one with "
+                           '{"cmd": "fleet", "modules": 4}')
+        number(0, len(self._fleet.members) - 1, whole=True)("module", index)
+        return self._fleet.members[index]
 
     @contextlib.contextmanager
     def _take(self):
@@ -264,7 +297,8 @@ class Rig:
         number(0, 15, whole=True)("dip", dip)
         number(0, 2**31 - 1, whole=True)("seed", seed)
         if isinstance(plant, list):
-            raise RigError("plant is a list: that is for a fleet, and fleets are not there yet")
+            raise RigError('plant is a list: that is for a fleet; open one with {"cmd": "fleet", '
+                           '"modules": n, "plant": [...]}')
         if plant is not None and not isinstance(plant, dict):
             _want("plant", plant, 'an object such as {"soc": 0.5, "temp_c": 25}')
         if params is not None and not isinstance(params, dict):
@@ -284,15 +318,22 @@ class Rig:
                 raise
 
     def _open_bench(self, board, profile, dip, seed, plant, params):
+        self._make_target(board, profile, dip, seed, plant)
+        return self._greet(profile, params)
+
+    def _make_target(self, board, profile, dip, seed, plant, uid=None):
         stand = {"seed": seed, "dip": dip, "rocker": 1, "plant": plant, "profile": profile}
         if board == "rp2040":
             self._target = PicoTarget(stand, self._image)
         else:
             self._target = SimTarget(board, stand, profile, self._firmware,
-                                     self._ticks_start_ms, wall_s=self._wall_s)
+                                     self._ticks_start_ms, wall_s=self._wall_s, uid=uid)
         self._faults = Rs485Faults(seed)
         self._ports = {name: PtyPort() for name in PORTS}
         self._can = CanPort()
+
+    def _greet(self, profile, params):
+        """Wait until the controller has booted, and set it up."""
         hello = self._await_boot()
         if hello.get("profile", profile) != profile:
             self._client.command("profile " + profile)      # kept in flash, holds after a reset
@@ -340,6 +381,10 @@ class Rig:
         """Close the bench, if one is open."""
         self._stop_play()
         with self._take():
+            fleet, self._fleet = self._fleet, None
+            if fleet is not None and fleet.members[0] is self:
+                for member in fleet.members[1:]:
+                    member.close()
             if self._target is not None:
                 self._target.close()
                 self._target = None
@@ -384,9 +429,13 @@ class Rig:
     def _advance(self, us):
         """One step of the target, with the ports served before and after it."""
         target = self._target
-        feeds = self._collect(us)
+        feeds = self.collect(us)
         start_us = target.t_us
-        sent = target.run(us, feeds)
+        self.deliver(target.run(us, feeds), start_us)
+
+    def deliver(self, sent, start_us):
+        """Pass on what the controller has sent since *start_us*."""
+        target = self._target
         if target.boots != self._boots:         # started anew: what was asked is forgotten
             if self._boots:
                 self._forget_link()
@@ -408,7 +457,7 @@ class Rig:
                            f"between {_ms(start_us)} and {_ms(target.t_us)} ms: {last}",
                            t_ms=_ms(target.t_us), traceback=crash)
 
-    def _collect(self, us):
+    def collect(self, us):
         """Bytes for the controller in the next *us*, as the target takes them."""
         waiting, self._to_pack = self._to_pack, {port: b"" for port in PORTS}
         heard = {name: port.read() for name, port in self._ports.items()}
@@ -472,7 +521,15 @@ class Rig:
             self._answers[frame.seq] = frame
 
     def _ask_report(self, least_us):
-        """Ask for a report that is taken when it comes; at most one at a time."""
+        """Ask every module for a report that is taken when it comes."""
+        if self._fleet is None:
+            self._ask_own_report(least_us)
+        elif self._fleet.members[0] is self:
+            for member in self._fleet.members:
+                member._ask_own_report(least_us)
+
+    def _ask_own_report(self, least_us):
+        """At most one is asked for at a time."""
         now_us = self._target.t_us
         for seq, (kind, asked_us) in list(self._due.items()):
             if now_us - asked_us > _LOST_US:
@@ -590,7 +647,15 @@ class Rig:
             if "clock" in fields:
                 raise RigError("clock: " + LATER["rtc_dead"])
             values = dict(fields)
-            model, wire, firmware = self._split_faults(values.pop("fault", {}))
+            faults = values.pop("fault", {})
+            if self._fleet is not None and isinstance(faults, dict):
+                shared = {kind: faults[kind] for kind in BUS_FAULTS if kind in faults}
+                for kind, value in shared.items():
+                    if value is not None:
+                        number(0, 1)(kind, value)
+                self._fleet.set_faults(shared)
+                faults = {k: v for k, v in faults.items() if k not in shared}
+            model, wire, firmware = self._split_faults(faults)
             if model:
                 values["fault"] = model
             if isinstance(target, SerialTarget):
@@ -654,8 +719,82 @@ class Rig:
             self._forget_link()
         return {}
 
-    def fleet(self, **_):
-        raise RigError("fleets (several controllers on one parallel bus) are not there yet")
+    # -- several modules ---------------------------------------------------------------------
+
+    def fleet(self, modules=None, plant=None, board="host", profile="am5000", seed=1, params=None,
+              dip=None, open=None):
+        """Set up *modules* controllers on one parallel bus and one bus bar, and boot them.
+
+        plant  one object for all, or a list of them; dip: a list of addresses, default 1, 2, ...
+        params set in every module
+        open   the same fields as an object
+        """
+        if open is not None:
+            if not isinstance(open, dict) or "open" in open:
+                _want("open", open, 'an object such as {"modules": 4}')
+            return self.fleet(**open)
+        number(1, 15, whole=True)("modules", modules)
+        if board not in BOARDS:
+            _want("board", board, "host, unix or rp2040")
+        if board == "rp2040" and modules > 2:
+            raise RigError("two modules run on rp2040; more than that only on host and unix")
+        plants = plant if isinstance(plant, list) else [plant] * modules
+        dips = list(range(1, modules + 1)) if dip is None else dip
+        for name, values in (("plant", plants), ("dip", dips)):
+            if not isinstance(values, list) or len(values) != modules:
+                _want(name, values, f"a list of {modules}, one a module")
+        for address in dips:
+            number(0, 15, whole=True)("dip", address)
+        with self._take():
+            self.close()
+            self._clear()
+            try:
+                return self._open_fleet(board, profile, seed, plants, dips, params or {})
+            except BaseException:
+                self.close()
+                raise
+
+    def _open_fleet(self, board, profile, seed, plants, dips, params):
+        members = [self]
+        for _ in dips[1:]:
+            members.append(Rig(self._firmware, self._image, self._ticks_start_ms, self._wall_s))
+        made = []
+        try:
+            for i, member in enumerate(members):
+                member._make_target(board, profile, dips[i], seed + i, plants[i] or {},
+                                    b"PACK".hex() + f"{seed * 16 + i:08x}"[-8:])
+                made.append(member)
+        except BaseException:
+            for member in made[1:]:
+                member.close()
+            raise
+        fleet = Fleet([member._target for member in members],
+                      PARALLEL_BAUD, seed)
+        fleet.members = members
+        for i, member in enumerate(members):
+            member._fleet = fleet
+            member._target = Linked(member._target, fleet, i)
+            member._take = self._take           # one lock for all
+        greeted = [member._greet(profile, params) for member in members]
+        return {"modules": [{"ports": answer["ports"], "can": answer["can"],
+                             "hello": answer["hello"], "dip": dips[i]}
+                            for i, answer in enumerate(greeted)],
+                "pins": greeted[0]["pins"], "t_ms": _ms(self._target.t_us)}
+
+    def get_all(self):
+        """Of a fleet: get() of each module, the bus bar, and what was counted on the bus."""
+        with self._take():
+            target = self._bench()
+            fleet = self._fleet
+            return {"t_ms": _ms(target.t_us), "modules": [m.get() for m in fleet.members],
+                    **self._shared(fleet.bar, fleet.bus)}
+
+    @staticmethod
+    def _shared(bar, bus):
+        return {"bar": {"mv": bar.mv, "charger_mv": bar.charger_mv, "charger_ma": bar.charger_ma,
+                        "load_ma": bar.load_ma},
+                "parallel": {"frames": bus.frames, "lost_frames": bus.lost_frames,
+                             "collisions": bus.collisions}}
 
     # -- running on -------------------------------------------------------------------------
 
@@ -734,9 +873,11 @@ _COMMANDS = {
     "param": ("param", ("name", "value", "restore"), ()),
     "power": ("power", ("on",), ("on",)),
     "reset": ("reset", (), ()),
-    "fleet": ("fleet", ("modules", "plant", "board", "profile", "seed", "params"), ()),
+    "fleet": ("fleet", ("modules", "plant", "board", "profile", "seed", "params", "dip", "open"),
+              ()),
     "close": ("close", (), ()),
 }
+_OF_A_MODULE = ("set", "get", "trace", "events", "param", "power", "reset", "can")
 
 
 def answer_line(rig, line):

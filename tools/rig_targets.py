@@ -86,8 +86,9 @@ class SimTarget:
     answer_us = 400_000
 
     def __init__(self, kind, stand, profile, firmware=FIRMWARE, ticks_start_ms=None, on=True,
-                 wall_s=60.0):
+                 wall_s=60.0, uid=None):
         self.t_us = 0
+        self.behind_bar = None      # Stand.behind_bar() after the newest run on a bus bar
         self.on = on
         self.boots = 0
         self.crash = None
@@ -113,7 +114,7 @@ class SimTarget:
         try:
             self._ask({"cmd": "open", "stand": stand, "pins": read_pins(), "profile": profile,
                        "firmware": [str(f) for f in firmware], "models": str(TOOLS / "models"),
-                       "ticks_start_ms": ticks_start_ms, "on": on})
+                       "ticks_start_ms": ticks_start_ms, "on": on, "uid": uid})
         except TargetError:
             self.close()
             raise
@@ -131,18 +132,20 @@ class SimTarget:
         self._dead = why + (f"; it printed last: {tail}" if tail else "")
         raise TargetError(self._dead)
 
-    def _ask(self, command):
+    def _send(self, command):
         if self._dead:
             raise TargetError(f"the simulated controller is gone ({self._dead}); open again")
         try:
             os.write(self._to, json.dumps(command).encode() + b"\n")
         except OSError:
             pass                # its last words may still be there to be read
+
+    def _receive(self, name):
         end = time.monotonic() + self._wall_s
         while b"\n" not in self._buffer:
             left = end - time.monotonic()
             if left <= 0 or not select.select([self._from], [], [], left)[0]:
-                self._fail(f"no answer to {command['cmd']} within {self._wall_s:g} s: "
+                self._fail(f"no answer to {name} within {self._wall_s:g} s: "
                            "the firmware loops without letting time pass")
             data = os.read(self._from, 1 << 16)
             if not data:
@@ -156,13 +159,27 @@ class SimTarget:
             raise TargetError(answer["error"])
         return answer
 
+    def _ask(self, command):
+        self._send(command)
+        return self._receive(command["cmd"])
+
     def run(self, us, feeds):
-        answer = self._ask({"cmd": "run", "us": us,
-                            "io": [[port, delay, data.hex()] for port, delay, data in feeds]})
+        self.begin(us, feeds)
+        return self.end()
+
+    def begin(self, us, feeds, **more):
+        """The first half of run(); several targets may be on their way at once."""
+        self._send({"cmd": "run", "us": us, **more,
+                    "io": [[port, delay, data.hex()] for port, delay, data in feeds]})
+
+    def end(self):
+        """The second half of run(): what was sent meanwhile."""
+        answer = self._receive("run")
         self.t_us = answer["t_us"]
         self.on = answer["on"]
         self.boots = answer["boots"]
         self.crash = answer.get("crash", self.crash)
+        self.behind_bar = answer.get("bar")
         return [(port, start_us, bytes.fromhex(data)) for port, start_us, data in answer["io"]]
 
     def set(self, values):
@@ -237,6 +254,8 @@ class PicoTarget:
         except ImportError as error:
             raise TargetError(f"the emulator needs the package rp2040py: {error}") from None
         self.crash = None
+        self.behind_bar = None
+        self._begun = (0, [])
         self._stand = make_stand(stand)
         pin = self._stand.pin
 
@@ -292,6 +311,17 @@ class PicoTarget:
         self._sent.clear()
         out += [("can", end_us, frame) for end_us, frame in self._stand.can_sent()]
         return [(port, now_us, bytes(data)) for port, now_us, data in out]
+
+    def begin(self, us, feeds, bar_mv=None):
+        """As a SimTarget's; the work is done in end()."""
+        self._stand.set_bar(bar_mv, self._pico.now_us)
+        self._models_changed()
+        self._begun = (us, feeds)
+
+    def end(self):
+        sent = self.run(*self._begun)
+        self.behind_bar = self._stand.behind_bar(self._pico.now_us)
+        return sent
 
     def _models_changed(self):
         self._pico.sync_inputs()

@@ -10,7 +10,7 @@ called from inside the clock, so the firmware stands still at that very microsec
 is. Cutting the supply or resetting raises an exception there that unwinds the firmware.
 
   open   stand {options}, pins {name: GPn}, firmware [folders], models folder, ticks_start_ms,
-         profile, on
+         profile, on, uid (hex)
   run    us, io [[port, delay_us, hex], ...] -> t_us, io [[port, start_us, hex], ...], on, boots;
          port "can": one frame as pack_frame makes it, end_us in place of start_us;
          crash: traceback, once, if the firmware ended with an exception
@@ -102,6 +102,7 @@ class Worker:
         hw.on_reset = self.reset
         self.stand = None
         self.target_us = 0
+        self.on_bar = False     # the terminals are shared with other packs
         self.running = False    # a run was asked for and not yet answered
         self.powered = False
         self.boot_at = None
@@ -251,6 +252,8 @@ class Worker:
             io.append(["can", end_us, frame.hex()])
         answer = {"ok": True, "t_us": self.clock.now_us, "io": io, "on": self.powered,
                   "boots": self.boots}
+        if self.on_bar:
+            answer["bar"] = self.stand.behind_bar(self.clock.now_us)
         if self.crash is not None:
             answer["crash"] = self.crash
             self.crash = None
@@ -302,6 +305,8 @@ class Worker:
         self.stand = load_stand(command["stand"], command["models"])
         hw.pin_names = {int(pin[4:]): name for name, pin in command["pins"].items()}
         port_sim.profile = command["profile"]
+        if command.get("uid"):
+            hw.uid = bytes.fromhex(command["uid"])
         if command["ticks_start_ms"] is not None:
             port_sim.ticks_start_ms = command["ticks_start_ms"]
         if command["on"]:
@@ -312,6 +317,10 @@ class Worker:
 
     def do_run(self, command):
         now_us = self.clock.now_us
+        self.on_bar = "bar_mv" in command
+        if self.on_bar:
+            self.stand.set_bar(command["bar_mv"], now_us)
+            self.replan()
         for name, delay_us, data in command["io"]:
             if name == "can":
                 self.stand.can_feed(bytes.fromhex(data), now_us + delay_us)

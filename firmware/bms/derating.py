@@ -41,12 +41,29 @@ class Derating:
         self._charge_ma = self._target(values, CHARGE_LIMIT) * most_ma // FULL
         self._discharge_ma = self._target(values, DISCHARGE_LIMIT) * most_ma // FULL
 
-    def step(self, may_charge, may_discharge, dt_ms):
+    @property
+    def charge_target_ma(self):
+        """What the charge limit moves to, if the FET may be closed."""
+        return self._charge_ma
+
+    @property
+    def discharge_target_ma(self):
+        """What the discharge limit moves to, if the FET may be closed."""
+        return self._discharge_ma
+
+    def step(self, may_charge, may_discharge, dt_ms, at_once=False):
         """Move both limits towards their targets for one scan.
 
         may_*    False: the FET of that direction is, or is about to be, held off: 0 at once
+        at_once  a limit of 0 jumps to its target: a pack among others carries its share as
+                 soon as its FET is closed, and holds the limit of all of them down until it
+                 says so
         """
         step_ma = SLEW_MA_S * dt_ms // 1000
+        if at_once and may_charge and not self.ccl_ma:
+            self.ccl_ma = self._charge_ma
+        if at_once and may_discharge and not self.dcl_ma:
+            self.dcl_ma = self._discharge_ma
         self.ccl_ma = self._follow(self.ccl_ma, self._charge_ma, step_ma) if may_charge else 0
         self.dcl_ma = (self._follow(self.dcl_ma, self._discharge_ma, step_ma)
                        if may_discharge else 0)

@@ -5,11 +5,12 @@ from array import array
 NAMES = ("boot", "alarm", "alarm_clear", "trip", "release", "lock", "fault", "fault_clear",
          "state", "afe_configured", "afe_error", "afe_trip", "fet_mismatch", "task_error",
          "parameter", "dip", "reset", "unlock", "inverter_lost", "inverter_back",
-         "held", "ports_locked", "can_error", "can_good", "balance", "balance_end")
+         "held", "ports_locked", "can_error", "can_good", "balance", "balance_end",
+         "slave_lost", "slave_back")
 (BOOT, ALARM, ALARM_CLEAR, TRIP, RELEASE, LOCK, FAULT, FAULT_CLEAR, STATE, AFE_CONFIGURED,
  AFE_ERROR, AFE_TRIP, FET_MISMATCH, TASK_ERROR, PARAMETER, DIP, RESET, UNLOCK, INVERTER_LOST,
  INVERTER_BACK, HELD, PORTS_LOCKED, CAN_ERROR, CAN_GOOD, BALANCE,
- BALANCE_END) = range(len(NAMES))
+ BALANCE_END, SLAVE_LOST, SLAVE_BACK) = range(len(NAMES))
 
 NO_CELL = -1
 _COLUMNS = 7            # seq, ticks_ms, event, item, cell, value, limit

@@ -19,6 +19,7 @@ from bms.end_wires import EndWires
 from bms.events import Events
 from bms.fets import Fets
 from bms.inverter_watch import InverterWatch
+from bms.joining import Joining
 from bms.limiter import ChargeLimiter
 from bms.measurements import Measurements
 from bms.protection import ALARM, LOCKED, TRIPPED, Protection
@@ -121,6 +122,7 @@ class Pack:
         self.limiter = ChargeLimiter(params)
         self.allowance = Allowance(params)
         self.derating = Derating(profile.CURVES)
+        self.joining = Joining(params)
         self.charge_voltage = ChargeVoltage(params, profile.CELLS)
         self.requests = ChargeRequests(params)
         self.inverter = InverterWatch(params, self.events)
@@ -248,6 +250,9 @@ class Pack:
             self.set_fault(FAULT_SCAN, True, measured.failed_row, self._failed_scans)
         self._decide()
         if fresh:
+            self.joining.step(self.dip, measured.values, self.fets.wanted,
+                              self.derating.charge_target_ma, self.derating.discharge_target_ma,
+                              measured.dt_ms)
             self._limit(measured)
         awake = not self.faults and STANDBY <= self.state <= PROTECTION
         self.balancing.step(measured, fresh, awake, self.protection.trips)
@@ -563,7 +568,7 @@ class Pack:
             if self.soc.is_set:
                 self.requests.step(self.soc.cpct, self._limit_ms)
             self._limit_ms = 0
-        self.derating.step(free & CHARGE, free & DISCHARGE, measured.dt_ms)
+        self.derating.step(free & CHARGE, free & DISCHARGE, measured.dt_ms, self.dip > 0)
 
     def limits_text(self):
         """Why each limit is below nominal: item, value (DER-05)."""
@@ -589,6 +594,10 @@ class Pack:
 
     def allowed(self):
         """FETs that may be closed now, bits CHARGE | DISCHARGE."""
+        return self.able() & ~self.joining.held
+
+    def able(self):
+        """FETs that this pack by itself could close, whatever is on the bus bar."""
         ready = (self.afe_ready and self.measurements.seq > 0 and not self.looking_at_zero
                  and STANDBY <= self.state <= PROTECTION and not self.faults & BLOCKING)
         return self.fets.decide(self.protection.blocked | self.held, ready)

@@ -105,6 +105,8 @@ FAULTS = (
     ("PRF-03", BOTH),           # the profile contradicts itself
     ("MEA-03-blind", BOTH),     # no believable cell voltages, for changing reasons
     ("MEA-03-sign", BOTH),      # cells beyond a limit that the current seems to relieve
+    ("COM-03-lost", 0),         # a slave, or at a slave the master, does not answer any more
+    ("DIP-02", 0),              # two packs on the parallel bus have one address
 )
 
 # AFE trips not to be believed while the reading behind them is in doubt
@@ -112,5 +114,5 @@ AFE_BY_CELLS = _CUV | _COV
 AFE_BY_NTC = _UTC | _UTD | _OTC | _OTD | _OTF_OTINT
 (FAULT_SCAN, FAULT_CELL, FAULT_SUM, FAULT_NTC, FAULT_FET, FAULT_AFE, FAULT_TASK, FAULT_WIRE,
  FAULT_FROZEN, FAULT_WELD, FAULT_OPEN, FAULT_HOT, FAULT_PROFILE, FAULT_BLIND,
- FAULT_SIGN) = (1 << i for i in range(15))
+ FAULT_SIGN, FAULT_LINK, FAULT_ADDRESS) = (1 << i for i in range(17))
 BLOCKING = sum(1 << i for i in range(len(FAULTS)) if FAULTS[i][1])

@@ -1,10 +1,16 @@
 """Selector: viper where the build has it, else the Python twin. KIND tells which."""
 
+from hot.hex_text_py import WHOLE  # noqa: F401 - a mark in what gather() returns
+
 try:
-    from hot.hex_text_viper import hex_sum, put_bytes, put_hex, read_hex
+    from hot.hex_text_viper import (
+        gather, get_bytes, hex_sum, put_bytes, put_hex, read_hex,
+    )
 
     KIND = "viper"
 except (ImportError, AttributeError, NameError, SyntaxError, ValueError):
-    from hot.hex_text_py import hex_sum, put_bytes, put_hex, read_hex  # noqa: F401
+    from hot.hex_text_py import (  # noqa: F401
+        gather, get_bytes, hex_sum, put_bytes, put_hex, read_hex,
+    )
 
     KIND = "python"

@@ -44,3 +44,43 @@ def hex_sum(buf, start, end):
         total += buf[i]
         i += 1
     return total
+
+
+def get_bytes(buf, start, data, length):
+    """Read *length* bytes of two characters each from *start* into *data*; 0 if one is wrong."""
+    i = 0
+    while i < length:
+        value = read_hex(buf, start + 2 * i, 2)
+        if value < 0:
+            return 0
+        data[i] = value
+        i += 1
+    return 1
+
+
+WHOLE = 0x8000
+
+
+def gather(line, used, size, chunk, at, count):
+    """Go on collecting a line that "~" starts and CR ends.
+
+    line     of *size* characters (below 0x8000), *used* of them taken; 0: waiting for "~"
+    chunk    what came; chunk[at:count] is looked at, up to the end of a line
+    returns  where it stopped in *chunk* << 16 | characters now in *line*, with WHOLE set when
+             the line is complete; a line that is too long is dropped
+    """
+    while at < count:
+        c = chunk[at]
+        at += 1
+        if c == 0x7E:
+            line[0] = c
+            used = 1
+        elif used:
+            if c == 0x0D:
+                return at << 16 | WHOLE | used
+            if used < size:
+                line[used] = c
+                used += 1
+            else:
+                used = 0
+    return at << 16 | used

@@ -60,3 +60,45 @@ def hex_sum(buf: ptr8, start: int, end: int) -> int:
         total += buf[i]
         i += 1
     return total
+
+
+@micropython.viper
+def get_bytes(buf: ptr8, start: int, data: ptr8, length: int) -> int:
+    at = start
+    i = 0
+    while i < length:
+        value = 0
+        k = 0
+        while k < 2:
+            c = buf[at]
+            if c >= 48 and c <= 57:
+                c -= 48
+            elif c >= 65 and c <= 70:
+                c -= 55
+            else:
+                return 0
+            value = value << 4 | c
+            at += 1
+            k += 1
+        data[i] = value
+        i += 1
+    return 1
+
+
+@micropython.viper
+def gather(line: ptr8, used: int, size: int, chunk: ptr8, at: int, count: int) -> int:
+    while at < count:
+        c = chunk[at]
+        at += 1
+        if c == 0x7E:
+            line[0] = c
+            used = 1
+        elif used > 0:
+            if c == 0x0D:
+                return at << 16 | 0x8000 | used
+            if used < size:
+                line[used] = c
+                used += 1
+            else:
+                used = 0
+    return at << 16 | used

@@ -5,7 +5,7 @@ and LENID, the number of INFO characters. CHKSUM is minus the sum of the charact
 and itself, modulo 65536.
 """
 
-from hot.hex_text import hex_sum, put_bytes, put_hex, read_hex
+from hot.hex_text import WHOLE, gather, get_bytes, hex_sum, put_bytes, put_hex, read_hex
 
 SOI = 0x7E
 EOI = 0x0D
@@ -34,6 +34,7 @@ class Parser:
     gap_ms    a pause this long inside a frame drops it
     ver adr cid1 cid2   of the newest frame; info[0:info_len] its decoded INFO
     dropped   frames dropped, since start
+    verdict   on what take_chunk() came upon last
     """
 
     def __init__(self, size=128, gap_ms=1000):
@@ -45,6 +46,26 @@ class Parser:
         self.info_len = 0
         self.ver = self.adr = self.cid1 = self.cid2 = 0
         self.dropped = 0
+        self.verdict = NOTHING
+
+    def take_chunk(self, chunk, at, count, now_ms):
+        """Take chunk[at:count] up to the end of a frame; return where it stopped.
+
+        verdict then is NOTHING, or what was found of a complete frame. For a bus where most
+        frames are for others: quick, and a pause inside a frame only ends at its next byte.
+        """
+        if self._used and (now_ms - self._last_ms) & 0x3FFFFFFF > self._gap_ms:
+            self._used = 0
+            self.dropped += 1
+        self._last_ms = now_ms
+        state = gather(self._line, self._used, len(self._line), chunk, at, count)
+        if state & WHOLE:
+            self._used = 0
+            self.verdict = self._judge(state & WHOLE - 1)
+        else:
+            self._used = state & WHOLE - 1
+            self.verdict = NOTHING
+        return state >> 16
 
     def take(self, byte, now_ms):
         """Take one received byte; NOTHING, DROPPED, or the verdict on a complete frame."""
@@ -91,11 +112,8 @@ class Parser:
             return BAD_LCHKSUM
         if chars & 1:
             return BAD_FORMAT
-        for i in range(chars // 2):
-            value = read_hex(line, 1 + _HEADER + 2 * i, 2)
-            if value < 0:
-                return BAD_FORMAT
-            self.info[i] = value
+        if not get_bytes(line, 1 + _HEADER, self.info, chars // 2):
+            return BAD_FORMAT
         self.info_len = chars // 2
         return OK
 

@@ -26,7 +26,8 @@ _FAULT_BITS = (
 )
 _OF_PARTS = (rules.FAULT_SCAN | rules.FAULT_AFE | rules.FAULT_FROZEN | rules.FAULT_CELL
              | rules.FAULT_SUM | rules.FAULT_WIRE | rules.FAULT_BLIND | rules.FAULT_NTC
-             | rules.FAULT_FET | rules.FAULT_WELD | rules.FAULT_OPEN)
+             | rules.FAULT_FET | rules.FAULT_WELD | rules.FAULT_OPEN | rules.FAULT_LINK
+             | rules.FAULT_ADDRESS)
 
 
 def of_faults(faults):

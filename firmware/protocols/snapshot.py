@@ -7,8 +7,9 @@ The same class holds one module and the sum of many, so an encoder need not know
 from array import array
 
 from bms import readings as rd
+from bms.fleet import Fleet
 from bms.pack_state import CHARGING, DISCHARGING
-from bms.protection_rules import CHARGE, DISCHARGE
+from bms.protection_rules import CHARGE, DISCHARGE, FAULT_ADDRESS, FAULT_LINK
 from bms.readings import NO_READING
 from protocols import conditions
 
@@ -39,6 +40,8 @@ class Snapshot:
     charge_on discharge_on      FETs closed, as read back (of a sum: of any pack)
     charging discharging        direction of the current; limiting: the 10 A limiter is in
     is_full        state of charge 100 %
+    resistance_uohm             of a module, ohmic
+    is_able        FETs of a module could be closed but for the rule of joining (COM-09)
 
     cells_mv[0:cells], temps_dc[0:4], balance_mask   of a module; of a sum: the master's
     max_cell_mv max_cell max_cell_module   highest cell, its index (from 0) and module; min_...
@@ -67,6 +70,8 @@ class Snapshot:
         self.alarms = self.protections = 0
         self.charge_on = self.discharge_on = False
         self.charging = self.discharging = self.limiting = self.is_full = False
+        self.resistance_uohm = 8000
+        self.is_able = False
         self.balance_mask = 0
         self.max_cell_mv = self.min_cell_mv = NO_READING
         self.max_cell = self.min_cell = 0
@@ -85,6 +90,8 @@ class Snapshot:
         self._fill_charge(pack)
         self._fill_limits(pack)
         self.alarms = pack.protection.alarms
+        if pack.faults & (FAULT_LINK | FAULT_ADDRESS):
+            self.alarms |= conditions.LINK_FAULT
         self.protections = pack.protection.trips | conditions.of_faults(pack.faults)
         self.balance_mask = pack.balancing.mask
         if self.valid:
@@ -123,6 +130,8 @@ class Snapshot:
         self.charging = pack.direction == CHARGING
         self.discharging = pack.direction == DISCHARGING
         self.limiting = pack.limiter_in
+        self.resistance_uohm = pack.joining.resistance.uohm
+        self.is_able = bool(self.valid and pack.able())
 
     def _fill_readings(self, measured):
         values = measured.values
@@ -145,11 +154,16 @@ class Snapshot:
         self.max_mos_module = self.min_mos_module = module
 
     def _fill_temps(self, values):
+        for i in range(SENSORS):
+            self.temps_dc[i] = values[rd.TEMP_DC + i]
+        self.sum_temps()
+
+    def sum_temps(self):
+        """Mean and extremes from temps_dc."""
         total = count = 0
         low = high = NO_READING
         for i in range(SENSORS):
-            temp_dc = values[rd.TEMP_DC + i]
-            self.temps_dc[i] = temp_dc
+            temp_dc = self.temps_dc[i]
             if temp_dc == NO_READING:
                 continue
             total += temp_dc
@@ -194,7 +208,8 @@ class System:
 
     pack      PackState; identity: Identity of it
     own       Snapshot of this pack
-    whole     Snapshot of the system: own, as long as nothing sums up
+    fleet     Fleet that sums up when this pack is a master
+    whole     Snapshot of the system: own, as long as there is nothing to sum up
     modules   Snapshots of the packs online, this one first; they need not be of this moment
     """
 
@@ -203,9 +218,18 @@ class System:
         self.own = Snapshot(pack.profile.CELLS)
         if identity is not None:
             self.own.serial[:] = identity.serial
+        self.fleet = Fleet(self.own, self._make)
         self.whole = self.own
-        self.modules = [self.own]
+        self.modules = self.fleet.modules
+
+    def _make(self):
+        return Snapshot(self.own.cells)
 
     def update(self, now_ms):
         """Bring all of it up to date. Allocates nothing."""
         self.own.fill(self._pack, now_ms)
+        if self.fleet.is_alone():
+            self.whole = self.own
+        else:
+            self.fleet.update(now_ms)
+            self.whole = self.fleet.whole

@@ -206,6 +206,7 @@ class Plant:
         self.load_ma = None
         self.shorted = False
         self.force_ma = None
+        self.bar_mv = None      # None: terminals are this pack's alone | voltage of the bus bar
         self.reverse = False
         self.limiter = False
         self.ld_source = False
@@ -218,6 +219,7 @@ class Plant:
         self.pack_mv = 0.0
         self.epoch = (start_us, [0.0] * CELLS, 0.0, 0.0, 0.0, 0)
         self.throughput_mah = 0.0
+        self._emf = self._ohm = 0.0
         self._refresh(CELLS)
         self._solve(0)
 
@@ -395,6 +397,8 @@ class Plant:
             ohm = sum(r)
             emf = sum(b) + sum(s) * charge + CELLS * hyst + ohm * polar
         ohm += (_SHUNT_UOHM + _FETS_UOHM + _LEADS_UOHM) * 1e-6
+        self._emf = emf
+        self._ohm = ohm
         i = self._current(emf, ohm)
         self.current_ma = i
         eff = i + polar
@@ -429,6 +433,8 @@ class Plant:
             return 0.0
         if self.force_ma is not None:
             i = float(self.force_ma)
+        elif self.bar_mv is not None:
+            return self.bar_current(self.bar_mv, emf, ohm)
         elif self.reverse or self.shorted:
             drive = emf
             if not can_charge:
@@ -450,6 +456,23 @@ class Plant:
             return 0.0
         return i
 
+    def bar_current(self, bar_mv, emf, ohm):
+        """Current in mA into the pack from a bus bar that others hold at *bar_mv*."""
+        drive = bar_mv - emf
+        if drive > 0.0 and self.chg_closed():
+            drive -= 0.0 if self.dsg_closed() else _DIODE_MV
+            i = max(0.0, drive) / ohm
+            return min(i, _LIMITER_MA) if self.limiter else i
+        if drive < 0.0 and self.dsg_closed():
+            drive += 0.0 if self.chg_closed() else _DIODE_MV
+            return min(0.0, drive) / ohm
+        return 0.0
+
+    def behind_bar(self):
+        """What a bus bar sees of this pack: (emf mV, mV per mA, charge FET, discharge FET,
+        limiter in)."""
+        return (self._emf, self._ohm, self.chg_closed(), self.dsg_closed(), self.limiter)
+
     def _terminal(self, i, stack, dt):
         """Voltage at the terminals in mV."""
         if i:
@@ -461,6 +484,8 @@ class Plant:
             return v if i > 0 else max(0.0, v)
         closed = self.dsg_closed()
         inside = stack - (0.0 if self.chg_closed() else _DIODE_MV)
+        if self.bar_mv is not None:
+            return max(float(self.bar_mv), inside) if closed else float(self.bar_mv)
         if self.reverse:
             mv = DEFAULT_CHARGER_MV if self.charger_mv is None else self.charger_mv
             return -float(mv)
@@ -499,7 +524,7 @@ class Plant:
         self._solve(0)
 
     def apply(self, now_us, **changes):
-        """Change any of charger_mv charger_ma load_ma shorted force_ma reverse limiter
+        """Change any of charger_mv charger_ma load_ma shorted force_ma bar_mv reverse limiter
         ld_source weld_chg weld_dsg dead_chg dead_dsg at *now_us*."""
         self.step_to(now_us)
         for name in changes:

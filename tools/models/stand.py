@@ -17,6 +17,7 @@ AFE_BUS = 0
 AUX_BUS = 1
 
 _MAX_EDGES = 400_000
+_BAR_STEP_MV = 0.05         # smaller changes of a bus bar are not worth a step
 
 # outputs of the controller and the level its pull resistor gives while it is off or in reset
 _PULLS = {
@@ -384,6 +385,21 @@ class Stand:
             else:
                 high = middle
         return edges[low + skip:low + skip + count]
+
+    # -- a bus bar shared with other packs --------
+
+    def set_bar(self, bar_mv, now_us):
+        """Others hold the terminals at *bar_mv*; None: nothing is on the bar."""
+        old = self.plant.bar_mv
+        if bar_mv != old and (bar_mv is None or old is None or abs(bar_mv - old) > _BAR_STEP_MV):
+            self.advance(now_us)
+            self.plant.apply(now_us, bar_mv=bar_mv)
+            self.afe.plant_changed(now_us)
+
+    def behind_bar(self, now_us):
+        """Plant.behind_bar() at *now_us*, and the current into the pack in mA."""
+        self.advance(now_us)
+        return list(self.plant.behind_bar()) + [self.plant.current_ma]
 
     # -- stimuli --------
 

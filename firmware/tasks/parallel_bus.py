@@ -1,0 +1,110 @@
+"""The parallel RS485 port: bytes in and out for the node that the DIP address makes of a pack."""
+
+from protocols.ascii_frame import NOTHING, OK, Parser
+from protocols.parallel import LONGEST_CHARS, tag_of
+from protocols.parallel_nodes import MASTER, Master, Slave
+
+PERIOD_MS = 10
+ALONE_MS = 200              # with address 0 nothing is heard or said
+_AT_ONCE = 128
+_LONGEST_MS = 1 << 20
+_MASK = (1 << 30) - 1
+
+
+class ParallelBus:
+    """The task of the port between packs.
+
+    uart       any(), readinto(buf, count), write(buf, offset, count), txdone()
+    de         pin that enables the RS485 driver
+    pack, system   PackState, snapshot.System
+    unique_id  bytes that no other board has
+    baud       bit/s of uart
+    task       Task of this, set by main: its period follows the address
+    received, sent, garbled   bytes, bytes, frames that were not whole, since start
+    """
+
+    def __init__(self, uart, de, pack, system, unique_id, baud):
+        self._uart = uart
+        self._de = de
+        self._pack = pack
+        self._system = system
+        tag = tag_of(unique_id)
+        self.master = Master(pack, system, tag, baud)
+        self.slave = Slave(pack, system, tag, baud)
+        self._node = None           # None: alone
+        self._dip = -1
+        self._parser = Parser(LONGEST_CHARS, gap_ms=100)
+        self._buf = bytearray(_AT_ONCE)
+        self._next = 0              # of what is being sent
+        self._end = 0
+        self._sending = False
+        self._last_ms = 0           # when the newest byte was seen
+        self.task = None
+        self.received = 0
+        self.sent = 0
+        self.garbled = 0
+        de(0)
+
+    def restart(self):
+        """After an exception: the driver off, and the role begun anew."""
+        self._de(0)
+        self._sending = False
+        self._dip = -1
+
+    def step(self, now_ms):
+        """Every PERIOD_MS in a fleet."""
+        if self._pack.dip != self._dip:
+            self._change_role(now_ms)
+        node = self._node
+        if node is None:
+            return
+        uart = self._uart
+        if self._sending:
+            if self._next < self._end:
+                self._next += uart.write(node.out, self._next, self._end - self._next) or 0
+            elif uart.txdone():
+                self._de(0)
+                self._sending = False
+                self._last_ms = now_ms
+                node.sent(now_ms)
+            return
+        waiting = min(uart.any(), _AT_ONCE)
+        if waiting:
+            self._last_ms = now_ms
+            self._take(uart.readinto(self._buf, waiting) or 0, node, now_ms)
+        quiet_ms = min(_LONGEST_MS, (now_ms - self._last_ms) & _MASK)
+        length = node.due(now_ms, quiet_ms)
+        if length:
+            self._de(1)
+            self._next = uart.write(node.out, 0, length) or 0
+            self._end = length
+            self.sent += length
+            self._sending = True
+
+    def _take(self, count, node, now_ms):
+        self.received += count
+        parser = self._parser
+        at = 0
+        while at < count:
+            at = parser.take_chunk(self._buf, at, count, now_ms)
+            if parser.verdict == OK:
+                node.hear(parser, now_ms)
+            elif parser.verdict != NOTHING or parser.dropped:
+                parser.dropped = 0
+                self.garbled += 1
+                node.garbled(now_ms)
+
+    def _change_role(self, now_ms):
+        """DIP-01: 0 alone, 1 master, others slaves."""
+        pack = self._pack
+        self._dip = pack.dip
+        self._system.fleet.clear()
+        self._last_ms = now_ms
+        if self._dip == 0:
+            self._node = None
+        else:
+            self._node = self.master if self._dip == MASTER else self.slave
+            self._node.start(now_ms)
+        self._system.own.module = self._dip if self._dip else 1
+        if self.task is not None:
+            self.task.set_period(PERIOD_MS if self._node else ALONE_MS)

@@ -1,0 +1,476 @@
+"""The bus between packs: frames, a master and slaves on a pair of wires, the rule of joining."""
+
+import unittest
+from array import array
+
+from bms import readings as rd
+from bms.joining import Joining
+from bms.pack_state import Pack
+from bms.parameters import Parameters
+from bms.protection_rules import BOTH, FAULT_ADDRESS, FAULT_LINK
+from bms.resistance import Resistance
+from fakes import LATE, NO_READING, WRAP, Lcg, put16, scan_regs, show
+from profiles import am5000
+from protocols import conditions
+from protocols import parallel as wire
+from protocols.ascii_frame import OK, Parser
+from protocols.parallel_nodes import Master, Slave
+from protocols.snapshot import Identity, Snapshot, System
+
+_BAUD = 38_400
+_STEP_MS = 10
+
+
+def parsed(frame, length):
+    """A Parser that has taken the first *length* bytes of *frame*."""
+    parser = Parser(wire.LONGEST_CHARS)
+    parser.take_chunk(frame, 0, length, 0)
+    assert parser.verdict == OK, parser.verdict
+    return parser
+
+
+class TestFrames(unittest.TestCase):
+    def setUp(self):
+        self.out = bytearray(wire.LONGEST_CHARS)
+        self.info = bytearray(wire.LONGEST_CHARS // 2)
+
+    def test_a_request_as_on_the_wire(self):                    # req: COM-03
+        length = wire.request(self.out, self.info, wire.ASK_STATE, 2, wire.BAR_KNOWN, 0xCE40,
+                              0x0A0B0C, 0)
+        self.assertEqual(bytes(self.out[:length]), b"~25024670200E0201CE400A0B0CFA8A\r")
+        parser = parsed(self.out, length)
+        self.assertTrue(wire.is_request(parser) and not wire.is_answer(parser))
+        self.assertEqual((wire.request_tag(parser), wire.told_bar_mv(parser)),
+                         (0x0A0B0C, 0xCE40))
+
+    def test_no_bar_is_no_reading(self):                        # req: COM-09
+        length = wire.request(self.out, self.info, wire.ASK_STATE, 9, wire.MAY_BE_FIRST, 0, 1)
+        parser = parsed(self.out, length)
+        self.assertEqual((wire.told_bar_mv(parser), parser.info[1]),
+                         (NO_READING, wire.MAY_BE_FIRST))
+
+    def test_a_state_comes_back_as_it_was(self):                # req: COM-03
+        rng = Lcg(5)
+        for _ in range(20):
+            seen = show(Snapshot(16), 7, limit_ma=10 * rng.below(10_000),
+                        current_ma=rng.between(-150_000, 150_000),
+                        cell_mv=rng.between(2500, 3600), soc_cpct=rng.between(0, 10_000),
+                        full_mah=rng.between(1000, 1_000_000), closed=rng.below(4),
+                        uohm=10 * rng.between(50, 20_000))
+            for i in range(16):
+                seen.cells_mv[i] = rng.between(2000, 4000)
+            seen.max_cell = rng.below(16)
+            seen.min_cell = rng.below(16)
+            seen.max_cell_mv = seen.cells_mv[seen.max_cell]
+            seen.min_cell_mv = seen.cells_mv[seen.min_cell]
+            for i in range(4):
+                seen.temps_dc[i] = rng.pick((NO_READING, rng.between(-400, 1000)))
+            seen.sum_temps()
+            seen.ambient_dc = rng.between(-400, 800)
+            seen.mos_dc = rng.between(-400, 1300)
+            seen.alarms = rng.below(1 << 15) << 11
+            seen.protections = rng.below(1 << 13) << 13
+            seen.full_request = rng.below(2) == 1
+            seen.force_2 = rng.below(2) == 1
+            seen.limiting = rng.below(2) == 1
+            seen.balance_mask = rng.between(0, 0xFFFF)
+            length = wire.state_answer(self.out, self.info, 7, 0xABCDEF, seen)
+            self.assertTrue(length <= wire.LONGEST_CHARS)
+            parser = parsed(self.out, length)
+            self.assertTrue(wire.is_answer(parser) and not wire.is_request(parser))
+            self.assertEqual(wire.answer_tag(parser), 0xABCDEF)
+            back = Snapshot(16)
+            back.module = 7
+            self.assertTrue(wire.take_state(parser.info, back))
+            for name in ("valid", "charge_on", "discharge_on", "charging", "discharging",
+                         "limiting", "is_full", "force_1", "force_2", "full_request", "is_able",
+                         "alarms", "protections", "voltage_mv", "pack_mv", "current_ma",
+                         "soc_cpct", "soh_pct", "remaining_mah", "full_mah", "cvl_mv", "dvl_mv",
+                         "ccl_ma", "dcl_ma", "may_charge", "may_discharge", "resistance_uohm",
+                         "balance_mask", "mos_dc", "ambient_dc", "max_cell", "min_cell",
+                         "max_cell_mv", "min_cell_mv", "max_cell_module", "max_temp_dc",
+                         "min_temp_dc", "mean_temp_dc"):
+                self.assertEqual(getattr(back, name), getattr(seen, name), name)
+            self.assertEqual(list(back.cells_mv), list(seen.cells_mv))
+            self.assertEqual(list(back.temps_dc), list(seen.temps_dc))
+
+    def test_an_identity_comes_back_as_it_was(self):            # req: COM-03
+        seen = show(Snapshot(16), 3)
+        seen.serial[:] = b"PC00112233445566"
+        seen.cycles = 1234
+        seen.charged_wh = 123_456_789
+        seen.discharged_wh = 1 << 29
+        length = wire.identity_answer(self.out, self.info, 3, 77, seen)
+        back = Snapshot(16)
+        wire.take_identity(parsed(self.out, length).info, back)
+        self.assertEqual((bytes(back.serial), back.cycles, back.charged_wh, back.discharged_wh,
+                          back.design_mah), (b"PC00112233445566", 1234, 123_456_789, 1 << 29,
+                                             100_000))
+
+    def test_limits_of_open_fets_do_not_count(self):            # req: COM-09
+        seen = show(Snapshot(16), 3)
+        seen.charge_on = False
+        length = wire.state_answer(self.out, self.info, 3, 77, seen)
+        back = Snapshot(16)
+        wire.take_state(parsed(self.out, length).info, back)
+        self.assertEqual((back.ccl_ma, back.may_charge, back.dcl_ma, back.blocking_charge),
+                         (0, False, 50_000, 1))
+        seen.valid = False
+        length = wire.state_answer(self.out, self.info, 3, 77, seen)
+        wire.take_state(parsed(self.out, length).info, back)
+        self.assertEqual((back.dcl_ma, back.current_ma, back.max_cell_mv),
+                         (0, NO_READING, NO_READING))
+
+    def test_what_contradicts_itself_is_not_taken(self):        # req: COM-06
+        seen = show(Snapshot(16), 3)
+        length = wire.state_answer(self.out, self.info, 3, 77, seen)
+        good = parsed(self.out, length).info
+        for at, value in ((56, 15), (39, 0), (22, 0xFF)):
+            info = bytearray(good)
+            info[at] = value
+            if at == 39:
+                info[40] = 0
+            back = show(Snapshot(16), 3, current_ma=4242)
+            self.assertFalse(wire.take_state(info, back), at)
+            self.assertEqual(back.current_ma, 4242)
+
+    def test_tags_fall_apart_in_some_turn(self):                # req: DIP-02
+        rng = Lcg(3)
+        for _ in range(100):
+            a = wire.tag_of(bytes(rng.below(256) for _ in range(8)))
+            b = wire.tag_of(bytes(rng.below(256) for _ in range(8)))
+            self.assertTrue(0 <= a < 1 << 24)
+            if a != b:
+                self.assertTrue(any(wire.slot_of(a, t) != wire.slot_of(b, t) for t in range(8)))
+        self.assertFalse(wire.tag_of(b"PACK0001") == wire.tag_of(b"PACK0002"))
+
+
+class Module:
+    """A pack with its node on a Wires."""
+
+    def __init__(self, dip, uid, kind):
+        self.pack = Pack(am5000, Parameters(), 100)
+        self.pack.dip = dip
+        self.pack.afe_ready = True
+        self.system = System(self.pack, Identity("TEST", (1, 0, 0), "%-16s" % uid))
+        self.node = kind(self.pack, self.system, wire.tag_of(uid.encode()), _BAUD)
+        self.parser = Parser(wire.LONGEST_CHARS)
+        self.sending_until = -1     # ms of the bus, -1: not
+        self.last_ms = 0
+        self.alive = True
+        self.regs = scan_regs()
+        self.ld = 0
+
+    def scan(self, now):
+        """A fresh scan of a healthy pack, whose FETs obey."""
+        self.ld ^= 1
+        put16(self.regs, 0x38, self.ld)
+        self.pack.measurements.take(self.regs, now % WRAP)
+        self.pack.step(now % WRAP, True)
+        self.pack.fets.wanted = self.pack.fets.actual = self.pack.allowed()
+
+
+class Wires:
+    """A pair of wires: frames arrive whole at their end; overlapping ones arrive as noise."""
+
+    def __init__(self, modules, loss=0, seed=1):
+        self.modules = modules
+        self.now = LATE
+        self.rng = Lcg(seed)
+        self.loss = loss            # of 10 000 frames
+        self.on_air = []            # [end, module, frame, spoilt]
+        for module in modules:
+            module.node.start(self.now)
+
+    def run(self, ms):
+        for _ in range(ms // _STEP_MS):
+            self.now += _STEP_MS
+            for module in self.modules:
+                if self.now % 100 < _STEP_MS and module.alive:
+                    module.scan(self.now)
+            self._arrive()
+            for module in self.modules:
+                if module.alive:
+                    self._speak(module)
+
+    def _arrive(self):
+        for sent in [s for s in self.on_air if s[0] <= self.now]:
+            self.on_air.remove(sent)
+            end, sender, frame, spoilt = sent
+            if self.rng.below(10_000) < self.loss:
+                continue
+            for module in self.modules:
+                if module is sender or not module.alive or module.sending_until >= 0:
+                    continue
+                module.last_ms = self.now
+                if spoilt:
+                    module.node.garbled(self.now % WRAP)
+                    continue
+                module.parser.take_chunk(frame, 0, len(frame), self.now % WRAP)
+                module.node.hear(module.parser, self.now % WRAP)
+        for sent in self.on_air:
+            for module in self.modules:
+                if module is not sent[1]:
+                    module.last_ms = self.now
+
+    def _speak(self, module):
+        node = module.node
+        if module.sending_until >= 0:
+            if self.now >= module.sending_until:
+                module.sending_until = -1
+                module.last_ms = self.now
+                node.sent(self.now % WRAP)
+            return
+        length = node.due(self.now % WRAP, self.now - module.last_ms)
+        if length:
+            clash = len(self.on_air) > 0
+            for other in self.on_air:
+                other[3] = True
+            end = self.now + length * 10_000 // _BAUD + 1
+            self.on_air.append([end, module, bytes(node.out[:length]), clash])
+            module.sending_until = end
+
+
+def fleet_of(count):
+    modules = [Module(1, "uid-01", Master)]
+    for dip in range(2, count + 1):
+        modules.append(Module(dip, "uid-%02d" % dip, Slave))
+    return modules
+
+
+class TestBus(unittest.TestCase):
+    def online(self, master):
+        return [seen.module for seen in master.system.modules]
+
+    def test_a_master_finds_its_slaves(self):                   # req: COM-03
+        modules = fleet_of(5)
+        wires = Wires(modules)
+        wires.run(8000)
+        self.assertEqual(self.online(modules[0]), [1, 2, 3, 4, 5])
+        self.assertEqual(bytes(modules[0].system.modules[2].serial), b"uid-03          ")
+        whole = modules[0].system.whole
+        self.assertEqual((whole.modules, whole.full_mah, whole.offline), (5, 500_000, 0))
+
+    def test_a_silent_slave_is_dropped_and_comes_back(self):    # req: COM-03
+        modules = fleet_of(4)
+        wires = Wires(modules)
+        wires.run(6000)
+        modules[2].alive = False
+        wires.run(5000)
+        self.assertEqual(self.online(modules[0]), [1, 2, 4])
+        modules[0].system.update(wires.now % WRAP)
+        self.assertEqual(modules[0].system.whole.offline, 1)
+        self.assertTrue(modules[0].pack.faults & FAULT_LINK)
+        self.assertTrue(modules[0].system.whole.alarms & conditions.LINK_FAULT)
+        self.assertFalse(modules[0].system.whole.protections)
+        modules[2].alive = True
+        wires.run(5000)
+        self.assertEqual(self.online(modules[0]), [1, 2, 3, 4])
+        self.assertFalse(modules[0].pack.faults & FAULT_LINK)
+
+    def test_lost_frames_drop_nobody(self):                     # req: COM-03
+        modules = fleet_of(6)
+        wires = Wires(modules, loss=300)
+        wires.run(5000)
+        for _ in range(20):
+            wires.run(1000)
+            self.assertEqual(self.online(modules[0]), [1, 2, 3, 4, 5, 6])
+
+    def test_only_one_pack_is_first_and_all_follow(self):       # req: COM-09
+        modules = fleet_of(4)
+        wires = Wires(modules)
+        for _ in range(600):
+            wires.run(10)
+            closed = [m.pack.dip for m in modules if m.pack.fets.actual]
+            if closed:
+                break
+        self.assertEqual(closed, [1])
+        wires.run(5000)
+        self.assertEqual([m.pack.fets.actual for m in modules], [BOTH] * 4)
+
+    def test_if_the_master_may_not_close_a_slave_is_first(self):    # req: COM-09
+        modules = fleet_of(3)
+        put16(modules[0].regs, 0x78, 3431)              # 70 degC: protected
+        wires = Wires(modules)
+        wires.run(12_000)
+        self.assertEqual([m.pack.fets.actual for m in modules], [0, BOTH, BOTH])
+
+    def test_without_a_master_a_slave_says_so(self):            # req: COM-03
+        modules = fleet_of(2)
+        wires = Wires(modules)
+        wires.run(3000)
+        self.assertFalse(modules[1].pack.faults & FAULT_LINK)
+        modules[0].alive = False
+        wires.run(11_000)
+        self.assertTrue(modules[1].pack.faults & FAULT_LINK)
+        self.assertEqual(modules[1].pack.fets.actual, BOTH)     # stays on the bar
+        modules[0].alive = True
+        modules[0].node.start(wires.now % WRAP)
+        wires.run(3000)
+        self.assertFalse(modules[1].pack.faults & FAULT_LINK)
+
+    def test_two_slaves_with_one_address_are_found(self):       # req: DIP-02
+        modules = fleet_of(3) + [Module(3, "another", Slave)]
+        wires = Wires(modules)
+        wires.run(20_000)
+        self.assertEqual([m.pack.faults & FAULT_ADDRESS != 0 for m in modules],
+                         [True, False, True, True])
+        self.assertEqual(self.online(modules[0]), [1, 2])
+        self.assertEqual(modules[0].system.fleet.twice, 1 << 3)
+        modules[3].pack.dip = 4                         # set right
+        wires.run(35_000)
+        self.assertEqual([m.pack.faults & FAULT_ADDRESS for m in modules], [0] * 4)
+        self.assertEqual(self.online(modules[0]), [1, 2, 3, 4])
+
+    def test_two_masters_are_found(self):                       # req: DIP-02
+        modules = fleet_of(2) + [Module(1, "another", Master)]
+        wires = Wires(modules)
+        wires.run(15_000)
+        self.assertEqual([modules[i].pack.faults & FAULT_ADDRESS != 0 for i in (0, 2)],
+                         [True, True])
+        self.assertEqual((self.online(modules[0]), self.online(modules[2])), ([1], [1]))
+        modules[2].alive = False
+        wires.run(20_000)
+        self.assertFalse(modules[0].pack.faults & FAULT_ADDRESS)
+        self.assertEqual(self.online(modules[0]), [1, 2])
+
+    def test_noise_makes_no_answer(self):                       # req: COM-06
+        modules = fleet_of(2)
+        wires = Wires(modules)
+        wires.run(2000)
+        rng = Lcg(9)
+        noise = bytearray(64)
+        parser = Parser(wire.LONGEST_CHARS)
+        before = modules[1].pack.joining.held
+        for _ in range(200):
+            rng.fill(noise)
+            at = 0
+            while at < len(noise):
+                at = parser.take_chunk(noise, at, len(noise), wires.now % WRAP)
+                self.assertFalse(parser.verdict == OK)
+        self.assertEqual(modules[1].pack.joining.held, before)
+
+
+class TestJoining(unittest.TestCase):
+    """8 mOhm unless told: 50 A make 400 mV."""
+
+    def setUp(self):
+        self.joining = Joining(Parameters())
+        self.values = array("i", (NO_READING for _ in range(rd.COUNT)))
+        self.values[rd.STACK_MV] = 52_000
+        self.values[rd.PACK_MV] = 0
+        self.values[rd.CURRENT_MA] = 0
+        self.values[rd.CELL_SUM_MV] = 52_000
+
+    def held(self, ms=600, dip=2, wanted=0, limit_ma=50_000, told=None, first=False):
+        for _ in range(ms // 100):
+            if told is not None:
+                self.joining.told(told, first)
+            self.joining.step(dip, self.values, wanted, limit_ma, limit_ma, 100)
+        return self.joining.held
+
+    def test_alone_nothing_is_held(self):                       # req: COM-09
+        self.assertEqual(self.held(dip=0, ms=100), 0)
+
+    def test_current_on_joining_must_be_within_the_limit(self):     # req: COM-09
+        for bar_mv, held in ((52_399, 0), (52_400, BOTH), (51_601, 0), (51_600, BOTH),
+                             (52_000, 0), (54_000, BOTH)):
+            self.setUp()
+            self.assertEqual(self.held(told=bar_mv), held, bar_mv)
+
+    def test_a_pack_that_may_take_nothing_does_not_join_upwards(self):  # req: COM-09
+        self.assertEqual(self.held(told=52_010, limit_ma=0), BOTH)
+
+    def test_the_difference_must_last(self):                    # req: COM-09
+        self.assertEqual(self.held(told=52_100, ms=500), BOTH)
+        self.assertEqual(self.held(told=52_100, ms=100), 0)
+
+    def test_own_terminals_are_fresher_than_what_was_told(self):    # req: COM-09
+        self.values[rd.PACK_MV] = 52_900
+        self.assertEqual(self.held(told=52_100), BOTH)
+        self.values[rd.PACK_MV] = 52_100
+        self.assertEqual(self.held(told=52_900), 0)
+
+    def test_nobody_on_the_bar_takes_permission(self):          # req: COM-09
+        self.assertEqual(self.held(told=NO_READING), BOTH)
+        self.assertEqual(self.held(told=NO_READING, first=True), 0)
+
+    def test_a_master_waits_until_it_knows(self):               # req: COM-09
+        self.assertEqual(self.held(dip=1, ms=60_000), BOTH)
+
+    def test_without_a_master_slaves_close_one_after_another(self):     # req: COM-09
+        for dip in (2, 3, 15):
+            self.setUp()
+            self.assertEqual(self.held(dip=dip, ms=20_000 + dip * 2000 - 100), BOTH)
+            self.assertEqual(self.held(dip=dip, ms=1200), 0)
+
+    def test_without_a_master_a_live_bar_is_compared_with(self):    # req: COM-09
+        self.values[rd.PACK_MV] = 53_000
+        self.assertEqual(self.held(ms=300_000), BOTH)
+        self.values[rd.PACK_MV] = 52_200
+        self.assertEqual(self.held(), 0)
+
+    def test_what_is_closed_is_never_opened(self):              # req: COM-09
+        self.assertEqual(self.held(told=56_000, wanted=BOTH), 0)
+        self.assertEqual(self.held(told=56_000, wanted=1) & 1, 0)
+
+    def test_the_second_fet_waits_where_a_rush_would_pass_it(self):     # req: COM-09
+        # discharge FET open, bar lower: closing it would discharge at once
+        self.assertEqual(self.held(told=51_000, wanted=1), 2)
+        self.assertEqual(self.held(told=53_000, wanted=1), 0)
+        self.assertEqual(self.held(told=53_000, wanted=2), 1)
+        self.assertEqual(self.held(told=51_000, wanted=2), 0)
+
+
+class TestResistance(unittest.TestCase):
+    def setUp(self):
+        self.params = Parameters()
+        self.found = Resistance(self.params)
+        self.values = array("i", (NO_READING for _ in range(rd.COUNT)))
+
+    def scans(self, current_ma, sum_mv, count=3, dt_ms=100):
+        self.values[rd.CURRENT_MA] = current_ma
+        self.values[rd.CELL_SUM_MV] = sum_mv
+        for _ in range(count):
+            self.found.step(self.values, dt_ms)
+        return self.found.uohm
+
+    def test_as_given_until_it_is_measured(self):               # req: COM-09
+        self.assertEqual(self.scans(0, 52_000), 8000)
+
+    def test_a_step_of_current_tells(self):                     # req: COM-09
+        self.scans(0, 52_000)
+        self.assertEqual(self.scans(-20_000, 51_760), 12_000)   # 240 mV by 20 A
+        self.assertEqual(self.scans(20_000, 52_240), 12_000)
+
+    def test_small_steps_and_ramps_tell_nothing(self):          # req: COM-09
+        self.scans(0, 52_000)
+        self.assertEqual(self.scans(-9_000, 51_800), 8000)
+        for i in range(30):
+            self.scans(-9_000 - 3_000 * i, 51_800 - 90 * i, 1)
+        self.assertEqual(self.found.uohm, 8000)
+
+    def test_a_gap_in_the_scans_tells_nothing(self):            # req: COM-09
+        self.scans(0, 52_000)
+        self.values[rd.CELL_SUM_MV] = NO_READING
+        self.found.step(self.values, 100)
+        self.assertEqual(self.scans(-20_000, 51_760), 8000)
+        self.assertEqual(self.scans(0, 52_000, 3, 600), 8000)
+
+    def test_nonsense_is_not_learnt(self):                      # req: COM-09
+        self.scans(0, 52_000)
+        self.assertEqual(self.scans(-20_000, 51_000), 8000)     # 50 mOhm
+        self.assertEqual(self.scans(0, 50_000), 8000)           # the wrong way
+
+    def test_single_values_are_smoothed(self):                  # req: COM-09
+        self.scans(0, 52_000)
+        self.scans(-20_000, 51_760)
+        self.assertEqual(self.scans(0, 52_080), 12_000 + 4000 // 4)
+
+    def test_a_new_parameter_begins_anew(self):
+        self.params.set("join_uohm", 20_000)
+        self.assertEqual(self.scans(0, 52_000), 20_000)
+
+
+if __name__ == "__main__":
+    unittest.main()
