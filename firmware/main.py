@@ -6,6 +6,7 @@ import sys
 import machine
 
 import bq_frames
+import civil
 import version
 from bms import afe_config
 from bms import events as ev
@@ -14,9 +15,13 @@ from bms.parameters import Parameters, check_profile
 from bms.protection_rules import FAULT_HOT, FAULT_PROFILE, FAULTS, ITEMS
 from bms.self_test import fast_functions_agree
 from bq76952 import BQ76952
+from clock import SET, Clock
+from ds3231 import DS3231
+from flash_ring import FlashRing
 from hc595 import ShiftRegisters
 from hot import protect
 from mcp2515 import MCP2515
+from pcf8563 import PCF8563
 from profiles import am5000
 from protocols.can_frames import CanFrames
 from protocols.link import Link
@@ -32,6 +37,8 @@ from tasks.panel import PERIOD_MS as PANEL_MS
 from tasks.panel import Panel
 from tasks.parallel_bus import ALONE_MS, ParallelBus
 from tasks.serial_port import SerialPort
+from tasks.storage import PERIOD_MS as STORAGE_MS
+from tasks.storage import Storage
 from tasks.supervisor import Supervisor
 from tca9534 import TCA9534
 
@@ -70,6 +77,15 @@ class App:
         self.params = params
         self.refused = refused
         self.pack = pack = Pack(profile, params, SCAN_MS)
+        i2c = machine.I2C(port.I2C, scl=machine.Pin("I2C_SCL"), sda=machine.Pin("I2C_SDA"),
+                          freq=400_000)
+        self.clock = Clock([DS3231(i2c), PCF8563(i2c)])
+        self.storage = storage = Storage(pack, port.files, profile.NAME,
+                                         FlashRing(port.log_region()), self.clock)
+        storage.keep("allowance", pack.allowance)
+        storage.keep("soc", pack.soc)
+        storage.keep("requests", pack.requests)
+        storage.open(port.ticks_ms())
         pack.set_fault(FAULT_PROFILE, refused is not None)
         afe = BQ76952(
             machine.SPI(port.AFE_SPI, baudrate=1_000_000, polarity=0, phase=0,
@@ -84,8 +100,6 @@ class App:
                                     sck=machine.Pin("AUX_SCK"), mosi=machine.Pin("AUX_MOSI"),
                                     miso=machine.Pin("AUX_MISO"))
         self._registers = ShiftRegisters(self._aux_spi, _out("LAMP_RCLK"))
-        i2c = machine.I2C(port.I2C, scl=machine.Pin("I2C_SCL"), sda=machine.Pin("I2C_SDA"),
-                          freq=400_000)
         self.panel = Panel(pack, self._show, TCA9534(i2c), port.buzzer(self._set_extra),
                            (_out("DO1"), _out("DO2")))
         number = version.VERSION.split(".")
@@ -105,20 +119,8 @@ class App:
             _out("PAR_DE"), pack, self.system, port.unique_id(), baud)
         self._ballast = []
         self._choice = Slots(port.files, "profile")
-        allowance = Slots(port.files, "allowance")
-        kept = allowance.load()
-        if kept is not None:
-            try:
-                pack.allowance.from_bytes(kept)
-            except ValueError:
-                pass                    # a record of another version: the meter begins anew
-        soc = Slots(port.files, "soc")
-        pack.soc.from_bytes(soc.load())
-        requests = Slots(port.files, "requests")
-        pack.requests.from_bytes(requests.load())
         self.supervisor = Supervisor(pack, port.wdt(WATCHDOG_MS),
-                                     port.heartbeat(self._set_extra), allowance, soc,
-                                     port.heap_free, requests)
+                                     port.heartbeat(self._set_extra), port.heap_free)
         pack.set_fault(FAULT_HOT, not fast_functions_agree())
         self.mark = port.survivor()
         self.stuck = self.mark[0]       # number of the task a watchdog reset interrupted, 0: none
@@ -127,16 +129,21 @@ class App:
             "why": self._why, "reset": self._reset, "limits": lambda words: pack.limits_text(),
             "afe": lambda words: afe_config.realised(params, SHUNT_UOHM),
             "clear": lambda words: self._clear(), "profile": self._set_profile,
-            "unlock": self._unlock,
-        }, self._provoke)
+            "unlock": self._unlock, "clock": self._clock_command, "save": self._save,
+            "counters": lambda words: storage.counters.text(),
+        }, self._provoke, storage.records)
+        pcs_port = SerialPort(pcs, protocol, _out("PCS_DE"))
+        debug_port = SerialPort(port.debug_uart(), link)
+        storage.ports += [pcs_port, debug_port]
         parallel = self.parallel.task = Task("parallel", self.parallel, ALONE_MS, 5, 60)
         tasks = [
             Task("control", self.control, SCAN_MS, 0, 80),
-            Task("pcs", SerialPort(pcs, protocol, _out("PCS_DE")), 25, 3, 50),
-            Task("debug", SerialPort(port.debug_uart(), link), 30, 7, 60),
+            Task("pcs", pcs_port, 25, 3, 50),
+            Task("debug", debug_port, 30, 7, 60),
             parallel,
             Task("panel", self.panel, PANEL_MS, 40, 40),
             Task("can", self.can, CAN_MS, 20, 50),
+            Task("storage", storage, STORAGE_MS, 27, 500),
             Task("supervisor", self.supervisor, 1000, 53, 900),
         ]
         self.scheduler = Scheduler(tasks, port.ticks_us, self.mark, self.supervisor.record_error)
@@ -149,7 +156,8 @@ class App:
         now_ms = port.ticks_ms()
         self.mark[0] = 0
         self.pack.events.add(now_ms, ev.BOOT, self.stuck, -1, port.reset_cause())
-        self.scheduler.start(now_ms)
+        self.storage.start(now_ms)
+        self.scheduler.start(port.ticks_ms())
 
     def run(self):
         """For ever: what is due, then sleep until the next is."""
@@ -204,12 +212,34 @@ class App:
             return "no FET has been opened by a protection or fault since start"
         item, cell, value, limit, at_ms = first
         name = ITEMS[item][0] if item < len(ITEMS) else FAULTS[item - len(ITEMS)][0]
-        return "%s%s: value %d, limit %d, %d ms ago" % (
-            name, " cell %d" % cell if cell >= 0 else "", value, limit,
-            (port.ticks_ms() - at_ms) & _TICKS)
+        age_s = self.pack.first_out_age_s
+        ago = "%d ms ago" % ((port.ticks_ms() - at_ms) & _TICKS) if age_s is None else (
+            "before the last start, %s" % ("%d s" % age_s if age_s >= 0 else "time not known"))
+        return "%s%s: value %d, limit %d, %s" % (
+            name, " cell %d" % cell if cell >= 0 else "", value, limit, ago)
+
+    def _clock_command(self, words):
+        """Read the clock, or set it: `clock 2026-05-17T12:30:00`."""
+        now_ms = port.ticks_ms()
+        clock = self.clock
+        if words:
+            seconds = civil.parse(words[0])
+            try:
+                moved_s = clock.set(seconds, now_ms)
+            except OSError as error:
+                raise ValueError(str(error))
+            self.pack.events.add(now_ms, ev.CLOCK, SET, -1, moved_s, seconds)
+        now_s = clock.now_s(now_ms)
+        return "%s %s" % (civil.text_of(now_s) if now_s else "not set", clock.name)
+
+    def _save(self, words):
+        """Write the parameters to flash now."""
+        if not self.storage.save_params(port.ticks_ms()):
+            raise ValueError("the flash does not take them")
 
     def _reset(self, words):
         self.stop()
+        self.storage.save_all(port.ticks_ms())
         machine.reset()
 
     def _provoke(self, text):

@@ -4,7 +4,9 @@ import gc
 import time
 
 import machine
+from esp32 import Partition
 
+from region import BlockRegion, FileRegion
 from slots import FlashFiles
 
 NAME = "PACKCTL_ESP32"
@@ -22,6 +24,13 @@ reset_cause = machine.reset_cause
 files = FlashFiles()
 
 _mark = bytearray(4)
+_LOG_FILES = 40
+
+
+def log_region():
+    """Flash for the event records: a data partition called "log", else files."""
+    found = Partition.find(Partition.TYPE_DATA, label="log")
+    return BlockRegion(found[0]) if found else FileRegion("", _LOG_FILES)
 
 
 def wait_us(us):

@@ -1,13 +1,16 @@
 """What differs on the RP2040: peripheral numbers, time, sleeping, the third UART, the watchdog."""
 
 import gc
+import os
 import time
 
 import machine
+import rp2
 import uctypes
 
 from idle_rp2 import idle_until, wait_us  # noqa: F401 - part of this port
 from pio_uart import PioUart
+from region import BlockRegion, FileRegion
 from slots import FlashFiles
 
 NAME = "PACKCTL_PICO"
@@ -27,6 +30,22 @@ heap_free = gc.mem_free
 unique_id = machine.unique_id
 reset_cause = machine.reset_cause
 files = FlashFiles()
+
+_LEAST_LOG = 16 * 4096
+_LOG_FILES = 40
+
+
+def log_region():
+    """Flash for the event records: what the file system leaves, else files in it.
+
+    This board's image leaves 128 KiB (boards/PACKCTL_PICO/modules/_boot.py); an official one
+    gives all to the file system.
+    """
+    used = os.statvfs("/")
+    used = used[1] * used[2]
+    if rp2.Flash().ioctl(4, 0) * 4096 - used >= _LEAST_LOG:
+        return BlockRegion(rp2.Flash(start=used))
+    return FileRegion("", _LOG_FILES)
 
 
 def debug_uart():

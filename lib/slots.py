@@ -53,17 +53,20 @@ class Slots:
 
 
 class FlashFiles:
-    """Small files on the board's own file system."""
+    """Small files in *folder* (with its last slash) of the board's own file system."""
+
+    def __init__(self, folder=""):
+        self._folder = folder
 
     def read(self, name):
         """Contents of *name*, or None if there is no such file."""
         try:
-            with open(name, "rb") as file:
+            with open(self._folder + name, "rb") as file:
                 return file.read()
         except OSError:
             return None
 
     def write(self, name, data):
         """Replace the contents of *name*."""
-        with open(name, "wb") as file:
+        with open(self._folder + name, "wb") as file:
             file.write(data)

@@ -238,17 +238,18 @@ class TestAnswers(TestCase):
         for i in range(40):
             log.add(i, ev.DIP, i & 15, -1, -i, 2 * i)
         newest = log.newest
-        layout = "<IIBBbii"
+        layout = "<IIBBbiiIHBBiH"
         size = struct.calcsize(layout)
         answer = self.ask(0x04, struct.pack("<IB", newest - 3, 10))
         self.assertEqual((answer[0], len(answer)), (3, 1 + 3 * size))
         last = struct.unpack_from(layout, answer, 1 + 2 * size)
-        self.assertEqual(last, (newest, 39, ev.DIP, 7, -1, -39, 78))
+        self.assertEqual(last[:7], (newest, 39, ev.DIP, 7, -1, -39, 78))
+        self.assertEqual((last[7], last[8], last[11]), (0xFFFFFFFF, 1, 0))  # no clock; start 1
         for since, most, count in ((newest, 10, 0), (newest + 5, 10, 0), (newest - 5, 2, 2),
                                    (0xFFFFFFFF, 255, 0), (newest - 1, 0, 0)):
             self.assertEqual(self.ask(0x04, struct.pack("<IB", since, most))[0], count)
         answer = self.ask(0x04, struct.pack("<IB", 0, 255))
-        self.assertTrue(answer[0] >= 20 and len(answer) == 1 + answer[0] * size)
+        self.assertTrue(answer[0] >= 19 and len(answer) == 1 + answer[0] * size)
 
     def test_all_events_can_be_fetched_in_turns(self):          # req: REC-02
         for i in range(300):
@@ -260,7 +261,7 @@ class TestAnswers(TestCase):
             if not answer[0]:
                 break
             for i in range(answer[0]):
-                seqs.append(struct.unpack_from("<I", answer, 1 + 19 * i)[0])
+                seqs.append(struct.unpack_from("<I", answer, 1 + 33 * i)[0])
             since = seqs[-1]
         newest = self.pack.events.newest
         self.assertEqual(seqs, list(range(newest - 127, newest + 1)))

@@ -107,13 +107,11 @@ SET_FIELDS = ("current_ma", "charger_mv", "charger_ma", "load_ma", "load", "cell
 MODEL_FAULTS = ("afe_silent", "afe_crc", "afe_stuck_low", "afe_stuck_high", "afe_brownout",
                 "afe_config_lost", "afe_frozen", "afe_late_ms", "open_wire", "swapped_cells",
                 "ntc_open", "ntc_short", "shunt_gain", "shunt_offset_ma", "shunt_sign",
-                "fet_weld_chg", "fet_weld_dsg", "fet_open_chg", "fet_open_dsg",
-                "can_bus_off", "can_no_ack", "can_overflow", "can_reset")
+                "fet_weld_chg", "fet_weld_dsg", "fet_open_chg", "fet_open_dsg", "rtc_dead",
+                "rtc_jump_s", "can_bus_off", "can_no_ack", "can_overflow", "can_reset")
 WIRE_FAULTS = {"rs485_noise": number(0, 1), "rs485_echo": flag, "rs485_babble": number(0, 1)}
 FIRMWARE_FAULTS = {"task_hang": text, "task_raise": text, "heap_full": flag}
 LATER = {
-    **dict.fromkeys(("rtc_dead", "rtc_jump_s"),
-                    "the boards of this version have no clock chip fitted"),
     **dict.fromkeys(("flash_bad_block", "flash_full", "cut_at_flash_op", "torn"),
                     "the firmware of this version writes nothing to flash"),
 }
@@ -644,8 +642,6 @@ class Rig:
             for name in fields:
                 if name not in SET_FIELDS:
                     raise RigError(f"set has no field {name!r}; it takes {', '.join(SET_FIELDS)}")
-            if "clock" in fields:
-                raise RigError("clock: " + LATER["rtc_dead"])
             values = dict(fields)
             faults = values.pop("fault", {})
             if self._fleet is not None and isinstance(faults, dict):

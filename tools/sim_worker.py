@@ -25,6 +25,8 @@ import sys
 
 _BOOT_US = 300_000              # from power or reset to the first line of the firmware
 _RESERVE = 256                  # pieces of 1 kB
+_FIFO = 32                      # of a hardware UART
+_DMA_RING = 1023
 _CPYTHON = sys.implementation.name == "cpython"
 
 
@@ -59,11 +61,15 @@ def traceback_text(error):
 
 
 def load_stand(options, models):
-    """Build the Stand, and leave none of its modules where the firmware's could be meant."""
+    """Build the Stand, and leave none of its modules where the firmware's could be meant.
+
+    Returns the stand and the module of the flash.
+    """
     tools = _folder(models)
     known = set(sys.modules)
     path = list(sys.path)
     sys.path[0:0] = [models, tools]
+    import flash_model
     from stand import Stand
     stand = Stand(options)
     for name in set(sys.modules) - known:
@@ -71,7 +77,7 @@ def load_stand(options, models):
         if path_of.startswith(models):
             del sys.modules[name]
     sys.path[:] = path
-    return stand
+    return stand, flash_model
 
 
 def int_keys(values):
@@ -170,6 +176,7 @@ class Worker:
         port_sim.boot(clock.now_us)
         sys.path[0:0] = self.firmware
         try:
+            port_sim.mount(self.partition, self.flash_model.PlainFiles)
             try:
                 import boot         # noqa: F401 - runs first, as on the device
             except ImportError:
@@ -206,6 +213,7 @@ class Worker:
     def reset(self, cause):
         """The chip resets now and boots later; the caller unwinds the firmware."""
         now_us = self.clock.now_us
+        port_sim.kill_flash()
         hw.cause = cause
         if cause != machine.WDT_RESET:
             self.clear_survivor()
@@ -231,9 +239,40 @@ class Worker:
             self.clear_survivor()
             self.boot_at = now_us + _BOOT_US
         else:
+            port_sim.kill_flash()
             port_sim.attach(machine.NullStand())
             self.boot_at = None
             self.unwind = PowerCut()
+
+    # -- flash ------------------------------------------------------------------------------
+
+    def partition(self, first, sectors):
+        return self.flash_model.Partition(self.flash, first, sectors)
+
+    def stall(self, us):
+        """A flash operation: time passes without interrupts; what a FIFO cannot hold is lost.
+        The debug port's DMA goes on."""
+        start_us = self.clock.now_us
+        self.clock.advance(us)
+        for name, depth in (("pcs", _FIFO), ("parallel", _FIFO), ("debug", _DMA_RING)):
+            hw.ports[name].stall(start_us, self.clock.now_us, depth)
+
+    def cut_in_flash(self):
+        self.power(False)
+        raise self.unwind
+
+    def set_flash(self, values):
+        """Take the faults that are the flash's out of *values* and carry them out."""
+        faults = values.get("fault") or {}
+        count = faults.pop("cut_at_flash_op", 0)
+        torn = faults.pop("torn", 0.5)
+        if count is None or count:
+            self.flash.cut(count or 0, torn)
+        if "flash_full" in faults:
+            hw.flash_full = bool(faults.pop("flash_full"))
+        if "flash_bad_block" in faults:
+            block = faults.pop("flash_bad_block")
+            self.flash.bad = set() if block is None else {block}
 
     # -- commands ---------------------------------------------------------------------------
 
@@ -302,7 +341,10 @@ class Worker:
 
     def do_open(self, command):
         self.firmware = command["firmware"]
-        self.stand = load_stand(command["stand"], command["models"])
+        self.stand, self.flash_model = load_stand(command["stand"], command["models"])
+        self.flash = self.flash_model.NorFlash(port_sim.FILE_SECTORS + port_sim.LOG_SECTORS,
+                                               self.stall)
+        self.flash.on_cut = self.cut_in_flash
         hw.pin_names = {int(pin[4:]): name for name, pin in command["pins"].items()}
         port_sim.profile = command["profile"]
         if command.get("uid"):
@@ -335,6 +377,7 @@ class Worker:
         return None
 
     def do_set(self, command):
+        self.set_flash(command["values"])
         self.stand.set(int_keys(command["values"]), self.clock.now_us)
         return {"ok": True}
 

@@ -2,7 +2,7 @@
 
 #define MICROPY_HW_BOARD_NAME           "packctl on Raspberry Pi Pico"
 
-// Half of the 2 MB flash is the file system (parameters, event log, history),
+// Half of the 2 MB flash is storage: the file system, and behind it 128 KiB of event records,
 // the other half holds the interpreter with the application frozen in.
 #define MICROPY_HW_FLASH_STORAGE_BYTES  (1024 * 1024)
 

@@ -1,4 +1,7 @@
-"""The newest event records, in RAM: a ring of fixed rows (PRO-25, REC-02 data)."""
+"""The newest event records, in RAM: a ring of fixed rows (PRO-25, REC-02 data).
+
+Numbers of events are never given to another one: records in flash keep them for years.
+"""
 
 from array import array
 
@@ -6,23 +9,38 @@ NAMES = ("boot", "alarm", "alarm_clear", "trip", "release", "lock", "fault", "fa
          "state", "afe_configured", "afe_error", "afe_trip", "fet_mismatch", "task_error",
          "parameter", "dip", "reset", "unlock", "inverter_lost", "inverter_back",
          "held", "ports_locked", "can_error", "can_good", "balance", "balance_end",
-         "slave_lost", "slave_back")
+         "slave_lost", "slave_back", "first_out", "clock", "param_dropped", "store_error")
 (BOOT, ALARM, ALARM_CLEAR, TRIP, RELEASE, LOCK, FAULT, FAULT_CLEAR, STATE, AFE_CONFIGURED,
  AFE_ERROR, AFE_TRIP, FET_MISMATCH, TASK_ERROR, PARAMETER, DIP, RESET, UNLOCK, INVERTER_LOST,
- INVERTER_BACK, HELD, PORTS_LOCKED, CAN_ERROR, CAN_GOOD, BALANCE,
- BALANCE_END, SLAVE_LOST, SLAVE_BACK) = range(len(NAMES))
+ INVERTER_BACK, HELD, PORTS_LOCKED, CAN_ERROR, CAN_GOOD, BALANCE, BALANCE_END, SLAVE_LOST,
+ SLAVE_BACK, FIRST_OUT, CLOCK, PARAM_DROPPED, STORE_ERROR) = range(len(NAMES))
 
 NO_CELL = -1
-_COLUMNS = 7            # seq, ticks_ms, event, item, cell, value, limit
+# columns; CONTEXT is direction | state << 4 | SOC in 0.01 % << 8
+SEQ, TICKS_MS, EVENT, ITEM, CELL, VALUE, LIMIT, CONTEXT, CURRENT_MA = range(9)
+_COLUMNS = 9
+_NO_SOC = (1 << 14) - 1
 
 
 class Events:
-    """The last *size* records; seq counts from 1 and is never reused."""
+    """The last *size* records; seq counts from 1, or from what an earlier start ended with, and
+    is never reused.
 
-    def __init__(self, size=128):
+    source   None | what tells the circumstances: direction, state, soc, measured_ma()
+    newest   seq of the newest record, 0: none
+    """
+
+    def __init__(self, size=128, source=None):
         self._size = size
+        self._source = source
         self._rows = array("i", (0 for _ in range(size * _COLUMNS)))
+        self._first = 1
         self.newest = 0
+
+    def go_on(self, newest):
+        """Count on from *newest*, the last record of an earlier start; before the first add()."""
+        self.newest = newest
+        self._first = newest + 1
 
     def add(self, now_ms, event, item=0, cell=NO_CELL, value=0, limit=0):
         """Record *event* of *item* with the value and limit that caused it."""
@@ -36,10 +54,19 @@ class Events:
         rows[at + 4] = cell
         rows[at + 5] = value
         rows[at + 6] = limit
+        source = self._source
+        if source is None:
+            rows[at + 7] = _NO_SOC << 8
+            rows[at + 8] = 0
+        else:
+            soc = source.soc.cpct if source.soc.is_set else _NO_SOC
+            rows[at + 7] = source.direction | source.state << 4 | soc << 8
+            rows[at + 8] = source.measured_ma()
 
     def oldest(self):
         """Sequence number of the oldest record still held; 0 if there is none."""
-        return 0 if not self.newest else max(1, self.newest - self._size + 1)
+        oldest = max(self._first, self.newest - self._size + 1)
+        return oldest if oldest <= self.newest else 0
 
     def get(self, seq, column):
         """One column of record *seq*, which must be in oldest()..newest."""

@@ -109,6 +109,7 @@ class Pack:
     system_cpct        state of charge of all packs together, -1: this one stands for itself
     afe_misled         the AFE holds a FET off for a reading that was wrong and is no longer
     first_out          (item or fault number, cell or -1, value, limit, ticks_ms), None before one
+    first_out_age_s    None: first_out is of this start | its age at start, -1: not known
     """
 
     def __init__(self, profile, params, scan_ms):
@@ -118,7 +119,7 @@ class Pack:
         self.protection = Protection(params)
         self.soc = StateOfCharge(params, profile.CAPACITY_MAH, profile.CELLS)
         self.fets = Fets()
-        self.events = Events()
+        self.events = Events(source=self)
         self.limiter = ChargeLimiter(params)
         self.allowance = Allowance(params)
         self.derating = Derating(profile.CURVES)
@@ -143,6 +144,7 @@ class Pack:
         self.updating = False
         self.system_cpct = -1
         self.first_out = None
+        self.first_out_age_s = None
         self.now_ms = 0
         self._doubting = False      # a timer of a doubt runs
         self._doubt_ms = [-1 for _ in _DOUBTS]
@@ -493,7 +495,24 @@ class Pack:
         self.events.add(self.now_ms, ev.FAULT if present else ev.FAULT_CLEAR, number, -1,
                         value, limit)
         if present and fault & BLOCKING and (self._was_allowed or self.first_out is None):
-            self.first_out = (len(ITEMS) + number, -1, value, limit, self.now_ms)
+            self._note_first_out(len(ITEMS) + number, -1, value, limit)
+
+    def _note_first_out(self, number, cell, value, limit):
+        """REC-03: what has just opened a FET; recorded, so that it is known after a reset."""
+        self.first_out = (number, cell, value, limit, self.now_ms)
+        self.first_out_age_s = None
+        self.events.add(self.now_ms, ev.FIRST_OUT, number, cell, value, limit)
+
+    def recall_first_out(self, number, cell, value, limit, age_s):
+        """Take over the first-out of an earlier start, *age_s* old, -1: not known."""
+        if self.first_out is None:
+            self.first_out = (number, cell, value, limit, self.now_ms)
+            self.first_out_age_s = age_s
+
+    def measured_ma(self):
+        """Current of the newest scan; 0 if there is none."""
+        current_ma = self.measurements.values[rd.CURRENT_MA]
+        return 0 if current_ma == NO_READING else current_ma
 
     def clear(self):
         """Host command: latched faults and locks may go; what still holds comes back."""
@@ -524,7 +543,7 @@ class Pack:
                             value, limit)
             if now & TRIPPED:
                 if ITEMS[i][rules.BLOCKS] & self._was_allowed:
-                    self.first_out = (i, cell, value, limit, self.now_ms)
+                    self._note_first_out(i, cell, value, limit)
                 if _OVER_CHARGE >> i & 1:
                     self.soc.anchor_full()
                 elif _UNDER_VOLTAGE >> i & 1:

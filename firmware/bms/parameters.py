@@ -277,6 +277,38 @@ class Parameters:
             self._values[i] = self._default[i]
         self.changed += 1
 
+    def pairs(self):
+        """[(id, value)] of all that differ from their defaults: what has to be kept."""
+        return [(TABLE[i][0], self._values[i]) for i in range(len(TABLE))
+                if self._values[i] != self._default[i]]
+
+    def take_over(self, pairs):
+        """Take kept [(id, value)], perhaps of another version of TABLE, over the defaults.
+
+        returns  those that were not taken: no such id any more, out of its range, or against a
+                 rule together with the rest; the default stands for them
+        """
+        dropped = []
+        taken = {}
+        rows = {TABLE[i][0]: i for i in range(len(TABLE))}
+        self.restore()
+        for number, value in pairs:
+            i = rows.get(number, -1)
+            if i >= 0 and TABLE[i][3] <= value <= TABLE[i][4]:
+                self._values[i] = value
+                taken[i] = value
+            else:
+                dropped.append((number, value))
+        broken = self._broken_rule()
+        while broken:
+            for name in broken:
+                i = self._index[name]
+                if i in taken:
+                    dropped.append((TABLE[i][0], taken.pop(i)))
+                    self._values[i] = self._default[i]
+            broken = self._broken_rule()
+        return dropped
+
     def name_of(self, number):
         """The name of parameter id *number*; ValueError if there is none."""
         for row in TABLE:
@@ -306,7 +338,15 @@ class Parameters:
             raise ValueError("%s: %d is outside %d..%d %s" % (name, value, low, high, unit))
 
     def _check_rules(self):
-        for lesser, greater in RULES:
-            if self[lesser] >= self[greater]:
-                raise ValueError("%s (%d) must be below %s (%d)"
-                                 % (lesser, self[lesser], greater, self[greater]))
+        broken = self._broken_rule()
+        if broken:
+            lesser, greater = broken
+            raise ValueError("%s (%d) must be below %s (%d)"
+                             % (lesser, self[lesser], greater, self[greater]))
+
+    def _broken_rule(self):
+        """The first of RULES that does not hold, or None."""
+        for rule in RULES:
+            if self[rule[0]] >= self[rule[1]]:
+                return rule
+        return None

@@ -9,6 +9,7 @@ import struct
 
 from bms import events as ev
 from bms import parameters
+from bms.records import Records
 from crc16 import crc16
 from protocols import report
 
@@ -37,14 +38,16 @@ class Link:
     identity   lines "key=value" for HELLO
     commands   {name: function(list of words) -> text or None}
     provoke    function(text): makes a fault happen, for the test bench
+    records    Records; None: those in RAM
     """
 
-    def __init__(self, pack, reporter, identity, commands, provoke):
+    def __init__(self, pack, reporter, identity, commands, provoke, records=None):
         self._pack = pack
         self._reporter = reporter
         self._identity = identity
         self._commands = commands
         self._provoke = provoke
+        self._records = records or Records(pack.events)
         self._in = bytearray(_HEAD + _LONGEST_IN + 2)
         self._used = 0
         self._last_ms = 0
@@ -180,18 +183,19 @@ class Link:
     def _events(self, length, now_ms):
         self._need(length, 5)
         since, most = struct.unpack_from("<IB", self._in, _HEAD)
-        events = self._pack.events
+        records = self._records
         size = struct.calcsize(report.EVENT_FORMAT)
         most = min(most, (_LONGEST_OUT - 1) // size)
         count = 0
         at = _HEAD + 1
-        seq = max(since + 1, events.oldest(), 1)
-        while seq <= events.newest and count < most:
-            struct.pack_into(report.EVENT_FORMAT, self.out, at, seq, events.get(seq, 1),
-                             events.get(seq, 2), events.get(seq, 3), events.get(seq, 4),
-                             events.get(seq, 5), events.get(seq, 6))
-            at += size
-            count += 1
+        seq = max(since + 1, records.oldest, 1)
+        while seq <= records.newest and count < most:
+            seq = records.following(seq)
+            record = records.read(seq, now_ms)
+            if record is not None:
+                report.pack_event(self.out, at, seq, record)
+                at += size
+                count += 1
             seq += 1
         self.out[_HEAD] = count
         return at - _HEAD

@@ -96,12 +96,27 @@ EVENT_FIELDS = (
     ("cell", "b", 1, "", "cell, -1: none"),
     ("value", "i", 1, "", "value that caused it"),
     ("limit", "i", 1, "", "limit it crossed"),
+    ("time_s", "I", 1, "s", "since 2020-01-01 UTC; none: the clock was not set"),
+    ("boot", "H", 1, "", "number of the start it happened in"),
+    ("direction", "B", 1, "enum:standby|charging|discharging", "by current, at the event"),
+    ("state", "B", 1, "enum:" + "|".join(st.STATES), "state then"),
+    ("current_ma", "i", 1, "mA", "current then, charging positive"),
+    ("soc_cpct", "H", 1, "cpct", "state of charge then"),
 )
 EVENT_FORMAT = "<" + "".join(row[1] for row in EVENT_FIELDS)
 
 _RANGE = {"B": (0, 0xFF), "H": (0, 0xFFFF), "I": (0, 0xFFFFFFFF), "b": (-0x80, 0x7F),
           "h": (-0x8000, 0x7FFF), "i": (-0x80000000, 0x7FFFFFFF)}
 _EMPTY = {"B": 0xFF, "H": 0xFFFF, "I": 0xFFFFFFFF, "b": -128, "h": -0x8000, "i": -0x80000000}
+
+
+def pack_event(buf, at, seq, record):
+    """Pack record *seq*, as Records.read() gives it, into *buf* from *at*."""
+    (ticks_ms, event, item, cell, value, limit, time_s, boot, direction, state, current_ma,
+     soc_cpct) = record
+    struct.pack_into(EVENT_FORMAT, buf, at, seq, ticks_ms, event, item, cell, value, limit,
+                     time_s or 0xFFFFFFFF, boot, max(0, direction - st.STANDBY), state, current_ma,
+                     0xFFFF if soc_cpct is None else soc_cpct)
 
 
 def line_of(row):
@@ -236,7 +251,11 @@ class Reporter:
         first = pack.first_out
         if first is not self._first_out:
             self._first_out = first
-            self._first_out_s = uptime_s - ((now_ms - first[4]) & _MASK) // 1000
+            age_s = pack.first_out_age_s
+            if age_s is None:
+                self._first_out_s = uptime_s - ((now_ms - first[4]) & _MASK) // 1000
+            else:
+                self._first_out_s = -age_s
         row[_RECORDS] = pack.measurements.safety
         row[_RECORDS + 1] = pack.measurements.failed_all
         row[_RECORDS + 2] = self._control.afe_starts
@@ -246,6 +265,8 @@ class Reporter:
         row[_RECORDS + 6] = first[2] if first else 0
         row[_RECORDS + 7] = first[3] if first else 0
         row[_RECORDS + 8] = uptime_s - self._first_out_s if first else 0
+        if pack.first_out_age_s == -1:
+            row[_RECORDS + 8] = None
         row[_RECORDS + 9] = pack.events.newest
         overruns = 0
         errors = 0

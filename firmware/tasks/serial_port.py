@@ -9,6 +9,9 @@ class SerialPort:
     uart       any(), readinto(buf, count), write(buf, offset, count), txdone()
     protocol   take(byte, now_ms) -> length of the answer in protocol.out, or 0
     de         pin that enables the RS485 driver, or None
+
+    received, sent   bytes since start
+    asked            bytes came that were not answered
     """
 
     def __init__(self, uart, protocol, de=None):
@@ -21,6 +24,7 @@ class SerialPort:
         self._next = 0              # of the answer: what the UART had no room for yet
         self._end = 0
         self._sending = False
+        self.asked = False          # something came that was not answered
         self.received = 0
         self.sent = 0
         if de is not None:
@@ -49,7 +53,13 @@ class SerialPort:
             self._at = 0
             self._count = uart.readinto(self._buf, waiting) or 0    # more would be waited for
             self.received += self._count
+            self.asked = True
         self._take(now_ms)
+
+    def is_busy(self):
+        """An answer is going out, or bytes wait to be looked at."""
+        return (self._sending or self._next < self._end or self._at < self._count
+                or self._uart.any() > 0)
 
     def _take(self, now_ms):
         """Look at the bytes of the chunk up to the end of a request that is answered."""
@@ -64,4 +74,5 @@ class SerialPort:
                 self._end = length
                 self.sent += length
                 self._sending = True
+                self.asked = False
                 return

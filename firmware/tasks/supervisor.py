@@ -14,20 +14,14 @@ class Supervisor:
     """The supervisor task, lowest in the table.
 
     pack       PackState; watchdog: feed(); heartbeat: pin of the board's lamp
-    allowance, soc, requests  Slots that keep the meter of the short-time allowance, the state of
-               charge and the time since it was full
     heap_free  function giving free bytes of heap; its last answer is the attribute heap_free
     scheduler  set by main after the table is built
     """
 
-    def __init__(self, pack, watchdog, heartbeat, allowance, soc, heap_free,
-                 requests=None):
+    def __init__(self, pack, watchdog, heartbeat, heap_free):
         self._pack = pack
         self._watchdog = watchdog
         self._heartbeat = heartbeat
-        self._allowance = allowance
-        self._soc = soc
-        self._requests = requests
         self._beat = 0
         self._collect_in = 1
         self._measure_heap = heap_free
@@ -59,7 +53,6 @@ class Supervisor:
         pack.inverter.step(now_ms, pack.dip <= 1)
         pack.rights.step(now_ms)
         pack.asked.step()
-        self._keep()
         self._beat ^= 1
         self._heartbeat(self._beat)
         self._collect_in -= 1
@@ -73,18 +66,6 @@ class Supervisor:
         if self._last_ms < 0:
             return 0
         return self._uptime_s + (self._rest_ms + ((now_ms - self._last_ms) & _MASK)) // 1000
-
-    def _keep(self):
-        """Write what has to outlive a power cut, where it moved enough."""
-        pack = self._pack
-        if pack.allowance.dirty:
-            self._allowance.save(pack.allowance.to_bytes())
-        if pack.soc.is_set and pack.soc.dirty:
-            self._soc.save(pack.soc.to_bytes())
-            pack.soc.saved()
-        if self._requests is not None and pack.requests.dirty:
-            self._requests.save(pack.requests.to_bytes())
-            pack.requests.saved()
 
     def record_error(self, task, now_ms):
         """Scheduler's on_error: keep which task raised."""

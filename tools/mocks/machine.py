@@ -175,6 +175,15 @@ class SerialPort:
             self._tx_end_us = start_us + count * _CHAR_BITS * 1_000_000 // self.baud
         return count
 
+    def stall(self, start_us, end_us, depth):
+        """Interrupts were off: of what came then, no more than *depth* bytes were kept."""
+        fifo = self.received(start_us)
+        before = len(fifo)
+        rx_size = self._rx_size
+        self._rx_size = before + depth if before + depth < rx_size else rx_size
+        self.received(end_us)
+        self._rx_size = rx_size
+
     def de_changed(self, level, now_us):
         """A byte that is not out when the driver goes off does not arrive at the far end."""
         if self.de and not level:
@@ -210,7 +219,8 @@ class Hardware:
         self.uid = b"PACKSIM\x00"
         self.cause = PWRON_RESET
         self.on_reset = None    # None | called with the cause when the firmware resets the chip
-        self.files = {}                     # the file system: outlives power cuts
+        self.file_names = [None] * 64       # where PlainFiles has what: outlives power cuts
+        self.flash_full = False
         self.survivor = bytearray(16)       # as the RP2040's watchdog scratch registers
         self.attach(NullStand())
 

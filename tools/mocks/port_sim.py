@@ -4,6 +4,7 @@ Ticks start 20 s before they wrap, so that every run of some length crosses the 
 """
 
 import gc
+import sys
 
 import machine
 from machine import hw
@@ -14,6 +15,9 @@ AUX_SPI = 1
 PCS_UART = 0
 PAR_UART = 1
 I2C = 1
+FILE_SECTORS = 64
+LOG_SECTORS = 32
+FOLDER = "/packctl-flash"
 
 _PERIOD = 1 << 30
 _MASK = _PERIOD - 1
@@ -121,13 +125,60 @@ def buzzer(extra):
 
 
 class Files:
-    """Small files that outlive power cuts and resets of the simulated board."""
+    """The small files of the board, as its own file system would keep them; full on demand."""
+
+    def __init__(self):
+        self._files = None
+
+    def mount(self, files):
+        self._files = files
 
     def read(self, name):
-        return hw.files.get(name)
+        return self._files.read(name) if self._files else None
 
     def write(self, name, data):
-        hw.files[name] = bytes(data)
+        if hw.flash_full or not self._files:
+            raise OSError(28)
+        self._files.write(name, data)
 
 
 files = Files()
+_parts = []                 # partitions of this start: dead after it
+
+
+def mount(partition, plain_files):
+    """Find the file system again after a reset. On MicroPython it is littlefs."""
+    for part in _parts:
+        part.dead = True
+    _parts.clear()
+    system = partition(0, FILE_SECTORS)
+    _parts.append(system)
+    _parts.append(partition(FILE_SECTORS, LOG_SECTORS))
+    if sys.implementation.name == "cpython":
+        files.mount(plain_files(system, hw.file_names))
+        return
+    import vfs
+    from slots import FlashFiles
+    try:
+        vfs.umount(FOLDER)
+    except OSError:
+        pass
+    try:
+        made = vfs.VfsLfs2(system, progsize=256)
+    except OSError:
+        vfs.VfsLfs2.mkfs(system, progsize=256)
+        made = vfs.VfsLfs2(system, progsize=256)
+    vfs.mount(made, FOLDER)
+    files.mount(FlashFiles(FOLDER + "/"))
+
+
+def kill_flash():
+    """The chip is off or in reset: what still closes files does not reach the flash."""
+    for part in _parts:
+        part.dead = True
+
+
+def log_region():
+    """Flash for the event records."""
+    from region import BlockRegion
+    return BlockRegion(_parts[1])

@@ -11,6 +11,7 @@ from afe_model import AfeModel
 from mcp2515_model import Mcp2515Model, pack_frame, unpack_frame
 from panel_model import (BIT_ALM, BIT_BUZZER, BIT_LIMITER, BIT_ONOFF, BIT_RST, BIT_RUN,
                          EXPANDER_ADDRESS, LAMPS, Hc595Chain, Tca9534)
+import rtc_model
 from plant import CELLS, DEFAULT_CHARGER_MA, DEFAULT_CHARGER_MV, GROUPS, Plant
 
 AFE_BUS = 0
@@ -29,16 +30,16 @@ _EDGE_OF_PIN = {"DO1": "do.0", "DO2": "do.1"}
 _PLANT_OPTIONS = ("soc", "temp_c", "capacity_ah", "soh", "imbalance_mv")
 _FLAG_FAULTS = ("afe_silent", "afe_stuck_low", "afe_stuck_high", "afe_brownout",
                 "afe_config_lost", "afe_frozen", "fet_weld_chg", "fet_weld_dsg",
-                "fet_open_chg", "fet_open_dsg",
+                "fet_open_chg", "fet_open_dsg", "rtc_dead",
                 "can_bus_off", "can_no_ack", "can_overflow", "can_reset")
 _VALUE_FAULTS = ("afe_crc", "afe_late_ms", "open_wire", "swapped_cells", "ntc_open",
-                 "ntc_short", "shunt_gain", "shunt_offset_ma", "shunt_sign")
+                 "ntc_short", "shunt_gain", "shunt_offset_ma", "shunt_sign", "rtc_jump_s")
 FAULT_KINDS = _FLAG_FAULTS + _VALUE_FAULTS
 _PLANT_FLAG = {"fet_weld_chg": "weld_chg", "fet_weld_dsg": "weld_dsg",
                "fet_open_chg": "dead_chg", "fet_open_dsg": "dead_dsg"}
 
 FIELDS = ("current_ma", "charger_mv", "charger_ma", "load", "load_ma", "cell_mv",
-          "cell_temp_dc", "ambient_dc", "mos_dc", "rocker", "rst", "dip", "reverse", "fault")
+          "cell_temp_dc", "ambient_dc", "mos_dc", "rocker", "rst", "dip", "reverse", "clock", "fault")
 
 
 def _number(name, value, low, high):
@@ -111,6 +112,8 @@ def _fault_value(kind, value):
         if a == b:
             raise ValueError("%s: %d twice; two different cells" % (name, a))
         return (a, b)
+    if kind == "rtc_jump_s":
+        return _number(name, value, -2_000_000_000, 2_000_000_000)
     if kind == "shunt_gain":
         return _number(name, value, -10, 10)
     if kind == "shunt_offset_ma":
@@ -128,8 +131,8 @@ class Stand:
     """One bench.
 
     options  seed, plant {soc temp_c capacity_ah soh imbalance_mv}, dip, rocker, noise
-             (0 = perfect measurements), can_crystal_hz; others are not the stand's and are
-             ignored
+             (0 = perfect measurements), can_crystal_hz, rtc ("pcf8563", "ds3231" or "none");
+             others are not the stand's and are ignored
     """
 
     def __init__(self, options=None, now_us=0):
@@ -143,7 +146,11 @@ class Stand:
         self.afe.on_edge = self._edge
         self.chain = Hc595Chain()
         self.expander = Tca9534()
+        kind = options.get("rtc")
+        self.rtc = None if kind == "none" else rtc_model.make(kind or "pcf8563", now_us)
         self.i2c = {EXPANDER_ADDRESS: self.expander}    # more chips may be added
+        if self.rtc is not None:
+            self.i2c[self.rtc.address] = self.rtc
         crystal_hz = options.get("can_crystal_hz") or 16_000_000
         self.can = Mcp2515Model(now_us, int(_number("can_crystal_hz", crystal_hz, 1_000_000,
                                                     40_000_000)), seed)
@@ -261,6 +268,8 @@ class Stand:
         chip = self.i2c.get(address)
         if chip is None or not self.powered:
             return False
+        if chip is self.rtc:
+            chip.at(now_us)
         return chip.write(data)
 
     def i2c_read(self, address, count, now_us):
@@ -445,6 +454,12 @@ class Stand:
             return _number_or_none(name, value, -600, 2000)
         if name == "dip":
             return int(_number(name, value, 0, 15))
+        if name == "clock":
+            if self.rtc is None:
+                raise ValueError("clock: no clock chip is fitted")
+            if value is not None:
+                rtc_model.parse_iso(value)
+            return value
         if name == "fault":
             if not isinstance(value, dict):
                 raise ValueError("fault: %r; an object {kind: value or null}" % (value,))
@@ -475,6 +490,11 @@ class Stand:
             plant.set_mos_dc(value, now_us)
         elif name == "reverse":
             plant.apply(now_us, reverse=value)
+        elif name == "clock":
+            if value is None:               # its battery was out
+                self.rtc.lost = True
+            else:
+                self.rtc.show(value, now_us)
         elif name == "fault":
             for kind, setting in value:
                 self._set_fault(kind, setting, now_us)
@@ -504,7 +524,16 @@ class Stand:
 
     def _set_fault(self, kind, value, now_us):
         afe = self.afe
-        if kind in _PLANT_FLAG:
+        if kind.startswith("rtc_"):
+            if self.rtc is None:
+                raise ValueError("fault %s: no clock chip is fitted" % kind)
+            if kind == "rtc_dead":
+                self.rtc.dead = value
+            else:
+                if value:
+                    self.rtc.jump(value, now_us)
+                value = None                # over as soon as it happened
+        elif kind in _PLANT_FLAG:
             if kind == "fet_weld_chg":
                 self.plant.apply(now_us, weld_chg=value)
             elif kind == "fet_weld_dsg":

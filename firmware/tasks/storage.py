@@ -1,0 +1,289 @@
+"""Keeps what has to outlive a power cut: event records, parameters, state of charge, counters.
+
+A flash operation stops this processor: nothing is scanned and, on the RP2040, no interrupt is
+served until it ends (0.4 ms for a page, 45 ms to 400 ms for an erase). So a step does at most
+one thing, right after a scan, and only in a window: a page of records when no byte is on its way,
+what may erase only when a port has just answered or nobody has talked for a while. What has
+waited too long is written all the same. The events wait in their ring meanwhile, and the AFE's
+own protections hold.
+"""
+
+from bms import events as ev
+from bms import kept
+from bms.counters import Counters
+from bms.records import Records
+from clock import FOUND
+from slots import Slots
+
+PERIOD_MS = 100
+_MASK = (1 << 30) - 1
+_SECOND_STEPS = 1000 // PERIOD_MS
+_ANSWERED_STEPS = 3             # a port that was answered so lately does not ask again at once
+_SILENT_STEPS = 20              # nobody talks
+_LATE_STEPS = 300               # write without a window
+_LATE_RECORDS = 90              # of the 128 that the ring in RAM holds
+_SETTLE_STEPS = 3               # parameters: the host may set several
+_COUNTERS_STEPS = 36_000
+_COUNTERS_RECORDS = 120         # keeps the records to be counted again at a start few
+_RETRY_STEPS = 600              # after the file system refused
+
+
+class ParameterKeeper:
+    """The set of parameters as something that is kept: dirty some steps after the last change."""
+
+    def __init__(self, params):
+        self._params = params
+        self._kept_of = 0           # params.changed that is kept
+        self._seen_of = 0           # params.changed at the last step
+        self._settled = 0           # steps since it changed
+        self._packing = 0
+        self.dropped: list = []     # [(id, value)] that could not be taken over
+
+    def step(self):
+        """Once a step of the storage."""
+        changed = self._params.changed
+        if changed != self._seen_of:
+            self._seen_of = changed
+            self._settled = 0
+        elif self._settled < _SETTLE_STEPS:
+            self._settled += 1
+
+    @property
+    def dirty(self):
+        return self._params.changed != self._kept_of and self._settled >= _SETTLE_STEPS
+
+    def to_bytes(self):
+        self._packing = self._params.changed
+        return kept.pack_set(self._params.pairs())
+
+    def saved(self):
+        self._kept_of = self._packing
+
+    def from_bytes(self, data):
+        self.dropped = self._params.take_over(kept.unpack_set(data))
+        self._kept_of = self._seen_of = self._params.changed
+        if self.dropped:
+            self._kept_of -= 1      # what it has become is to be kept
+
+
+class CounterKeeper:
+    """The counters as something that is kept, seldom: the records tell what came after."""
+
+    def __init__(self, counters):
+        self._counters = counters
+        self._seq = 0
+        self._steps = 0
+
+    def step(self):
+        """Once a step of the storage."""
+        if self._steps < _COUNTERS_STEPS:
+            self._steps += 1
+
+    @property
+    def dirty(self):
+        counters = self._counters
+        return counters.dirty and (self._steps >= _COUNTERS_STEPS
+                                   or counters.seq - self._seq >= _COUNTERS_RECORDS)
+
+    def to_bytes(self):
+        return self._counters.to_bytes()
+
+    def saved(self):
+        self._counters.dirty = False
+        self._seq = self._counters.seq
+        self._steps = 0
+
+    def from_bytes(self, data):
+        self._counters.from_bytes(data)
+        self._seq = self._counters.seq
+
+
+class Storage:
+    """The storage task.
+
+    pack      PackState, with params and events
+    files     where the small records are kept, each in two copies (slots.py)
+    name      of the profile: its parameters are kept apart from another product's
+    ring      FlashRing; clock: Clock
+
+    ports     SerialPorts whose traffic is spared; the caller adds to it
+    keepers   [(Slots, source)]; keep() adds one
+    records   Records; counters: Counters
+    errors    writes and readings that failed, since start
+    """
+
+    def __init__(self, pack, files, name, ring, clock):
+        self.pack = pack
+        self.clock = clock
+        self.counters = Counters()
+        self.ports: list = []
+        self.records = Records(pack.events, ring, clock)
+        self.errors = 0
+        self.keepers: list = []
+        self._files = files
+        self._ring = ring
+        self._params = ParameterKeeper(pack.params)
+        self._counting = CounterKeeper(self.counters)
+        self._steps = 0
+        self._traffic = 0           # bytes received and sent on all ports
+        self._quiet_steps = 0       # since the last byte
+        self._waiting = 0           # steps that something has waited for a window
+        self._retry = 0             # steps until the file system is tried again
+        self._clock_change = None
+        self.keep("params-" + name, self._params)
+        self.keep("counters", self._counting)
+
+    def keep(self, name, source):
+        """Load *source* from what is kept under *name*, and keep it from now on.
+
+        source   has dirty, to_bytes(), from_bytes(data) that may raise ValueError, and perhaps
+                 saved(), called when what to_bytes() gave is in flash
+        """
+        slots = Slots(self._files, name)
+        self.keepers.append((slots, source))
+        data = slots.load()
+        if data is not None:
+            try:
+                source.from_bytes(data)
+            except ValueError:
+                self.errors += 1        # of another version: it begins anew
+
+    # -- at the start -----------------------------------------------------------------------
+
+    def open(self, now_ms):
+        """Find the records in flash and the time; the first record of this start comes next."""
+        self._clock_change = self.clock.start(now_ms, self.records.open())
+
+    def start(self, now_ms):
+        """Record what was found, and take up what the records say; after the first record."""
+        for number, value in self._params.dropped:
+            self.pack.events.add(now_ms, ev.PARAM_DROPPED, number & 0xFF, number >> 8 & 0x7F,
+                                 value)
+        if self._clock_change and self._clock_change[0] != FOUND:
+            self._note_clock(now_ms, self._clock_change)
+        self.records.count_again(self.counters)
+        if self.counters.first_out:
+            item, cell, value, limit, time_s, _ = self.counters.first_out
+            now_s = self.clock.now_s(now_ms)
+            self.pack.recall_first_out(item, cell, value, limit,
+                                       now_s - time_s if now_s and time_s else -1)
+        if self._ring.wants_erase:
+            self._ring.erase_ahead()    # nobody waits for anything yet
+
+    def _note_clock(self, now_ms, change):
+        self.pack.events.add(now_ms, ev.CLOCK, change[0], -1, change[1],
+                             self.clock.now_s(now_ms))
+
+    # -- all the time -----------------------------------------------------------------------
+
+    def step(self, now_ms):
+        """Once a PERIOD_MS, right after a scan."""
+        self._listen()
+        self._steps += 1
+        if self._steps >= _SECOND_STEPS:
+            self._steps = 0
+            self._second(now_ms)
+        self._params.step()
+        self._counting.step()
+        if self._retry:
+            self._retry -= 1
+        ring = self._ring
+        waiting = self.records.waiting
+        if waiting and not ring.must_erase and (self._is_quiet() or waiting >= _LATE_RECORDS):
+            self._write_records(now_ms)
+            return
+        due = self._find_due()
+        if due < 0 and not ring.wants_erase:
+            self._waiting = 0
+            return
+        self._waiting += 1
+        if self._is_window() or self._waiting >= _LATE_STEPS or waiting >= _LATE_RECORDS:
+            self._waiting = 0
+            if ring.wants_erase:
+                ring.erase_ahead()
+            else:
+                self._save(due, now_ms)
+
+    def _second(self, now_ms):
+        measured = self.pack.measurements
+        if measured.is_usable(now_ms) and not measured.doubts:
+            self.counters.sample(measured.values)
+        change = self.clock.keep(now_ms)
+        if change:
+            self._note_clock(now_ms, change)
+
+    def _listen(self):
+        """Count the steps since anything was received or sent."""
+        traffic = 0
+        for port in self.ports:
+            traffic = (traffic + port.received + port.sent) & _MASK
+        if traffic != self._traffic:
+            self._traffic = traffic
+            self._quiet_steps = 0
+        elif self._quiet_steps < _SILENT_STEPS:
+            self._quiet_steps += 1
+
+    def _is_quiet(self):
+        """No byte is on its way."""
+        for port in self.ports:
+            if port.is_busy():
+                return False
+        return True
+
+    def _is_window(self):
+        """Long enough for an erase: one has just answered, or nobody talks."""
+        if _ANSWERED_STEPS <= self._quiet_steps < _SILENT_STEPS:
+            return False
+        if self._quiet_steps < _ANSWERED_STEPS:
+            for port in self.ports:
+                if port.asked:
+                    return False
+        return self._is_quiet()
+
+    def _find_due(self):
+        """Number of the keeper that has to be written, -1: none."""
+        if not self._retry:
+            keepers = self.keepers
+            for i in range(len(keepers)):
+                if keepers[i][1].dirty:
+                    return i
+        return -1
+
+    # -- writing ----------------------------------------------------------------------------
+
+    def _write_records(self, now_ms):
+        """Write a page of waiting records."""
+        if not self.records.write(now_ms, self.counters):
+            self.errors += 1
+
+    def _save(self, i, now_ms):
+        """Write what keeper *i* keeps; a file system that refuses is tried again later."""
+        slots, source = self.keepers[i]
+        try:
+            slots.save(source.to_bytes())
+        except OSError as error:
+            self.errors += 1
+            self._retry = _RETRY_STEPS
+            self.pack.events.add(now_ms, ev.STORE_ERROR, i, -1,
+                                 error.args[0] if error.args else 0)
+            return False
+        saved = getattr(source, "saved", None)
+        if saved is not None:
+            saved()
+        return True
+
+    def save_params(self, now_ms):
+        """Write the parameters now; False if the file system refuses."""
+        return self._save(0, now_ms)
+
+    def save_all(self, now_ms):
+        """Write everything now: before a reset, a sleep, or the rocker's off.
+
+        Takes some tenths of a second, in the worst case some seconds; both FETs should be off.
+        """
+        self._retry = 0
+        for i in range(len(self.keepers)):
+            self._save(i, now_ms)
+        self._retry = 0
+        while self.records.waiting:
+            self._write_records(now_ms)
