@@ -31,7 +31,8 @@ unique_id = machine.unique_id
 reset_cause = machine.reset_cause
 files = FlashFiles()
 
-_LEAST_LOG = 16 * 4096
+_SECTOR = 4096
+_LEAST_LOG = 16 * _SECTOR
 _LOG_FILES = 40
 
 
@@ -41,10 +42,10 @@ def log_region():
     This board's image leaves 128 KiB (boards/PACKCTL_PICO/modules/_boot.py); an official one
     gives all to the file system.
     """
-    used = os.statvfs("/")
-    used = used[1] * used[2]
-    if rp2.Flash().ioctl(4, 0) * 4096 - used >= _LEAST_LOG:
-        return BlockRegion(rp2.Flash(start=used))
+    system = os.statvfs("/")
+    used = system[1] * system[2]
+    if (rp2.Flash().ioctl(4, 0) or 0) * _SECTOR - used >= _LEAST_LOG:
+        return BlockRegion(rp2.Flash(start=used))   # type: ignore[call-arg] # not in the stubs
     return FileRegion("", _LOG_FILES)
 
 

@@ -114,7 +114,7 @@ def test_dip_and_button(bench):
     assert bench.i2c_read(0x20, 1, 0) == b"\xea"
     bench.set({"rst": 0}, 0)
     assert bench.i2c_read(0x20, 1, 0) == b"\xfa"
-    assert not bench.i2c_write(0x51, b"\x00", 0) and bench.i2c_read(0x51, 1, 0) is None
+    assert not bench.i2c_write(0x52, b"\x00", 0) and bench.i2c_read(0x52, 1, 0) is None
 
 
 def test_rocker(bench):
@@ -302,7 +302,7 @@ def test_every_fault_kind_is_of_the_rig():
     known = ("afe_silent afe_crc afe_stuck_low afe_stuck_high afe_brownout afe_config_lost "
              "afe_frozen afe_late_ms open_wire swapped_cells ntc_open ntc_short shunt_gain "
              "shunt_offset_ma shunt_sign fet_weld_chg fet_weld_dsg fet_open_chg fet_open_dsg "
-                 "can_bus_off can_no_ack can_overflow can_reset")
+             "rtc_dead rtc_jump_s can_bus_off can_no_ack can_overflow can_reset")
     assert sorted(FAULT_KINDS) == sorted(known.split())
 
 

@@ -239,7 +239,7 @@ def _raise(name):
     return {"variant": name, "value": name, "cases": rows}
 
 
-TASKS = ("control", "pcs", "debug", "panel", "can", "supervisor")
+TASKS = ("control", "pcs", "debug", "panel", "can", "storage", "supervisor")
 _UNTOUCHED = "nothing that protects listens to this port"
 
 
@@ -249,6 +249,13 @@ def _line(value, **more):
                                 pcs=True)),
         ((), _harmless(_UNTOUCHED, pcs=True, **more)),
     )},)
+
+
+def _clock(value):
+    """Records lose their wall time, and nothing else."""
+    return ({"variant": "", "value": value, "cases": (
+        ((), _expect(tolerated="nothing depends on the wall time", holds=True, back="clear",
+                     back_ms=2_000, hold_ms=3_000)),)},)
 
 
 KINDS = {
@@ -410,6 +417,8 @@ KINDS = {
     "can_no_ack": _line(True),
     "can_overflow": _line(True),
     "can_reset": _line(True),
+    "rtc_dead": _clock(True),
+    "rtc_jump_s": _clock((-200_000, 200_000)),
     "task_hang": tuple(_hang(name) for name in TASKS),
     "task_raise": tuple(_raise(name) for name in TASKS),
     "heap_full": ({"variant": "", "value": True, "cases": (

@@ -609,10 +609,11 @@ class TimedFlash(RPSSI):
         self.busy_until_ns = 0
         self.op_count = 0
         self._cut = None                # (operations to go, fraction done)
+        self.bad_at = -1                # address of a block that takes nothing any more
         super().__init__(pico.chip, name)
 
     def cut(self, count, torn):
-        self._cut = [count, torn]
+        self._cut = [count, torn] if count else None
 
     def reset(self):
         super().reset()
@@ -644,7 +645,8 @@ class TimedFlash(RPSSI):
                 self._tear(buffer, opcode, torn)
                 self.pico.want_reset("off")
                 return
-        super()._apply_command()
+        if not 0 <= self.bad_at <= int.from_bytes(buffer[1:4], "big") < self.bad_at + 4096:
+            super()._apply_command()
         self.busy_until_ns = self.pico.clock.nanos + took_ns
 
     def _tear(self, buffer, opcode, torn):

@@ -239,8 +239,13 @@ class EmulatedPico:
 
     def cut_at_flash_op(self, count, torn=0.5):
         """Cut the supply within the *count*-th flash operation from now (1 = the next one), with
-        the fraction *torn* of it done."""
+        the fraction *torn* of it done. 0: no cut."""
         self.chip.ssi.cut(count, torn)
+
+    def set_bad_block(self, block):
+        """The 4 KiB block of that number, counted from the start of the storage in the upper
+        half of the flash, takes nothing any more; None: all are good again."""
+        self.chip.ssi.bad_at = -1 if block is None else FLASH_BYTES // 2 + block * 4096
 
     @property
     def flash_ops(self):

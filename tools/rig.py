@@ -110,11 +110,10 @@ MODEL_FAULTS = ("afe_silent", "afe_crc", "afe_stuck_low", "afe_stuck_high", "afe
                 "fet_weld_chg", "fet_weld_dsg", "fet_open_chg", "fet_open_dsg", "rtc_dead",
                 "rtc_jump_s", "can_bus_off", "can_no_ack", "can_overflow", "can_reset")
 WIRE_FAULTS = {"rs485_noise": number(0, 1), "rs485_echo": flag, "rs485_babble": number(0, 1)}
+FLASH_FAULTS = {"flash_bad_block": number(0, 255, whole=True), "flash_full": flag,
+                "cut_at_flash_op": number(1, 1_000_000, whole=True), "torn": number(0, 1)}
 FIRMWARE_FAULTS = {"task_hang": text, "task_raise": text, "heap_full": flag}
-LATER = {
-    **dict.fromkeys(("flash_bad_block", "flash_full", "cut_at_flash_op", "torn"),
-                    "the firmware of this version writes nothing to flash"),
-}
+LATER: dict = {}                # kinds that no target can do yet: why
 
 
 def _can_bytes(ident, extended, remote, data, dlc):
@@ -676,13 +675,18 @@ class Rig:
                 if kind == "rs485_babble" and isinstance(value, bool):
                     value = float(value)            # true: all the time
                 wire[kind] = None if value is None else WIRE_FAULTS[kind](kind, value)
+            elif kind in FLASH_FAULTS:
+                model[kind] = None if value is None else FLASH_FAULTS[kind](kind, value)
             elif kind in FIRMWARE_FAULTS:
                 firmware[kind] = None if value is None else FIRMWARE_FAULTS[kind](kind, value)
             elif kind in LATER:
                 raise RigError(f"fault {kind}: {LATER[kind]}")
             else:
-                kinds = ", ".join((*MODEL_FAULTS, *WIRE_FAULTS, *FIRMWARE_FAULTS))
+                kinds = ", ".join((*MODEL_FAULTS, *WIRE_FAULTS, *FLASH_FAULTS,
+                                   *FIRMWARE_FAULTS))
                 raise RigError(f"there is no fault {kind!r}; there are: {kinds}")
+        if "torn" in model and "cut_at_flash_op" not in model:
+            raise RigError("torn goes with cut_at_flash_op, in the same set")
         return model, wire, firmware
 
     def _provoke(self, kind, value):

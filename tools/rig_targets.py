@@ -302,6 +302,8 @@ class PicoTarget:
             else:
                 pico.uart_feed(self._PORTS.index(port), data)
         pico.run_until(end_us)
+        if not pico.powered:                # cut within a flash operation
+            self._stand.power(False, pico.now_us)
         out = []
         for port, now_us, byte in self._sent:
             if out and out[-1][0] == port:
@@ -328,10 +330,24 @@ class PicoTarget:
         self._pico.run_until(self._pico.now_us)
 
     def set(self, values):
+        values = dict(values)
+        faults = dict(values.get("fault") or {})
+        if "flash_full" in faults:
+            raise TargetError("fault flash_full: not on rp2040, where filling the file system "
+                              "takes minutes; use host or unix")
+        cut = faults.pop("cut_at_flash_op", 0)
+        torn = faults.pop("torn", 0.5)
+        bad = faults.pop("flash_bad_block", -1)
+        if faults or "fault" in values:
+            values["fault"] = faults
         try:
             self._stand.set(values, self._pico.now_us)
         except ValueError as error:
             raise TargetError(str(error)) from None
+        if cut != 0:
+            self._pico.cut_at_flash_op(cut or 0, torn)
+        if bad != -1:
+            self._pico.set_bad_block(bad)
         self._models_changed()
 
     def state(self):
@@ -342,7 +358,7 @@ class PicoTarget:
         return self._stand.edges(since_us)
 
     def power(self, on):
-        if on != self._pico.powered:
+        if on != self._pico.powered or on != self._stand.powered:
             self._stand.power(on, self._pico.now_us)
             self._pico.power(on)
             self._models_changed()

@@ -176,7 +176,9 @@ class Worker:
         port_sim.boot(clock.now_us)
         sys.path[0:0] = self.firmware
         try:
+            self.flash.wait = None      # a board is formatted where it is made
             port_sim.mount(self.partition, self.flash_model.PlainFiles)
+            self.flash.wait = self.stall
             try:
                 import boot         # noqa: F401 - runs first, as on the device
             except ImportError:

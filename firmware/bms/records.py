@@ -1,4 +1,4 @@
-"""Event records over starts of the controller: the newest in RAM, all of them in flash (REC-02)."""
+"""Event records over all starts: the newest in RAM, the rest of them in flash (REC-02)."""
 
 from bms import events as ev
 from bms import kept

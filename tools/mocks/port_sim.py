@@ -142,6 +142,21 @@ class Files:
         self._files.write(name, data)
 
 
+class LittleFiles:
+    """Files of the littlefs that is mounted on FOLDER."""
+
+    def read(self, name):
+        try:
+            with open(FOLDER + "/" + name, "rb") as file:
+                return file.read()
+        except OSError:
+            return None
+
+    def write(self, name, data):
+        with open(FOLDER + "/" + name, "wb") as file:
+            file.write(data)
+
+
 files = Files()
 _parts = []                 # partitions of this start: dead after it
 
@@ -158,7 +173,6 @@ def mount(partition, plain_files):
         files.mount(plain_files(system, hw.file_names))
         return
     import vfs
-    from slots import FlashFiles
     try:
         vfs.umount(FOLDER)
     except OSError:
@@ -169,7 +183,7 @@ def mount(partition, plain_files):
         vfs.VfsLfs2.mkfs(system, progsize=256)
         made = vfs.VfsLfs2(system, progsize=256)
     vfs.mount(made, FOLDER)
-    files.mount(FlashFiles(FOLDER + "/"))
+    files.mount(LittleFiles())
 
 
 def kill_flash():

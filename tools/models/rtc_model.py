@@ -26,7 +26,7 @@ def parse_iso(text):
     if "." in text:
         text = text.split(".")[0]
     try:
-        date, time = text.replace(" ", "T").split("T")
+        date, time = (text.replace(" ", "T") + ("" if len(text) > 10 else "T00:00")).split("T")
         year, month, day = [int(part) for part in date.split("-")]
         parts = [int(part) for part in time.split(":")]
     except ValueError:

@@ -39,7 +39,8 @@ _PLANT_FLAG = {"fet_weld_chg": "weld_chg", "fet_weld_dsg": "weld_dsg",
                "fet_open_chg": "dead_chg", "fet_open_dsg": "dead_dsg"}
 
 FIELDS = ("current_ma", "charger_mv", "charger_ma", "load", "load_ma", "cell_mv",
-          "cell_temp_dc", "ambient_dc", "mos_dc", "rocker", "rst", "dip", "reverse", "clock", "fault")
+          "cell_temp_dc", "ambient_dc", "mos_dc", "rocker", "rst", "dip", "reverse", "clock",
+          "fault")
 
 
 def _number(name, value, low, high):
