@@ -134,7 +134,7 @@ class App:
         }, self._provoke, storage.records)
         pcs_port = SerialPort(pcs, protocol, _out("PCS_DE"))
         debug_port = SerialPort(port.debug_uart(), link)
-        storage.ports += [pcs_port, debug_port]
+        storage.ports += [pcs_port, debug_port, self.parallel]
         parallel = self.parallel.task = Task("parallel", self.parallel, ALONE_MS, 5, 60)
         tasks = [
             Task("control", self.control, SCAN_MS, 0, 80),

@@ -176,6 +176,11 @@ class Master:
             self._tags[i] = -1
             self._garbled[i] = self._identified[i] = 0
 
+    @property
+    def waiting(self):
+        """An answer is on its way, or should be."""
+        return self._waiting
+
     # -- what comes -------------------------------------------------------------------------
 
     def hear(self, parser, now_ms):

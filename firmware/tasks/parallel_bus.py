@@ -43,7 +43,17 @@ class ParallelBus:
         self.received = 0
         self.sent = 0
         self.garbled = 0
+        self._heard = False         # something came since this pack sent
         de(0)
+
+    def is_busy(self):
+        """Something is being sent, or bytes wait to be looked at."""
+        return self._sending or self._node is not None and self._uart.any() > 0
+
+    @property
+    def asked(self):
+        """Bytes may come: an answer to the master, or a request and what follows it."""
+        return self.master.waiting if self._node is self.master else self._heard
 
     def restart(self):
         """After an exception: the driver off, and the role begun anew."""
@@ -80,9 +90,11 @@ class ParallelBus:
             self._end = length
             self.sent += length
             self._sending = True
+            self._heard = False
 
     def _take(self, count, node, now_ms):
         self.received += count
+        self._heard = True
         parser = self._parser
         at = 0
         while at < count:
