@@ -39,6 +39,7 @@ def test_nothing_there_is_none():
     assert boot(Files())[1] is None
 
 
+@settings(deadline=None)
 @given(st.lists(records, min_size=1, max_size=12), st.data())
 def test_the_newest_record_is_read_back(written, data):
     files = Files()
