@@ -551,8 +551,9 @@ def events_of(bench, case, expect, newest, fault_ms, starts, notes, out):
     except Exception as error:
         notes.append(f"silent: no events to be read: {error}")
         return
-    if bench.controller_starts != starts:
-        newest = 0
+    if bench.controller_starts != starts:       # the ring in RAM is gone; the log is not
+        boots = [e["seq"] for e in events if e["event"] == "boot"]
+        newest = boots[-1] - 1 if boots else 0
     for event in events:
         if event["seq"] > newest and event["event"] in wanted:
             if event["event"] == "boot":
