@@ -84,8 +84,12 @@ types = echo "types: $(1)"; MYPYPATH=firmware:lib:$(VENV)/stubs/$(1) $(VENV)/bin
 	--platform $(1) --exclude '_($(2))\.py$$' --cache-dir .mypy_cache/$(1) \
 	--custom-typeshed-dir $(VENV)/stubs/$(1) firmware lib
 
-soc-report: setup ## a year of state of charge against the truth (docs/soc.md)
+soc-report: ready ## state of charge against the truth: a year, and days of the whole firmware
 	@nice $(PY) tools/soc_study.py
+	@nice $(PY) tools/soc_days.py
+
+balance-report: setup ## how long balancing takes and what it bleeds (docs/balancing.md)
+	@nice $(PY) tools/balance_study.py
 
 dbc: setup ## docs/packctl.dbc: the CAN frames for other programs, from the firmware's tables
 	@$(PY) tools/can_dbc.py

@@ -287,7 +287,7 @@ def main():
         results = list(pool.map(study, jobs))
     lines = [f"{options.seeds} packs each, {options.days} days, "
              f"{sum(r['top_h'] for r in results if r['case'] == 0) / options.seeds:.1f} h a day "
-             "with a cell at 3500 mV or above; made by `tools/balance_study.py`.", ""]
+             "with a cell at 3500 mV or above; made by `make balance-report`.", ""]
     lines += rows(results)
     print("\n".join(lines))
     if not options.dry:

@@ -67,6 +67,8 @@ def firmware(board, days):
     rig = Rig()
     rig.open(board=board, seed=SEED, plant={"soc": SOC})
     rig.set(fault={"shunt_gain": 1 + GAIN, "shunt_offset_ma": OFFSET_MA})
+    rig.power(on=False)         # the sensor is wrong from the first start on
+    rig.power(on=True)
     rows = []
     for minute in range(0, days * 1440, PIECE_MIN):
         wish = wish_ma(minute)
@@ -77,6 +79,10 @@ def firmware(board, days):
             got = rig.get()
             rows.append((minute + PIECE_MIN, got["report"]["soc"],
                          got["report"]["soc_uncertainty_cpct"] / 100, 100 * got["truth"]["soc"]))
+            if not (minute + PIECE_MIN) % 360:
+                print("%s: %d h, %.2f %% (true %.2f %%), %d s" % (
+                    board, (minute + PIECE_MIN) // 60, rows[-1][1], rows[-1][3],
+                    time.monotonic() - began), flush=True)
     rig.close()
     return rows, days * 86_400 / (time.monotonic() - began)
 

@@ -626,6 +626,7 @@ class StateOfCharge:
         if abs(ua) > _OFFSET_MOST_UA:
             return False
         self._take_drift(ua + self._self_ua, _SELF_U_UA + _zero_u_ua(ms))
+        self._saved_cpct = -1           # worth a record of its own
         return True
 
     @property
@@ -656,4 +657,5 @@ class StateOfCharge:
                 ua = self._drift_ua + self._lesson_mah * 1000 // hours
                 if u_ua < 100_000 and abs(ua) < _OFFSET_MOST_UA:
                     self._take_drift(ua, u_ua)
+                    self._saved_cpct = -1
             self._lesson_mah = self._lesson_uah = self._lesson_min = 0
