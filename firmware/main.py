@@ -138,7 +138,7 @@ class App:
         parallel = self.parallel.task = Task("parallel", self.parallel, ALONE_MS, 5, 60)
         tasks = [
             Task("control", self.control, SCAN_MS, 0, 80),
-            Task("pcs", pcs_port, 25, 3, 50),
+            Task("pcs", pcs_port, 20, 3, 50),
             Task("debug", debug_port, 30, 7, 60),
             parallel,
             Task("panel", self.panel, PANEL_MS, 40, 40),

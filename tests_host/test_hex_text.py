@@ -1,6 +1,7 @@
 """Hexadecimal text in buffers, and its twin."""
 
 import unittest
+from array import array
 
 from fakes import EXPECTED_KIND, Lcg, twins
 from hot import hex_text
@@ -47,6 +48,14 @@ class TestHexText(unittest.TestCase):
             self.assertEqual(bytes(buf), b".009AFF.")
             twin.put_bytes(buf, 1, b"\x55", 0)
             self.assertEqual(bytes(buf), b".009AFF.")
+
+    def test_writes_words(self):
+        for twin in TWINS:
+            buf = bytearray(b"........")
+            twin.put_words(buf, 1, array("H", (0x0CE4, 0, 0xFFFE, 7)), 3)
+            self.assertEqual(bytes(buf), b".\x0c\xe4\x00\x00\xff\xfe.")
+            twin.put_words(buf, 0, array("H", (1,)), 0)
+            self.assertEqual(buf[0], 0x2E)
 
     def test_sums_characters(self):
         # protocols.md 1.1: codes of 2002464F0000 add up to 0x268

@@ -36,6 +36,15 @@ def put_bytes(buf, start, data, length):
         i += 1
 
 
+def put_words(buf, start, words, count):
+    """Write the first *count* numbers of array('H') *words* as two bytes each, high one first."""
+    i = 0
+    while i < count:
+        buf[start + 2 * i] = words[i] >> 8
+        buf[start + 2 * i + 1] = words[i] & 0xFF
+        i += 1
+
+
 def hex_sum(buf, start, end):
     """Sum of the character codes of buf[start:end]."""
     total = 0

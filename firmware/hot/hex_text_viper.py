@@ -53,6 +53,18 @@ def put_bytes(buf: ptr8, start: int, data: ptr8, length: int):
 
 
 @micropython.viper
+def put_words(buf: ptr8, start: int, words: ptr16, count: int):
+    at = start
+    i = 0
+    while i < count:
+        value = words[i]
+        buf[at] = value >> 8
+        buf[at + 1] = value & 0xFF
+        at += 2
+        i += 1
+
+
+@micropython.viper
 def hex_sum(buf: ptr8, start: int, end: int) -> int:
     total = 0
     i = start

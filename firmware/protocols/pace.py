@@ -7,6 +7,7 @@ Pure: a decoded request in, the INFO of its answer out. Differs from Pylontech's
 
 from bms.afe_config import SHORT_DELAY_US
 from bms.protection_rules import BOTH, CHARGE, DISCHARGE
+from hot.hex_text import put_words
 from protocols import settings
 from protocols.ascii_frame import BAD_FORMAT, OK
 from protocols.conditions import PACE, alarm_word, bit, protection_word
@@ -170,13 +171,8 @@ class Pace:
     def _put_analog(self, at, seen):
         info = self._info
         info[at] = seen.cells
-        at += 1
-        cells_mv = seen.cells_mv
-        for i in range(seen.cells):
-            mv = cells_mv[i]
-            info[at] = mv >> 8
-            info[at + 1] = mv & 0xFF
-            at += 2
+        put_words(info, at + 1, seen.cells_mv, seen.cells)
+        at += 1 + 2 * seen.cells
         temps_dc = seen.temps_dc
         sensors = len(temps_dc)
         info[at] = sensors + 2

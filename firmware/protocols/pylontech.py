@@ -9,10 +9,17 @@ captures of real packs.
 import struct
 
 from bms.protection_rules import BOTH
+from hot.hex_text import put_words
 from protocols.ascii_frame import BAD_FORMAT, OK
 from protocols.conditions import P44, P62, alarm_word, protection_word
 from protocols.fields import put_i16, put_temp, put_text, put_u16, put_u24, rounded
-from protocols.states import CELL_WRONG_HIGH_MV, CELL_WRONG_LOW_MV, put_current_states, put_states
+from protocols.states import (
+    CELL_WRONG_HIGH_MV,
+    CELL_WRONG_LOW_MV,
+    is_odd,
+    put_current_states,
+    put_states,
+)
 
 VER = 0x20
 RTN_CID2 = 0x04
@@ -163,13 +170,8 @@ class Pylontech:
     def _put_analog(self, at, seen):
         info = self._info
         info[at] = seen.cells
-        at += 1
-        cells_mv = seen.cells_mv
-        for i in range(seen.cells):
-            mv = cells_mv[i]
-            info[at] = mv >> 8
-            info[at + 1] = mv & 0xFF
-            at += 2
+        put_words(info, at + 1, seen.cells_mv, seen.cells)
+        at += 1 + 2 * seen.cells
         temps_dc = seen.temps_dc
         info[at] = 1 + len(temps_dc)
         at += 1
@@ -214,10 +216,10 @@ class Pylontech:
         info[at + 5] = (0x80 if flow >= 1 else 0) | (0x40 if flow <= -1 else 0) | (
             0x08 if seen.is_full else 0)
         wrong = 0
-        for i in range(seen.cells):
-            mv = seen.cells_mv[i]
-            if seen.valid and (mv < CELL_WRONG_LOW_MV or mv > CELL_WRONG_HIGH_MV):
-                wrong |= 1 << i
+        if seen.valid and is_odd(seen):
+            for i in range(seen.cells):
+                if not CELL_WRONG_LOW_MV <= seen.cells_mv[i] <= CELL_WRONG_HIGH_MV:
+                    wrong |= 1 << i
         info[at + 6] = wrong & 0xFF
         info[at + 7] = wrong >> 8
         return at + 8

@@ -33,6 +33,11 @@ def _sensor(temp_dc, is_hot, is_cold):
     return TOO_HIGH if is_hot else TOO_LOW if is_cold else NORMAL
 
 
+def is_odd(seen):
+    """True if a cell reads what no cell can have."""
+    return seen.min_cell_mv < CELL_WRONG_LOW_MV or seen.max_cell_mv > CELL_WRONG_HIGH_MV
+
+
 def put_states(info, at, seen, params, mos_first):
     """Counts and states of cells and temperatures; the end.
 
@@ -42,15 +47,12 @@ def put_states(info, at, seen, params, mos_first):
     found = seen.alarms | seen.protections
     info[at] = seen.cells
     at += 1
-    high_mv = params["cell_ov_alarm_mv"] if found & _CELL_OV else CELL_WRONG_HIGH_MV + 1
-    low_mv = params["cell_uv_alarm_mv"] if found & _CELL_UV else 0
-    for i in range(seen.cells):
-        mv = seen.cells_mv[i]
-        if not seen.valid or mv < CELL_WRONG_LOW_MV or mv > CELL_WRONG_HIGH_MV:
-            info[at] = OTHER
-        else:
-            info[at] = TOO_HIGH if mv >= high_mv else TOO_LOW if mv <= low_mv else NORMAL
-        at += 1
+    if seen.valid and not found & (_CELL_OV | _CELL_UV) and not is_odd(seen):
+        for i in range(at, at + seen.cells):
+            info[i] = NORMAL
+        at += seen.cells
+    else:
+        at = _put_cells(info, at, seen, params, found)
     sensors = len(seen.temps_dc)
     mos = _sensor(seen.mos_dc, found & _MOS_HOT, 0)
     if mos_first:
@@ -62,6 +64,19 @@ def put_states(info, at, seen, params, mos_first):
     info[at] = mos
     info[at + 1] = _sensor(seen.ambient_dc, found & _AMBIENT_HOT, found & _AMBIENT_COLD)
     return at + 2
+
+
+def _put_cells(info, at, seen, params, found):
+    high_mv = params["cell_ov_alarm_mv"] if found & _CELL_OV else CELL_WRONG_HIGH_MV + 1
+    low_mv = params["cell_uv_alarm_mv"] if found & _CELL_UV else 0
+    for i in range(seen.cells):
+        mv = seen.cells_mv[i]
+        if not seen.valid or mv < CELL_WRONG_LOW_MV or mv > CELL_WRONG_HIGH_MV:
+            info[at] = OTHER
+        else:
+            info[at] = TOO_HIGH if mv >= high_mv else TOO_LOW if mv <= low_mv else NORMAL
+        at += 1
+    return at
 
 
 def _put_cell_sensors(info, at, seen, params, found):
