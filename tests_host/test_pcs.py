@@ -109,6 +109,7 @@ class TestCase(unittest.TestCase):
                 ("dcl_ma", 200_000), ("may_charge", True), ("may_discharge", True)):
             setattr(whole, name, value)
         self.system.whole = whole
+        self.system.update = lambda now_ms: self.system.own.fill(self.pack, now_ms)
         return whole
 
 
