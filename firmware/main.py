@@ -15,6 +15,7 @@ from bms.parameters import Parameters, check_profile
 from bms.protection_rules import FAULT_HOT, FAULT_PROFILE, FAULTS, ITEMS
 from bms.self_test import fast_functions_agree
 from bq76952 import BQ76952
+from checked_pin import CheckedPin
 from clock import SET, Clock
 from ds3231 import DS3231
 from flash_ring import FlashRing
@@ -36,6 +37,8 @@ from tasks.control import Control
 from tasks.panel import PERIOD_MS as PANEL_MS
 from tasks.panel import Panel
 from tasks.parallel_bus import ALONE_MS, ParallelBus
+from tasks.self_tests import PERIOD_MS as SELF_TEST_MS
+from tasks.self_tests import SelfTests
 from tasks.serial_port import SerialPort
 from tasks.storage import PERIOD_MS as STORAGE_MS
 from tasks.storage import Storage
@@ -94,14 +97,20 @@ class App:
             _out("AFE_CS", 1), port.wait_us)
         self._lamps = 0
         self._extra = 0                 # outputs that a board has on the lamp driver
-        self.control = Control(afe, pack, SHUNT_UOHM, _out("AFE_BOTHOFF"),
-                               port.limiter(self._set_extra), port.ticks_us)
+        self._bothoff = CheckedPin(_out("AFE_BOTHOFF"))
+        limiter = port.limiter(self._set_extra)
+        outputs = [self._bothoff, CheckedPin(_out("DO1")), CheckedPin(_out("DO2"))]
+        contacts = tuple(outputs[1:])
+        if isinstance(limiter, machine.Pin):
+            limiter = CheckedPin(limiter)
+            outputs.append(limiter)
+        self.control = Control(afe, pack, SHUNT_UOHM, self._bothoff, limiter, port.ticks_us)
         self._aux_spi = machine.SPI(port.AUX_SPI, baudrate=4_000_000, polarity=0, phase=0,
                                     sck=machine.Pin("AUX_SCK"), mosi=machine.Pin("AUX_MOSI"),
                                     miso=machine.Pin("AUX_MISO"))
         self._registers = ShiftRegisters(self._aux_spi, _out("LAMP_RCLK"))
         self.panel = Panel(pack, self._show, TCA9534(i2c), port.buzzer(self._set_extra),
-                           (_out("DO1"), _out("DO2")))
+                           contacts)
         number = version.VERSION.split(".")
         serial = "%-16s" % ("PC" + port.unique_id().hex().upper()[-14:])
         identity = Identity(profile.NAME.upper(), tuple(int(part) for part in number), serial)
@@ -122,6 +131,10 @@ class App:
         self.supervisor = Supervisor(pack, port.wdt(WATCHDOG_MS),
                                      port.heartbeat(self._set_extra), port.heap_free)
         pack.set_fault(FAULT_HOT, not fast_functions_agree())
+        self.self_tests = SelfTests(pack, port.ram(), port.program(), outputs, self.clock, afe,
+                                    self.control, self.stop)
+        self.self_tests.boot(port.ticks_ms())
+        self.supervisor.tests = self.self_tests
         self.mark = port.survivor()
         self.stuck = self.mark[0]       # number of the task a watchdog reset interrupted, 0: none
         self.reporter = Reporter(pack, self.control, self.supervisor)
@@ -145,6 +158,7 @@ class App:
             Task("can", self.can, CAN_MS, 20, 50),
             Task("storage", storage, STORAGE_MS, 27, 500),
             Task("supervisor", self.supervisor, 1000, 53, 900),
+            Task("self_tests", self.self_tests, SELF_TEST_MS, 61, 500),
         ]
         self.scheduler = Scheduler(tasks, port.ticks_us, self.mark, self.supervisor.record_error)
         self.supervisor.scheduler = self.scheduler
@@ -169,7 +183,7 @@ class App:
 
     def stop(self):
         """Both FETs off, whatever happened."""
-        _out("AFE_BOTHOFF")
+        self._bothoff(0)
 
     def _set_extra(self, bit, level):
         """Set an output that this board has on bit *bit* of the lamp driver."""
@@ -252,10 +266,13 @@ class App:
                     task.work = Provoked(task, kind == "task_hang")
                     return
             raise ValueError("tasks: " + " ".join(task.name for task in self.scheduler.tasks))
+        if kind == "self_test" and len(words) == 2:
+            self.self_tests.provoke(words[1])
+            return
         if kind == "heap_full":
             self._fill_heap()
             return
-        raise ValueError("known: task_raise NAME, task_hang NAME, heap_full")
+        raise ValueError("known: task_raise NAME, task_hang NAME, heap_full, self_test NAME")
 
     def _fill_heap(self):
         """Take all but a little of the heap and keep it until a reset."""

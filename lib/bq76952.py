@@ -110,6 +110,7 @@ class BQ76952:
         self._block = bytearray(32)
         self.charge_units = 0
         self.charge_65536ths = 0
+        self.charge_s = 0
         count = len(SCAN)
         self._count = count
         self._tx = bytearray(3 * (count + 1))
@@ -281,12 +282,14 @@ class BQ76952:
         return length
 
     def read_charge(self):
-        """Read the charge integrator into charge_units and charge_65536ths. AfeError if it fails.
+        """Read the charge integrator into charge_units, charge_65536ths and charge_s.
+
 
         One unit is 1000 times the current unit the chip is set to, for an hour: 10 mAh at 10 mA.
-        The fraction is added to the (signed) units. Allocates nothing.
+        The fraction is added to the (signed) units; charge_s are the seconds for which it has
+        been counting, modulo 2**24. Allocates nothing. AfeError if it fails.
         """
-        if self._fetch(_DASTATUS6) < 8:
+        if self._fetch(_DASTATUS6) < 12:
             raise AfeError("charge integrator: too few bytes")
         data = self._block
         high = data[2] | data[3] << 8
@@ -294,6 +297,7 @@ class BQ76952:
             high -= 0x10000
         self.charge_units = high << 16 | data[0] | data[1] << 8
         self.charge_65536ths = data[6] | data[7] << 8
+        self.charge_s = data[8] | data[9] << 8 | data[10] << 16
 
     def write_block(self, number, data):
         """Write *data* (1..32 bytes) to data memory or as payload of a sub-command."""

@@ -6,6 +6,7 @@ import time
 import machine
 from esp32 import Partition
 
+from memory_tests import RamBlock
 from region import BlockRegion, FileRegion
 from slots import FlashFiles
 
@@ -63,6 +64,16 @@ def release_watchdog():
 def survivor():
     """RAM: the ESP32 keeps nothing of it over a watchdog reset, so no task is named then."""
     return _mark
+
+
+def ram():
+    """Memory that Python can test here: a block of the heap."""
+    return RamBlock(8, 128)
+
+
+def program():
+    """The bootloader checks the image's hash at each start; nothing of it is read from Python."""
+    return None
 
 
 def heartbeat(extra):

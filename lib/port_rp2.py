@@ -8,6 +8,7 @@ import machine
 import rp2
 import uctypes
 
+import memory_rp2
 from idle_rp2 import idle_until, wait_us  # noqa: F401 - part of this port
 from pio_uart import PioUart
 from region import BlockRegion, FileRegion
@@ -30,6 +31,8 @@ heap_free = gc.mem_free
 unique_id = machine.unique_id
 reset_cause = machine.reset_cause
 files = FlashFiles()
+ram = memory_rp2.Ram
+program = memory_rp2.program
 
 _SECTOR = 4096
 _LEAST_LOG = 16 * _SECTOR

@@ -127,7 +127,8 @@ class EmulatedPico:
         self._levels = {}
         for name in OUTPUTS:
             if name in self.pins:
-                self.chip.gpio[self.pins[name]].add_listener(self._watch(name))
+                pin = self.chip.gpio[self.pins[name]]
+                pin.add_listener(self._watch(name, pin))
         self.debug_port = emu_periph.SoftUart(
             self, self.pins["DBG_TX"], self.pins["DBG_RX"], DEBUG_BAUD)
         if flash is not None:
@@ -265,8 +266,10 @@ class EmulatedPico:
 
     # -- pins ---------------------------------------------------------------------------------
 
-    def _watch(self, name):
+    def _watch(self, name, pin):
         def changed(state, _last):
+            pin._driven = state <= GPIOPinState.HIGH            # the pad can be read back
+            pin._raw_input_value = state == GPIOPinState.HIGH
             level = state == GPIOPinState.HIGH or state == GPIOPinState.INPUT_PULL_UP
             if state > GPIOPinState.HIGH and state != GPIOPinState.INPUT_PULL_UP:
                 level = None            # not driven: the board's own pull decides

@@ -35,6 +35,7 @@ import argparse
 import contextlib
 import fcntl
 import hashlib
+import inspect
 import importlib.util
 import json
 import os
@@ -82,6 +83,7 @@ UNIX_MANIFEST = 'include("$(MPY_DIR)/extmod/asyncio")\n'
 FLASH_BYTES = 2 * 1024 * 1024
 FLASH_BASE = 0x10000000
 UF2_BLOCK = 256
+FLASH_SECTOR = 4096
 UF2_FAMILY_RP2040 = 0xE48BFF56
 UF2_HAS_FAMILY = 0x2000
 
@@ -586,18 +588,50 @@ def unix():
 # ---- firmware -----------------------------------------------------------------------------
 
 
-def make_uf2(binary):
-    """*binary* as UF2 blocks for the start of the RP2040's flash."""
-    count = (len(binary) + UF2_BLOCK - 1) // UF2_BLOCK
+def program_sums(binary):
+    """The sector by which the firmware checks its own image (lib/memory_rp2.py).
+
+    "SUMS", number of sectors, two sums of the table that follows, and for each sector of *binary*
+    the sum of its words modulo 2**32 and the sum of those running sums.
+    """
+
+    def sums(data):
+        one = two = 0
+        for (word,) in struct.iter_unpack("<I", data):
+            one = one + word & 0xFFFFFFFF
+            two = two + one & 0xFFFFFFFF
+        return struct.pack("<II", one, two)
+
+    sectors = range(0, len(binary), FLASH_SECTOR)
+    table = b"".join(sums(binary[at : at + FLASH_SECTOR]) for at in sectors)
+    return b"SUMS" + struct.pack("<I", len(sectors)) + sums(table) + table
+
+
+def make_uf2(binary, limit=None):
+    """*binary* as UF2 blocks for the start of the RP2040's flash.
+
+    limit   bytes of flash that belong to the program: its sums go to the last sector of them;
+            None: without sums
+    """
+    parts = [(0, binary)]
+    if limit is not None:
+        binary = binary.ljust(-(-len(binary) // FLASH_SECTOR) * FLASH_SECTOR, b"\xff")
+        parts = [(0, binary), (limit - FLASH_SECTOR, program_sums(binary))]
+    blocks = [
+        (start + at, data[at : at + UF2_BLOCK])
+        for start, data in parts
+        for at in range(0, len(data), UF2_BLOCK)
+    ]
+    count = len(blocks)
     out = bytearray()
-    for i in range(count):
-        payload = binary[i * UF2_BLOCK : (i + 1) * UF2_BLOCK].ljust(UF2_BLOCK, b"\0")
+    for i, (at, payload) in enumerate(blocks):
+        payload = payload.ljust(UF2_BLOCK, b"\0")
         out += struct.pack(
             "<8I476sI",
             0x0A324655,
             0x9E5D5157,
             UF2_HAS_FAMILY,
-            FLASH_BASE + i * UF2_BLOCK,
+            FLASH_BASE + at,
             UF2_BLOCK,
             i,
             count,
@@ -829,7 +863,7 @@ def firmware(extra=(), out=None, board=BOARD):
     cross = mpy_cross()
     board_files = _board_files(board)
     files = frozen_files(tree, board, extra)
-    parts = [tree.key, board]
+    parts = [tree.key, board, inspect.getsource(program_sums), inspect.getsource(make_uf2)]
     for name, data in board_files.items():
         parts += [name, data]
     for target, (data, opt) in files.items():
@@ -856,12 +890,13 @@ def _build_image(folder, tree, board, board_files, files, cross):
     work = _compile_rp2(tree, board, board_files, files, cross)
     _check_alignment(work)
     size = _size_info(work, files, board_files)
-    if size["flash"] > size["flash_limit"]:
+    if size["flash"] > size["flash_limit"] - FLASH_SECTOR:
         raise ToolchainError(
             f"the image takes {size['flash']} bytes, the file system leaves {size['flash_limit']}"
         )
     with new_folder(folder) as part:
-        (part / "firmware.uf2").write_bytes(make_uf2((work / "firmware.bin").read_bytes()))
+        binary = (work / "firmware.bin").read_bytes()
+        (part / "firmware.uf2").write_bytes(make_uf2(binary, size["flash_limit"]))
         shutil.copy2(work / "firmware.elf", part / "firmware.elf")
         shutil.copy2(work / "firmware.elf.map", part / "firmware.map")
         (part / "size.json").write_text(json.dumps(size, indent=1))

@@ -6,7 +6,17 @@ Every pattern counts the same ticks, so all lamps of one pattern are in phase.
 from micropython import const
 
 from bms import pack_state as st
-from bms.protection_rules import mask_of
+from bms.protection_rules import (
+    FAULT_AFE,
+    FAULT_CLOCK,
+    FAULT_DATA,
+    FAULT_HOT,
+    FAULT_OUTPUT,
+    FAULT_PROFILE,
+    FAULT_PROGRAM,
+    FAULT_RAM,
+    mask_of,
+)
 
 TICK_MS = const(250)
 
@@ -102,6 +112,20 @@ def band(soc_cpct):
         if soc_cpct < _BANDS_CPCT[i]:
             return i
     return 5
+
+
+# SAF-02: a self-test that failed at start, L1 to L6
+_SELF_TEST_LAMPS = (FAULT_PROGRAM | FAULT_HOT, FAULT_RAM, FAULT_DATA | FAULT_PROFILE, FAULT_AFE,
+                    FAULT_CLOCK, FAULT_OUTPUT)
+
+
+def self_test_word(faults):
+    """The lamp word of a start that failed: ALM, and a lamp for each test; 0: none failed."""
+    word = 0
+    for i in range(len(_SELF_TEST_LAMPS)):
+        if faults & _SELF_TEST_LAMPS[i]:
+            word |= ALM | 1 << i
+    return word
 
 
 def row_for(state, direction, alarms, trips, charger_seen):

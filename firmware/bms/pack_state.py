@@ -58,7 +58,9 @@ _DOUBTS = (
 )
 _DOUBT_FAULTS = FAULT_CELL | FAULT_SUM | FAULT_NTC | FAULT_WIRE | FAULT_BLIND
 _CELL_FAULTS = FAULT_CELL | FAULT_SUM | FAULT_WIRE
-LATCHED = (FAULT_WELD, FAULT_OPEN, FAULT_SIGN)     # until the host clears them, or a reset
+# until the host clears them, or a reset
+LATCHED = (FAULT_WELD, FAULT_OPEN, FAULT_SIGN, rules.FAULT_RAM, rules.FAULT_PROGRAM,
+           rules.FAULT_DATA, rules.FAULT_CLOCK, rules.FAULT_OUTPUT, rules.FAULT_FLOW)
 
 _OVER_CHARGE = mask_of("PRO-01", "PRO-03")
 _UNDER_VOLTAGE = mask_of("PRO-02", "PRO-04")
@@ -108,6 +110,9 @@ class Pack:
     updating           a firmware update is under way
     system_cpct        state of charge of all packs together, -1: this one stands for itself
     afe_misled         the AFE holds a FET off for a reading that was wrong and is no longer
+    testing            a self-test of the start still runs: nothing is closed
+    passed             the pack has been beyond self-test since start
+    protected, decided  number of the scan that went through the protections, through the decision
     first_out          (item or fault number, cell or -1, value, limit, ticks_ms), None before one
     first_out_age_s    None: first_out is of this start | its age at start, -1: not known
     """
@@ -140,6 +145,10 @@ class Pack:
         self.afe_ready = False
         self.looking_at_zero = False    # both FETs stay open until the sensor's offset was seen
         self.afe_misled = False
+        self.testing = False
+        self.passed = False
+        self.protected = 0
+        self.decided = 0
         self.dip = 0
         self.updating = False
         self.system_cpct = -1
@@ -239,11 +248,15 @@ class Pack:
         if fresh:
             self._watch_end_wires(measured)
             conditions = self._look(measured)
+            protection = self.protection
             doubtful = self._doubtful_trips(measured) if measured.safety else 0
-            if self.protection.step(measured.values, measured.dt_ms, conditions, measured.safety,
-                                    doubtful):
-                self.protection.take_changes(self._on_change)
-            self.afe_misled = self.protection.disbelieved & ~doubtful != 0
+            if protection.step(measured.values, measured.dt_ms, conditions, measured.safety,
+                               doubtful):
+                protection.take_changes(self._on_change)
+            self.afe_misled = protection.disbelieved & ~doubtful != 0
+            if protection.stepped:
+                protection.stepped = False
+                self.protected = measured.seq
             if self._is_alive(measured):
                 self._watch_fets(measured)
             self._doubt(measured)
@@ -556,12 +569,16 @@ class Pack:
         """The state, from what is known."""
         if self.faults & BLOCKING:
             state = FAIL
-        elif not self.afe_ready or not self.measurements.seq or self.looking_at_zero:
+        elif (not self.afe_ready or not self.measurements.seq or self.looking_at_zero
+              or self.testing):
             state = SELF_TEST
         elif self.protection.blocked:
             state = PROTECTION
         else:
             state = self.direction
+        self.decided = self.protected
+        if state != FAIL and state != SELF_TEST:
+            self.passed = True
         if state != self.state:
             self.events.add(self.now_ms, ev.STATE, state, -1, self.state, self.faults)
             self.state = state

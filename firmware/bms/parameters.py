@@ -271,6 +271,17 @@ class Parameters:
             raise
         self.changed += 1
 
+    @property
+    def values(self):
+        """array('i'), one for each row of TABLE. To be read only."""
+        return self._values
+
+    def check(self):
+        """ValueError with the reason if any value is out of its range or against a rule."""
+        for i in range(len(TABLE)):
+            self._check_range(i, self._values[i])
+        self._check_rules()
+
     def restore(self):
         """Every parameter back to its default."""
         for i in range(len(TABLE)):

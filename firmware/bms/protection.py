@@ -22,6 +22,7 @@ class Protection:
     pending  FETs that a timer now running may soon hold off
     alarms, trips, locks  bit i = ITEMS[i]
     disbelieved  AFE safety bits that came with doubtful readings and are still set
+    stepped  set by each step; whoever follows the flow of the program takes it away
     """
 
     def __init__(self, params):
@@ -32,12 +33,23 @@ class Protection:
         self._flags = bytearray(len(ITEMS))
         self._forget_ms = 0
         self._safety = 0
+        self.stepped = False
         self.blocked = 0
         self.pending = 0
         self.alarms = 0
         self.trips = 0
         self.locks = 0
         self.disbelieved = 0
+
+    @property
+    def rows(self):
+        """array('i'): the thresholds as the hot path reads them. To be read only."""
+        return self._rows
+
+    @property
+    def taken(self):
+        """The count of parameter changes that the rows were made from."""
+        return self._taken
 
     def _number(self, entry):
         """The value of a parameter entry of a row."""
@@ -81,6 +93,7 @@ class Protection:
         result = protect_step(self._rows, self._state, readings, len(ITEMS), dt_ms, conditions,
                               self._forget_ms, new & ~doubtful)
         self._safety = safety
+        self.stepped = True
         self.blocked = result & 3
         self.pending = result >> 2 & 3
         return result > 0xFF

@@ -107,6 +107,12 @@ FAULTS = (
     ("MEA-03-sign", BOTH),      # cells beyond a limit that the current seems to relieve
     ("COM-03-lost", 0),         # a slave, or at a slave the master, does not answer any more
     ("DIP-02", 0),              # two packs on the parallel bus have one address
+    ("SAF-07-ram", BOTH),       # memory does not keep what is written to it
+    ("SAF-07-program", BOTH),   # the program is not what was built
+    ("SAF-07-data", BOTH),      # a parameter or a threshold changed by itself
+    ("SAF-07-clock", BOTH),     # ticks against the clocks of other chips
+    ("SAF-07-output", BOTH),    # a pad has not the level that was commanded
+    ("SAF-07-flow", BOTH),      # a scan did not go through all of measure, protect, decide, act
 )
 
 # AFE trips not to be believed while the reading behind them is in doubt
@@ -114,5 +120,6 @@ AFE_BY_CELLS = _CUV | _COV
 AFE_BY_NTC = _UTC | _UTD | _OTC | _OTD | _OTF_OTINT
 (FAULT_SCAN, FAULT_CELL, FAULT_SUM, FAULT_NTC, FAULT_FET, FAULT_AFE, FAULT_TASK, FAULT_WIRE,
  FAULT_FROZEN, FAULT_WELD, FAULT_OPEN, FAULT_HOT, FAULT_PROFILE, FAULT_BLIND,
- FAULT_SIGN, FAULT_LINK, FAULT_ADDRESS) = (1 << i for i in range(17))
+ FAULT_SIGN, FAULT_LINK, FAULT_ADDRESS, FAULT_RAM, FAULT_PROGRAM, FAULT_DATA, FAULT_CLOCK,
+ FAULT_OUTPUT, FAULT_FLOW) = (1 << i for i in range(23))
 BLOCKING = sum(1 << i for i in range(len(FAULTS)) if FAULTS[i][1])

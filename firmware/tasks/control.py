@@ -46,6 +46,7 @@ class Control:
     ticks_us  wrapping microseconds
 
     afe_starts  configurations of the AFE begun since start
+    acted       number of the scan that what was commanded last was decided from
     """
 
     def __init__(self, afe, pack, shunt_uohm, bothoff, limiter, ticks_us):
@@ -72,6 +73,7 @@ class Control:
         self._zero_from = self._zero_to = 0
         self._suspect = False           # verify the configuration at the next scan
         self.last_error = None      # AfeError of the newest failed attempt
+        self.acted = 0
         self.afe_starts = 0
         bothoff(0)
 
@@ -203,6 +205,11 @@ class Control:
         self._counted_ms = now_ms
         self._counting = True
 
+    @property
+    def counted_ms(self):
+        """Ticks at which the AFE's integrator and its seconds were read last, -1: not yet."""
+        return self._counted_ms if self._counting else -1
+
     def _afe_is_sound(self, now_ms):
         """False, and both FETs off, if the AFE has to be configured again (PRO-23).
 
@@ -269,6 +276,7 @@ class Control:
         pack = self._pack
         fets = pack.fets
         allowed = pack.allowed()
+        self.acted = pack.decided
         if not allowed:
             self._bothoff(0)
         elif allowed == BOTH and not fets.actual:

@@ -71,6 +71,8 @@ class Panel:
             row = indication.row_for(pack.state, pack.direction, alarms, trips,
                                      pack.charger_seen)
         word = indication.lamp_word(row, pack.shown_cpct, self._tick)
+        if not pack.passed:
+            word = indication.self_test_word(pack.faults) or word
         if word != self._shown:
             self._show(word)
             self._shown = word

@@ -16,6 +16,7 @@ class Supervisor:
     pack       PackState; watchdog: feed(); heartbeat: pin of the board's lamp
     heap_free  function giving free bytes of heap; its last answer is the attribute heap_free
     scheduler  set by main after the table is built
+    tests      SelfTests, set by main
     """
 
     def __init__(self, pack, watchdog, heartbeat, heap_free):
@@ -27,6 +28,7 @@ class Supervisor:
         self._measure_heap = heap_free
         self.heap_free = 0
         self.scheduler = None
+        self.tests = None
         self._uptime_s = 0
         self._last_ms = -1          # -1: no step yet | ticks of the last one
         self._rest_ms = 0
@@ -40,7 +42,8 @@ class Supervisor:
             self._rest_ms %= 1000
         self._last_ms = now_ms
         scheduler = self.scheduler
-        if scheduler.fit_to_feed(now_ms):
+        flows = self.tests is None or self.tests.flows(now_ms)
+        if scheduler.fit_to_feed(now_ms) and flows:
             self._watchdog.feed()
         else:
             self.withheld += 1

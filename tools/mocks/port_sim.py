@@ -124,6 +124,18 @@ def buzzer(extra):
     return machine.Pin("BUZZER", machine.Pin.OUT, value=0)
 
 
+def ram():
+    """A block of the heap stands for the chip's memory."""
+    from memory_tests import RamBlock       # the firmware's: it is found once that has begun
+    return RamBlock(8, 32)
+
+
+def program():
+    """Constant bytes stand for the image in flash."""
+    from memory_tests import Constants
+    return Constants(bytes(range(256)), 32)
+
+
 class Files:
     """The small files of the board, as its own file system would keep them; full on demand."""
 

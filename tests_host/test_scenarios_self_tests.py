@@ -1,0 +1,169 @@
+"""Self-tests on the bench: each made to fail in a running pack, and the image in a real flash."""
+
+import struct
+
+import pytest
+
+import toolchain
+
+NAMES = {"program": "SAF-07-program", "ram": "SAF-07-ram", "output": "SAF-07-output"}
+
+
+def provoke(rig, what):
+    rig.param("bench_enable", 1)
+    rig.run(3000)                           # until the second copies are made
+    rig._client.provoke("self_test " + what)
+
+
+def fets(rig):
+    return [rig.get()["wire"]["fets"][name] for name in ("chg", "dsg")]
+
+
+@pytest.mark.req("SAF-07")
+def test_what_fails_opens_both_fets_and_is_recorded(rig, target):
+    rig.open(board=target)
+    rig.run(3000)
+    assert fets(rig) == [1, 1] and rig.get()["report"]["faults"] == []
+    for what, fault in NAMES.items():
+        provoke(rig, what)
+        rig.run(1600)
+        seen = rig.get()
+        assert fets(rig) == [0, 0], what
+        assert fault in seen["report"]["faults"], what
+        assert seen["report"]["state"] == "fail"
+        assert [event["event"] for event in rig.events()["events"]].count("fault") >= 1
+    assert seen["report"]["first_out"] == NAMES["program"]
+    lamps = seen["wire"]["lamps"]           # LED-03: fail. The code is for a start that failed.
+    assert (lamps["alm"], lamps["run"], lamps["onoff"], lamps["cap"]) == (1, 0, 0, [0] * 6)
+    rig.reset()
+    rig.run(3000)
+    assert fets(rig) == [1, 1] and rig.get()["report"]["faults"] == []
+
+
+@pytest.mark.req("SAF-07")
+@pytest.mark.targets("host", "unix")
+@pytest.mark.parametrize("what, within_ms", [("data", 30_000), ("clock", 200_000)])
+def test_what_takes_its_time(rig, target, what, within_ms):
+    rig.open(board=target)
+    rig.run(20_000)
+    provoke(rig, what)
+    rig.run(within_ms)
+    assert fets(rig) == [0, 0]
+    assert rig.get()["report"]["faults"] == ["SAF-07-" + what]
+
+
+@pytest.mark.req("SAF-07")
+@pytest.mark.req("SAF-01")
+@pytest.mark.targets("host", "unix")
+def test_a_broken_flow_opens_the_fets_and_ends_in_a_watchdog_reset(rig, target):
+    rig.open(board=target)
+    rig.run(5000)
+    provoke(rig, "flow")
+    rig.run(1500)
+    assert fets(rig) == [0, 0]
+    assert rig.get()["report"]["faults"] == ["SAF-07-flow"]
+    rig.run(9000)                           # the watchdog's 8 s
+    rig.run(3000)
+    seen = rig.get()["report"]
+    assert seen["uptime_s"] < 10 and seen["faults"] == []
+    assert fets(rig) == [1, 1]
+
+
+@pytest.mark.req("SAF-07")
+@pytest.mark.req("MEA-02")
+@pytest.mark.targets("host")
+@pytest.mark.parametrize("fault", [{"afe_crc": 0.02}, {"afe_late_ms": 30}, {"afe_brownout": True},
+                                   {"afe_config_lost": True}, {"task_raise": "control"},
+                                   {"task_raise": "self_tests"}, {"task_raise": "supervisor"}])
+def test_other_mishaps_are_no_self_tests(rig, target, fault):
+    """No other fault of the bench is taken for a broken flow, clock or output."""
+    rig.open(board=target)
+    rig.run(5000)
+    rig.set(fault=fault)
+    for _ in range(15):
+        rig.run(10_000)
+        assert not [name for name in rig.get()["report"]["faults"] if "SAF-07" in name]
+    names = [event for event in rig.events()["events"] if event["event"] == "fault"]
+    assert not [event for event in names if 17 <= event["item"] <= 22]
+
+
+@pytest.mark.req("SAF-02")
+@pytest.mark.req("SAF-07")
+@pytest.mark.rp2040
+@pytest.mark.slow
+@pytest.mark.parametrize("where", ["image", "sums"])
+def test_one_bit_of_the_flash(uf2, where):
+    """Of the image, or of its sums: the FETs stay open, and the front says that it is L1."""
+    from emulator import EmulatedPico
+    from stand import Stand
+    stand = Stand({"seed": 1})
+    pico = EmulatedPico(uf2, stand, power=False)
+    image = bytearray(pico.flash_image())
+    sums = toolchain.FLASH_BYTES // 2 - toolchain.FLASH_SECTOR
+    count = image[sums + 4]
+    # the image's last byte is behind the program: another one might not even start
+    at = count * toolchain.FLASH_SECTOR - 1 if where == "image" else sums + 20
+    image[at] ^= 0x08
+    pico.set_flash_image(bytes(image))
+    pico.power(True)
+    pico.run_for(4_000_000)
+    wire = stand.wire(pico.now_us)
+    assert (wire["fets"]["chg"], wire["fets"]["dsg"]) == (0, 0)
+    lamps = wire["lamps"]
+    assert (lamps["alm"], lamps["run"], lamps["cap"]) == (1, 0, [1, 0, 0, 0, 0, 0])
+
+
+@pytest.mark.req("SAF-02")
+def test_the_lamps_name_what_failed_at_start(rig):
+    """An AFE that never answered: ALM and L4, until it does."""
+    rig.open(board="host")
+    rig.set(fault={"afe_silent": True})
+    rig.reset()
+    rig.run(4000)
+    lamps = rig.get()["wire"]["lamps"]
+    assert (lamps["alm"], lamps["run"], lamps["onoff"]) == (1, 0, 0)
+    assert lamps["cap"] == [0, 0, 0, 1, 0, 0]
+    rig.set(fault={"afe_silent": None})
+    rig.run(12_000)
+    lamps = rig.get()["wire"]["lamps"]
+    assert (lamps["alm"], lamps["onoff"]) == (0, 1)
+    rig.set(fault={"afe_silent": True})     # later it is a fail as the table has it
+    rig.run(4000)
+    lamps = rig.get()["wire"]["lamps"]
+    assert (lamps["alm"], lamps["run"], lamps["onoff"], lamps["cap"]) == (1, 0, 0, [0] * 6)
+
+
+@pytest.mark.req("SAF-07")
+def test_the_image_carries_its_sums():
+    """Sums of words and of the running sums, sector by sector, in the last sector but files."""
+    binary = bytes(range(256)) * 20                         # 5120 bytes: two sectors
+    limit = 64 * 1024
+    uf2 = toolchain.make_uf2(binary, limit)
+    flash = {}
+    for at in range(0, len(uf2), 512):
+        head = struct.unpack_from("<8I", uf2, at)
+        assert head[5] == at // 512 and head[6] == len(uf2) // 512
+        for i in range(256):
+            flash[head[3] - 0x10000000 + i] = uf2[at + 32 + i]
+    assert bytes(flash[i] for i in range(8192)) == binary + b"\xff" * 3072
+    table = bytes(flash[limit - 4096 + i] for i in range(32))
+    assert table[:4] == b"SUMS" and struct.unpack_from("<I", table, 4) == (2,)
+
+    def sums(data):
+        one = two = 0
+        for i in range(0, len(data), 4):
+            one = (one + int.from_bytes(data[i:i + 4], "little")) % 2**32
+            two = (two + one) % 2**32
+        return one, two
+    assert struct.unpack_from("<II", table, 8) == sums(table[16:32])
+    assert struct.unpack_from("<II", table, 16) == sums(binary[:4096])
+    assert struct.unpack_from("<II", table, 24) == sums(binary[4096:] + b"\xff" * 3072)
+
+
+def test_the_sums_lie_where_the_firmware_looks_for_them():
+    import ast
+    source = (toolchain.ROOT / "lib" / "memory_rp2.py").read_text()
+    names = {node.targets[0].id: node.value for node in ast.parse(source).body
+             if isinstance(node, ast.Assign)}
+    board = toolchain._board_files(toolchain.BOARD)
+    assert ast.literal_eval(names["SUMS"]) == 0x10000000 + toolchain._flash_limit(board) - 4096
