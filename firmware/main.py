@@ -20,6 +20,7 @@ from clock import SET, Clock
 from ds3231 import DS3231
 from flash_ring import FlashRing
 from hc595 import ShiftRegisters
+from heap_holes import fill
 from hot import protect
 from mcp2515 import MCP2515
 from pcf8563 import PCF8563
@@ -152,10 +153,10 @@ class App:
         tasks = [
             Task("control", self.control, SCAN_MS, 0, 80),
             Task("pcs", pcs_port, 20, 3, 50),
+            Task("can", self.can, CAN_MS, 20, 50),
             Task("debug", debug_port, 30, 7, 60),
             parallel,
             Task("panel", self.panel, PANEL_MS, 40, 40),
-            Task("can", self.can, CAN_MS, 20, 50),
             Task("storage", storage, STORAGE_MS, 27, 500),
             Task("supervisor", self.supervisor, 1000, 53, 900),
             Task("self_tests", self.self_tests, SELF_TEST_MS, 61, 500),
@@ -178,8 +179,13 @@ class App:
         run_due = self.scheduler.run_due
         ticks_ms = port.ticks_ms
         idle_until = port.idle_until
+        supervisor = self.supervisor
         while True:
-            idle_until(run_due(ticks_ms()))
+            due = run_due(ticks_ms())
+            if supervisor.tidy_due:
+                supervisor.tidy_due = False
+                fill()
+            idle_until(due)
 
     def stop(self):
         """Both FETs off, whatever happened."""

@@ -11,11 +11,14 @@ from bms.parameters import Parameters
 from bq76952 import BQ76952
 from fakes import LATE, ON_MICROPYTHON, WRAP, FakeChip, FakePin, no_wait, put16, scan_regs
 from hc595 import ShiftRegisters
+from mcp2515 import MCP2515
 from profiles import am5000, b1_5_1_48
 from protocols.ascii_frame import length_field
+from protocols.can_frames import CanFrames
 from protocols.pcs import Pcs
 from protocols.snapshot import Identity, System
 from scheduler import Scheduler, Task
+from tasks.can_port import CanPort
 from tasks.control import Control
 from tasks.panel import Panel
 from tasks.parallel_bus import ParallelBus
@@ -458,6 +461,80 @@ class TestParallelBus(TestCase):
         self.check(second, 12, 3)
         self.assertEqual(len(buses[0].master._fleet.modules), 2)
         self.assertEqual([pack.fets.actual for pack in packs], [BOTH, BOTH])
+
+
+class CanWire:
+    """SPI with an MCP2515 that is configured, has always received a frame and always sent ours."""
+
+    def __init__(self):
+        self.frames = 0
+        self.status = 1             # answer to READ STATUS
+
+    def write(self, buf):
+        if buf[0] & 0xF8 == 0x80:
+            self.frames += 1
+
+    def write_readinto(self, tx, rx):
+        for i in range(len(rx)):
+            rx[i] = 0
+        if tx[0] == 0xA0:
+            rx[1] = self.status
+        elif tx[0] == 0x03 and tx[1] == 0x28:
+            rx[5] = 0x23
+        elif tx[0] == 0x90:
+            rx[1] = 0x60            # 305
+            rx[2] = 0xA0
+            rx[5] = 8
+
+
+class QuickCan(MCP2515):
+    """The driver, but configured at once."""
+
+    def init(self, bitrate, mode=0, sample_point=75, sjw=2):
+        self._op = 0
+        self._state = 1
+
+    def set_filters(self, filters):
+        pass
+
+
+class TestCan(TestCase):
+    def port(self, variant=3):
+        self.wire = CanWire()
+        identity = Identity("AM5000", (0, 1, 0), "PC0123456789ABCD")
+        pack = self.pack
+        pack.params.set("can_variant", variant)
+        self.moved()
+        pack.measurements.take(self.regs, self.now)
+        pack.soc.start(3300, 250)
+        pack.afe_ready = True
+        can = QuickCan(self.wire, FakePin(), lambda: 0, no_wait, lambda: 0)
+        return CanPort(can, System(pack, identity), pack, CanFrames(identity))
+
+    def test_seconds_of_sets_and_keep_alive_frames(self):       # req: SAF-04 COM-02
+        for variant in (3, 5, 7, 10):
+            self.check_variant(variant)
+
+    def check_variant(self, variant):
+        port = self.port(variant)
+
+        def second():
+            self.pack.measurements.take(self.regs, self.now)
+            for _ in range(20):
+                port.step(self.now)
+                self.later(50)
+        self.check(second, 2, 2)
+        self.assertTrue(self.wire.frames > 20 and port.received > 200)
+
+    def test_what_nobody_takes(self):                           # req: SAF-04 COM-02
+        port = self.port()
+        self.wire.status = 0x54                 # every buffer waits
+
+        def second():
+            for _ in range(20):
+                port.step(self.now)
+                self.later(50)
+        self.check(second, 2, 2)
 
 
 class Idle:

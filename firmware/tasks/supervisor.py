@@ -27,6 +27,7 @@ class Supervisor:
         self._collect_in = 1
         self._measure_heap = heap_free
         self.heap_free = 0
+        self.tidy_due = False       # main shall fill the heap's holes, when no task is at work
         self.scheduler = None
         self.tests = None
         self._uptime_s = 0
@@ -63,6 +64,7 @@ class Supervisor:
             self._collect_in = _COLLECT_S
             gc.collect()
             self.heap_free = self._measure_heap()
+        self.tidy_due = True
 
     def uptime_s(self, now_ms):
         """Seconds since the first step."""
