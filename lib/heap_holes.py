@@ -18,7 +18,7 @@ def fill():
     """Fill the holes below the first free stretch; returns how many blocks that took."""
     if sys.implementation.name != "micropython":
         return 0
-    chain = None
+    chain: tuple = ()
     before = run = count = 0
     while run < _RUN and count < _MOST:
         chain = (chain, None)       # two items: just one block
