@@ -101,7 +101,8 @@ bench: ready ## time, memory and load on the emulated Pico (build/bench.json)
 	@$(PY) tools/bench.py
 
 campaign: ready ## every fault at many moments, and healthy days (docs/campaign.md; QUICK=1: a subset)
-	@exec $(PY) tools/campaign.py $(if $(QUICK),--quick)
+	@exec $(PY) tools/campaign.py $(if $(QUICK),--quick) \
+		$(if $(SCHEDULER),--scheduler $(SCHEDULER))
 
 mutants: setup ## one small error at a time in the safety core: do the tests see it? (docs/mutants.md)
 	@exec $(PY) tools/mutants.py

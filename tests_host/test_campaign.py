@@ -130,10 +130,13 @@ def test_the_report_lists_what_is_wrong(tmp_path):
     case = next(campaign.fault_cases("unix", 1))
     results = [{**case, "verdict": "wrong", "notes": ["chg FET did not open"], "value": True,
                 "raised_ms": 500, "open_ms": 600.0, "back_ms": 3_000}]
-    campaign.write_report(results, tmp_path / "campaign.md", "make campaign", 1.0)
+    campaign.write_report(results, tmp_path / "campaign.md", "make campaign")
     text = (tmp_path / "campaign.md").read_text("utf-8")
-    assert "| faults | 1 | 0 | 1 | 0 | 0 |" in text
+    assert "| faults on `unix` | 1 | 0 | 0 | 1 | 0 | 0 |" in text
     assert "chg FET did not open" in text
+    assert "| `afe_silent` | 1 | 0 | 0.5 | 0.6 | 3.0 | – |" in text
+    runs = (tmp_path / "campaign-runs.md").read_text("utf-8")
+    assert f"| {case['moment']} | **0.5/0.6/3.0 wrong** |" in runs
     assert (tmp_path / "campaign-times.png").stat().st_size > 1_000
 
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Every fault of the rig at many moments, and healthy days, judged against a table.
 
-    make campaign                        everything (at most an hour on two cores)
+    make campaign                        everything (at most an hour on two free cores)
+    make campaign SCHEDULER=tcp://HOST:8786     on a Dask cluster
     .venv/bin/python tools/campaign.py [--quick] [--only TEXT] [--board unix] [--no-days]
                                        [--sample-rp2040 N] [--scheduler ADDRESS] [--workers N]
 
@@ -11,15 +12,17 @@ fault, watches wire, truth and report, takes the fault away and watches the pack
   silent   a danger, or a fault that must be seen, and nothing was raised
   wrong    anything else than the table says; a healthy day with a trip is a false trip
 Results go to build/campaign/results.jsonl under a key made of the case, its seed and a hash of
-what it depends on; what is there is not run again. The report is docs/campaign.md.
+what it depends on; what is there is not run again. The report is docs/campaign.md, with every
+single run in docs/campaign-runs.md.
 
 Dask spreads the runs over this computer's cores. For more machines start `dask scheduler` and
 `dask worker` there, in a checkout with PYTHONPATH=tools, and name the scheduler's address.
-Exit code 1: something was silent, wrong or a false trip, or a run failed.
+Exit code 1: something was silent, wrong or a false trip, or a run failed; 130: interrupted.
 """
 
 import argparse
 import contextlib
+import functools
 import hashlib
 import inspect
 import json
@@ -136,6 +139,11 @@ def _hash_of(*parts):
     return digest.hexdigest()[:12]
 
 
+@functools.cache
+def _source(thing):
+    return inspect.getsource(thing)
+
+
 def tree_hash():
     """Of the firmware, the models and the bench."""
     files = []
@@ -153,13 +161,13 @@ def key_of(case, tree):
         rows = (table.PROFILE, table.DAY_PLANT, table.NOISE, table.CRC_RATE, table.STEP_MS,
                 table.BURST_EVERY,
                 table.SUN_SHARE, table.HOUSE_SHARE, table.START_SOC, table.CHARGER_MV,
-                table.LEG_H, inspect.getsource(run_day), inspect.getsource(inverter),
-                inspect.getsource(Bench))
+                table.LEG_H, _source(run_day), _source(inverter),
+                _source(Bench))
     else:
         variant = next(v for v in table.KINDS[case["kind"]] if v["variant"] == case["variant"])
         rows = (table.MOMENTS[case["moment"]], variant, table.LIMITS, table.STRESS,
-                table.STRESS_MS, inspect.getsource(Watch), inspect.getsource(run_fault),
-                inspect.getsource(Bench), inspect.getsource(judge_expected))
+                table.STRESS_MS, _source(Watch), _source(run_fault),
+                _source(Bench), _source(judge_expected))
     return f"{case['id']}|{case['board']}|{case['seed']}|{_hash_of(tree, *rows)}"
 
 
@@ -762,54 +770,85 @@ def carry_out(cases, options):
 # ---- the report ------------------------------------------------------------------------------
 
 
-def write_report(results, path, command, wall_s):
-    """docs/campaign.md and its pictures."""
+def write_report(results, path, command):
+    """docs/campaign.md, its pictures, and beside it the list of every run."""
     faults = [r for r in results if r["type"] == "fault"]
     days = [r for r in results if r["type"] == "day"]
-    counts = {}
-    for result in results:
-        counts[result["verdict"]] = counts.get(result["verdict"], 0) + 1
     hours = sum(r.get("sim_ms", 0) for r in days) / 3_600_000
-    out = ["# Fault campaign", "",
-           f"Made by `{command}`; do not edit. The table is `tools/campaign_cases.py`; how a run "
-           "is judged is said at the top of it and of `tools/campaign.py`.", ""]
-    out += ["| | runs | silent | wrong | false trips | failed |",
-            "| --- | --: | --: | --: | --: | --: |"]
-    for name, some in (("faults", faults), ("healthy days", days)):
-        of = [sum(r["verdict"] == v for r in some) for v in ("silent", "wrong", "false", "failed")]
-        out.append(f"| {name} | {len(some)} | " + " | ".join(map(str, of)) + " |")
-    boards = sorted({r["board"] for r in results})
     main_board = results[0]["board"]
-    out += ["", "Boards: " + ", ".join(
-        f"{b} {sum(r['board'] == b for r in results)}" for b in boards)
-        + f". Healthy: {hours / 24:.1f} pack-days. Work: "
-        f"{sum(r.get('cpu_s', 0) for r in results) / 60:.0f} core-minutes.", ""]
+    on_main = [r for r in faults if r["board"] == main_board]
+    sample = [r for r in faults if r["board"] != main_board]
+    runs_path = path.with_name(path.stem + "-runs.md")
+    out = ["# Fault campaign", "",
+           f"Made by `{command}` from the sources {tree_hash()}; do not edit. The table of what "
+           "must follow is `tools/campaign_cases.py`; how a run is judged is said at its top and "
+           f"at that of `tools/campaign.py`. Every single run: [{runs_path.name}]"
+           f"({runs_path.name}).", "",
+           "| | runs | as the table says | silent | wrong | false trips | failed |",
+           "| --- | --: | --: | --: | --: | --: | --: |"]
+    for name, some in ((f"faults on `{main_board}`", on_main),
+                       ("a sample of them on the emulated RP2040", sample),
+                       (f"healthy, {hours / 24:.1f} pack-days in legs of {table.LEG_H} h", days)):
+        if some:
+            out.append(f"| {name} | {len(some)} | " + " | ".join(
+                str(sum(r["verdict"] == v for r in some))
+                for v in ("ok", "silent", "wrong", "false", "failed")) + " |")
+    out += ["", f"{len(table.KINDS)} kinds of fault in {sum(map(len, table.KINDS.values()))} "
+            f"variants, each at {len(table.MOMENTS)} seeded moments: rest, charge and discharge "
+            "from 3 to 95 A, close to each limit, with each kind of protection tripped, in the "
+            f"middle of a start. {sum(r.get('cpu_s', 0) for r in results) / 60:.0f} core-minutes "
+            "of work.", ""]
     if LATER:
         out += ["Refused by every target until the part exists, so not run: "
                 + ", ".join(f"`{kind}` ({LATER[kind]})" for kind in sorted(LATER)) + ".", ""]
     bad = [r for r in results if r["verdict"] != "ok"]
-    if bad:
-        out += ["## What is not as the table says", ""]
-        out += [f"* **{r['verdict']}** `{r['id']}` ({r['board']}, {r.get('value')!r}"
-                + (f", stress {r['stress']}" if r.get("stress") and isinstance(r["stress"], str)
-                   else "") + f"): {'; '.join(r['notes'])}" for r in bad]
-        out.append("")
-    out += pictures(faults, path.parent)
-    out += ["## Every run", "",
-            "A cell is a run: *raised / FETs open / back* in seconds (– has none), or what it was "
-            "put through under the fault when nothing has to be raised; **bold** is not as the "
-            "table says. Times are from the fault; *back* is from its end.", ""]
+    out += ["## What is not as the table says", ""]
+    out += [f"* **{r['verdict']}** `{r['id']}` ({r['board']}, {r.get('value')!r}"
+            + (f", stress {r['stress']}" if r.get("stress") and isinstance(r["stress"], str)
+               else "") + f"): {'; '.join(r['notes'])}" for r in bad] or ["Nothing."]
+    out += ["", *summary(on_main), *pictures(faults, path.parent), *day_table(days)]
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("\n".join(out).rstrip() + "\n", "utf-8")
+    out = ["# Every run of the fault campaign", "",
+           f"Made with [{path.name}]({path.name}); do not edit. A cell is a run: *raised / FETs "
+           "open / back* in seconds (– has none), or what it was put through under the fault when "
+           "nothing has to be raised; **bold** is not as the table says. Times are from the "
+           "fault; *back* is from its end.", ""]
     for kind in table.KINDS:
-        out += kind_table(kind, [r for r in faults
-                                 if r["kind"] == kind and r["board"] == main_board])
-    sample = [r for r in faults if r["board"] != main_board]
+        out += kind_table(kind, [r for r in on_main if r["kind"] == kind])
     if sample:
         out += ["### A sample on the emulated RP2040", "", "| run | raised / open / back |",
                 "| --- | --- |"]
         out += [f"| {r['id']} | {cell_text(r)} |" for r in sample] + [""]
-    out += day_table(days)
-    path.parent.mkdir(exist_ok=True)
-    path.write_text("\n".join(out).rstrip() + "\n", "utf-8")
+    runs_path.write_text("\n".join(out).rstrip() + "\n", "utf-8")
+
+
+def slowest(results, *fields):
+    """The longest time of any of *fields* in seconds, as text."""
+    times = [r[field] for r in results for field in fields if r.get(field) is not None]
+    return seconds(max(times, default=None))
+
+
+def summary(faults):
+    """A row for each variant of each kind: what it came to at the slowest."""
+    out = ["## By kind", "",
+           "Slowest of all moments, in seconds; – has none. *Survived* counts the runs in which "
+           "the pack was put under a second danger with the fault still there.", "",
+           "| fault | runs | as said | raised by | FETs open | back | survived |",
+           "| --- | --: | --: | --: | --: | --: | --: |"]
+    for kind, variants in table.KINDS.items():
+        for variant in variants:
+            some = [r for r in faults if r["kind"] == kind
+                    and r["variant"] == variant["variant"]]
+            if not some:
+                continue
+
+            name = f"`{kind}`" + (f" {variant['variant']}" if variant["variant"] else "")
+            out.append(f"| {name} | {len(some)} | {sum(r['verdict'] == 'ok' for r in some)} | "
+                       f"{slowest(some, 'raised_ms', 'event_ms')} | "
+                       f"{slowest(some, 'open_ms')} | {slowest(some, 'back_ms')} | "
+                       f"{sum(isinstance(r.get('stress'), str) for r in some) or '–'} |")
+    return [*out, ""]
 
 
 def seconds(ms):
@@ -859,7 +898,7 @@ def kind_table(kind, results):
 def day_table(days):
     if not days:
         return []
-    out = ["### Healthy days", "",
+    out = ["## Healthy days", "",
            f"Sensors {table.NOISE:g} times as bad as a good board's, {table.CRC_RATE:.1%} of the "
            f"AFE's frames damaged in one minute of {table.BURST_EVERY}, an inverter that obeys "
            "the limits once a minute.",
@@ -966,7 +1005,12 @@ def main(arguments=None):
         print("campaign: no case is called so", file=sys.stderr)
         return 2
     started_s = time.monotonic()
-    results = carry_out(cases, options)
+    try:
+        results = carry_out(cases, options)
+    except KeyboardInterrupt:
+        print("campaign: stopped; what is done is kept, the same command goes on from there",
+              file=sys.stderr)
+        return 130
     wall_s = time.monotonic() - started_s
     report = options.report
     if report is None and not (options.quick or options.only):
@@ -974,7 +1018,7 @@ def main(arguments=None):
     if report:
         given = " ".join(arguments if arguments is not None else sys.argv[1:])
         command = f"tools/campaign.py {given}".strip()
-        write_report(results, report, command if given else "make campaign", wall_s)
+        write_report(results, report, command if given else "make campaign")
     bad = [r for r in results if r["verdict"] != "ok"]
     print(f"campaign: {len(results)} runs, " + ", ".join(
         f"{sum(r['verdict'] == v for r in results)} {v}"
