@@ -304,8 +304,7 @@ KINDS = {
     "open_wire": (
         {"variant": "inner", "value": (1, 15), "cases": _at(8_000, _WIRE, up_ms=1_000)},
         {"variant": "bottom", "value": 0, "cases": _at(5_000, _WIRE)},
-        # its first scan is one of a sum that is wrong: then MEA-03-blind may come a scan before
-        {"variant": "top", "value": 16, "cases": _at(5_000, _WIRE, also=("MEA-03-blind",))},
+        {"variant": "top", "value": 16, "cases": _at(5_000, _WIRE)},
     ),
     "swapped_cells": ({"variant": "", "value": "pair", "cases": (
         (("bring-up",), _expect(tolerated="a balanced pack looks the same", back="self",

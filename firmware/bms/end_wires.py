@@ -8,7 +8,7 @@ cell were empty. What gives it away
 
 from bms.readings import CELL_DIFF_MV, CELL_SUM_MV, MIN_CELL, MIN_CELL_MV, NO_READING
 
-_SUNK_MV = 400              # below the other cells, and as much of it ...
+SUNK_MV = 400               # below the other cells, and as much of it ...
 _HALF = 2                   # ... in the drop as leaves less than a half unexplained
 _FAR = 4                    # times the parameter open_wire_mv: no cell does that at rest
 _BACK = 3                   # times: it is over when the cell is less far off than this
@@ -17,13 +17,17 @@ _BACK = 3                   # times: it is over when the cell is less far off th
 class EndWires:
     """Looks at each scan; remembers how far the cell may be off when the wire is mended.
 
-    cells   cells fitted
+    cells     cells fitted
+
+    suspects  something is remembered: look() has to see every scan. Else only those whose cells
+              are SUNK_MV apart or not to be believed
     """
 
     def __init__(self, cells):
         self._cells = cells
         self._held_mv = 0           # 0: nothing seen | the fault lasts while sunk so far
         self._scans = 0             # in a row that show it
+        self.suspects = False
 
     def look(self, values, drop_mv, resting, wire_mv, faulty):
         """True if an end wire seems to be open, from the second scan on that shows it.
@@ -43,18 +47,20 @@ class EndWires:
         sunk_mv = (values[CELL_SUM_MV] - low_mv * self._cells) // others
         lowest = values[MIN_CELL]
         at_end = lowest == 0 or lowest == others
-        if drop_mv and at_end and sunk_mv >= _SUNK_MV and (
+        if drop_mv and at_end and sunk_mv >= SUNK_MV and (
                 abs(drop_mv - sunk_mv) < sunk_mv // _HALF):
-            return self._seen(max(0, sunk_mv - drop_mv) + _SUNK_MV)
+            return self._seen(max(0, sunk_mv - drop_mv) + SUNK_MV)
         if resting and lowest == others and sunk_mv >= _FAR * wire_mv:
             return self._seen(_BACK * wire_mv)
         self._scans = 0
         if faulty and self._held_mv and at_end and sunk_mv >= self._held_mv:
             return True
         self._held_mv = 0
+        self.suspects = False
         return False
 
     def _seen(self, held_mv):
+        self.suspects = True
         if not self._held_mv or held_mv < self._held_mv:
             self._held_mv = held_mv
         self._scans = 2 if self._scans else 1

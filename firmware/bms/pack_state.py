@@ -15,7 +15,7 @@ from bms.balancing import Balancing
 from bms.charge_requests import ChargeRequests
 from bms.charge_voltage import ChargeVoltage
 from bms.derating import Derating
-from bms.end_wires import EndWires
+from bms.end_wires import SUNK_MV, EndWires
 from bms.events import Events
 from bms.fets import Fets
 from bms.inverter_watch import InverterWatch
@@ -68,6 +68,7 @@ _SHORT = mask_of("PRO-08")
 
 _REVERSED_MV = -150         # terminals below: a diode drop is what a reversed charger leaves
 _RIGHT_MS = 3000            # PRO-18: polarity right for so long
+_BLIND_LATER_MS = 200       # its first scans may be of two doubts: let the one that lasts be named
 _FROZEN_AT_REST = 3         # times as long as under current
 _SIGN_HIGH_MV = 40          # beyond the over-voltage protection while discharging ...
 _SIGN_LOW_MV = 200          # ... or below the under-voltage protection while charging ...
@@ -174,6 +175,7 @@ class Pack:
         self._limit_ms = 0          # since the limits were aimed last
         self._sign_ms = -1
         self._against = 0           # grows while current and terminals contradict each other
+        self._weighing = False      # one of the three is not 0
         self._no_charge = 0         # scans for which a current either way is no evidence yet
         self._no_discharge = 0
         self._wire_mv = 0
@@ -301,7 +303,8 @@ class Pack:
             self.direction = DISCHARGING
         else:                               # at rest, or against what the terminals say
             self.direction = STANDBY
-        self._weigh(current_ma, above_mv)
+        if self._weighing or abs(above_mv) > self._charger_mv:
+            self._weigh(current_ma, above_mv)
         if current_ma > self._other_way_ma and self.direction == CHARGING and not self._no_charge:
             conditions |= rules.CHARGING
         elif (current_ma < -self._other_way_ma and self.direction == DISCHARGING
@@ -348,6 +351,7 @@ class Pack:
                 self.set_fault(FAULT_SIGN, True, current_ma, above_mv)
         elif self._against:
             self._against -= 1
+        self._weighing = self._against + self._no_charge + self._no_discharge > 0
 
     def _terminals_free(self, measured):
         """True once load detect has seen the terminals rise after a short circuit."""
@@ -406,13 +410,15 @@ class Pack:
                 continue
             ms = _longer(self._doubt_ms[i], measured.dt_ms)
             self._doubt_ms[i] = ms
-            if ms >= self._doubt_delay_ms:
+            if ms >= self._doubt_delay_ms + (_BLIND_LATER_MS if fault == FAULT_BLIND else 0):
                 self._doubt_ms[i] = -1
                 self.set_fault(fault, wrong, measured.doubts, 0)
 
     def _watch_end_wires(self, measured):
         """A wire at an end of the stack that seems open spoils all that is said of cells."""
         values = measured.values
+        if 0 <= values[rd.CELL_DIFF_MV] < SUNK_MV and not self._end_wires.suspects:
+            return
         both = self.fets.actual == BOTH
         current_ma = values[rd.CURRENT_MA]
         drop_mv = 0
