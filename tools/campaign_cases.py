@@ -379,8 +379,9 @@ KINDS = {
         ((), _expect(tolerated="nothing charges", holds=True, back="self", back_ms=4_000,
                      hold_ms=4_000)),)},),
     "fet_weld_dsg": ({"variant": "", "value": True, "cases": (
-        (("bring-up",), _expect(tolerated="a closed FET that will be closed", back="self",
-                                back_ms=4_000, hold_ms=4_000, also=("SAF-05-weld",))),
+        (("bring-up",), _expect(tolerated="a FET that will be closed; seen if it stays off long "
+                                "enough, for the load draws through it", back="clear",
+                                back_ms=6_000, hold_ms=4_000, also=("SAF-05-weld",))),
         (("load-waits",), {**_WELD_SEEN, "blind": DISCHARGE_LIMITS,
                            "blind_why": "a welded discharge FET feeds the load"}),
         (("short",), {**_WELD_SEEN, "blind": DISCHARGE_LIMITS, "unseen": EVERYTHING,
