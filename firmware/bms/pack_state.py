@@ -410,7 +410,8 @@ class Pack:
                 continue
             ms = _longer(self._doubt_ms[i], measured.dt_ms)
             self._doubt_ms[i] = ms
-            if ms >= self._doubt_delay_ms + (_BLIND_LATER_MS if fault == FAULT_BLIND else 0):
+            later_ms = _BLIND_LATER_MS if wrong and fault == FAULT_BLIND else 0
+            if ms >= self._doubt_delay_ms + later_ms:
                 self._doubt_ms[i] = -1
                 self.set_fault(fault, wrong, measured.doubts, 0)
 
