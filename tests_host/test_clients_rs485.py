@@ -149,6 +149,46 @@ def test_python_pylontech_reads_what_the_pack_reports(rig, target):
     client.s.close()
 
 
+@pytest.mark.req("COM-01", "COM-03")
+@pytest.mark.slow
+@pytest.mark.targets("unix")
+def test_python_pylontech_reads_a_fleet_of_four_from_its_master(rig, target):
+    opened = rig.fleet(modules=4, board=target, plant=[{"soc": 0.5}, {"soc": 0.52}, {"soc": 0.55},
+                                                       {"soc": 0.6}])
+    rig.run(30_000)
+    client = master(rig, opened["modules"][0]["ports"]["pcs"])
+    serials = {2 + i: module["hello"]["serial"] for i, module in enumerate(opened["modules"])}
+    assert client.scan_for_batteries(1, 7) == serials
+    assert client.get_protocol_version().ver == b"\x20"
+    assert client.get_manufacturer_info().DeviceName.rstrip(b"\0") == b"AM5000"
+    every = client.get_values()
+    assert every.NumberOfModules == 4
+    remaining = full = 0
+    for k in range(4):
+        adr = 2 + k
+        one = client.get_values_single(adr)
+        assert one.NumberOfModule == adr
+        managed = client.get_management_info(adr)
+        assert client.get_system_parameters(adr).CellHighVoltageLimit == 3.6
+        report = rig.command({"cmd": "get", "module": k})["report"]
+        near(managed.ChargeVoltageLimit, report["cvl_mv"] / 1000, 1e-9)
+        near(managed.ChargeCurrentLimit, report["ccl_ma"] / 1000, 4)
+        for seen in (one, every.Module[k]):
+            for cell_v, cell_mv in zip(seen.CellVoltages, report["cell_mv"]):
+                near(1000 * cell_v, cell_mv, 5)
+            near(10 * seen.AverageBMSTemperature, report["mos_dc"], 3)
+            for sensor, temp_dc in zip(seen.GroupedCellsTemperatures, report["temp_dc"]):
+                near(10 * sensor, temp_dc, 3)
+            near(1000 * seen.Current, report["current_ma"], 300)
+            near(1000 * seen.Voltage, report["stack_mv"], 50)
+            near(1000 * seen.RemainingCapacity, report["remaining_mah"], 100)
+            assert seen.CycleNumber == report["cycles"]
+        remaining += report["remaining_mah"]
+        full += report["full_mah"]
+    near(every.StateOfCharge, remaining / full, 0.002)
+    client.s.close()
+
+
 @pytest.mark.req("COM-06")
 @pytest.mark.targets("host", "unix")
 def test_python_pylontech_on_a_line_that_echoes_babbles_and_errs(rig, target):
