@@ -25,7 +25,9 @@ from hot import protect
 from mcp2515 import MCP2515
 from pcf8563 import PCF8563
 from profiles import am5000
+from protocols.ascii_port import AsciiPort
 from protocols.can_frames import CanFrames
+from protocols.debug_port import DebugPort, Trusted
 from protocols.link import Link
 from protocols.pcs import Pcs
 from protocols.report import Reporter
@@ -147,7 +149,8 @@ class App:
             "counters": lambda words: storage.counters.text(),
         }, self._provoke, storage.records)
         pcs_port = SerialPort(pcs, protocol, _out("PCS_DE"))
-        debug_port = SerialPort(port.debug_uart(), link)
+        debug_port = SerialPort(port.debug_uart(), DebugPort(
+            link, AsciiPort(self.system, pack, identity, Trusted())))
         storage.ports += [pcs_port, debug_port, self.parallel]
         parallel = self.parallel.task = Task("parallel", self.parallel, ALONE_MS, 5, 60)
         tasks = [

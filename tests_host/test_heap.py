@@ -352,6 +352,25 @@ class TestProtocolPath(TestCase):
                            (0x9A, b"01"), (0x99, b"0B"), (0xFE, b"")):
             self.answer(pylontech_frame(0x25, 0, cid2, info))
 
+    def test_answers_on_the_debug_port(self):                   # req: SAF-04 COM-04
+        from protocols.ascii_port import AsciiPort
+        from protocols.debug_port import DebugPort, Trusted
+        from protocols.link import Link
+        from protocols.report import Reporter
+        uart, _ = self.serve(pylontech_frame(0x25, 1, 0x42, b"00"))
+        identity = Identity("AM5000", (1, 2, 3), "AM5000A000000001")
+        reporter = Reporter(self.pack, None, None)
+        protocol = DebugPort(Link(self.pack, reporter, "", {}, None), AsciiPort(
+            System(self.pack, identity), self.pack, identity, Trusted()))
+        port = SerialPort(uart, protocol)
+
+        def step():
+            uart.at = 0
+            port.step(self.now)
+            port.step(self.now)
+        self.check(step)
+        self.assertTrue(uart.sent > 0)
+
     def test_answers_on_modbus(self):                           # req: SAF-04 COM-01
         from crc16 import crc16_modbus
         for protocol, start, count in ((3, 0, 37), (3, 60, 55), (3, 150, 30), (4, 0x10, 0x68),

@@ -7,6 +7,8 @@ from bms.pack_state import Pack
 from bms.parameters import Parameters
 from fakes import LATE, NO_READING, WRAP, Lcg, feed, put16, scan_regs, set_cells
 from profiles import am5000
+from protocols.ascii_port import AsciiPort
+from protocols.debug_port import DebugPort, Trusted
 from protocols.modbus import PaceRegisters
 from protocols.pcs import Pcs
 from protocols.snapshot import Identity, Snapshot, System
@@ -690,6 +692,65 @@ class TestModbus(TestCase):
         self.assertEqual(self.exchange(modbus("011000700001020001")), modbus("019001"))
         self.pack.dip = 2
         self.assertEqual(self.exchange(modbus("010300300001")), b"")
+
+
+class FakeLink:
+    """The host tool's protocol: notes what it is given; an open frame is of 3 bytes."""
+
+    def __init__(self):
+        self.out = bytearray(b"L")
+        self.heard = []
+
+    @property
+    def is_idle(self):
+        return len(self.heard) % 3 == 0
+
+    def take(self, byte, now_ms):
+        self.heard.append(byte)
+        return 1 if self.is_idle else 0
+
+
+class TestDebugPort(TestCase):
+    def setUp(self):
+        super().setUp()
+        self.link = FakeLink()
+        identity = Identity("AM5000", (1, 3, 7), SERIAL)
+        self.protocol = DebugPort(self.link, AsciiPort(self.system, self.pack, identity,
+                                                       Trusted()))
+
+    def test_pace_at_whatever_address(self):                    # req: COM-01 COM-04
+        for dip, adr, reply in ((0, "00", "00"), (0, "01", "01"), (0, "FF", "00"),
+                                (3, "01", "01"), (3, "FF", "03"), (3, "03", "03")):
+            self.pack.dip = dip
+            self.assertEqual(self.ask(request("C1", "", adr, "25"))[:9], "~25%s4600" % reply)
+        self.assertEqual(self.ask(request("90", "", "FF", "25")), frame("25034600E00201"))
+
+    def test_pylontech_at_whatever_address(self):               # req: COM-01 COM-04
+        for dip, adr, reply in ((0, "02", "02"), (0, "01", "02"), (0, "FF", "02"),
+                                (3, "01", "04")):
+            self.pack.dip = dip
+            self.assertEqual(self.ask(request("93", "", adr))[:17],
+                             "~20%s4600C022%s41" % (reply, reply))
+
+    def test_writes_need_no_unlocking(self):                    # req: COM-07
+        self.assertEqual(self.rtn("~2500469AE00201FD1D\r"), "00")
+        self.assertEqual(self.pack.allowed(), DISCHARGE)
+        self.assertEqual(self.rtn(request("95", "02")), "00")
+        self.assertEqual(self.pack.allowed(), 0)
+
+    def test_its_requests_are_not_the_inverters(self):          # req: COM-08
+        self.ask(request("4F"))
+        self.pack.inverter.step(self.now, True)
+        self.assertEqual(self.pack.inverter.silent_s, 1)
+
+    def test_the_host_tools_frames_go_to_the_link(self):        # req: COM-04
+        self.assertEqual(self.ask("\x35~x"), "L")               # "~" inside its frame
+        self.assertEqual(self.ask(request("4F"))[:3], "~20")
+        self.assertEqual(self.link.heard, [0x35, 0x7E, 0x78])
+
+    def test_a_frame_that_breaks_off_is_left_for_the_host_tools(self):  # req: COM-04 COM-06
+        answer = bytes(feed(self.protocol, b"~2002\xb5\x01\x02", self.now))
+        self.assertEqual((answer, self.link.heard), (b"L", [0xB5, 1, 2]))
 
 
 class TestAnything(TestCase):

@@ -21,6 +21,8 @@ from bms.pack_state import Pack                                 # noqa: E402
 from bms.parameters import Parameters                           # noqa: E402
 from crc16 import crc16, crc16_modbus                           # noqa: E402
 from profiles import am5000                                     # noqa: E402
+from protocols.ascii_port import AsciiPort                      # noqa: E402
+from protocols.debug_port import DebugPort                      # noqa: E402
 from protocols.link import Link                                 # noqa: E402
 from protocols.pcs import Pcs                                   # noqa: E402
 from protocols.report import Reporter                           # noqa: E402
@@ -70,7 +72,7 @@ def link_frame(kind, payload, seq=7):
 # ---- the ports ----------------------------------------------------------------------------------
 
 
-class AsciiPort:
+class InverterFuzz:
     """Pylontech and PACE on the port to the inverter."""
 
     protocol = 0
@@ -125,7 +127,7 @@ class AsciiPort:
         return [heard[heard.rfind(b"~"):]]
 
 
-class ModbusPort(AsciiPort):
+class ModbusFuzz(InverterFuzz):
     """PACE's registers."""
 
     protocol = 3
@@ -166,7 +168,7 @@ class ModbusPort(AsciiPort):
         return found
 
 
-class VoltronicPort(ModbusPort):
+class VoltronicFuzz(ModbusFuzz):
     """Voltronic's registers."""
 
     protocol = 4
@@ -179,8 +181,9 @@ class _Task:
     afe_starts = heap_free = worst_us = overruns = errors = 0
 
 
-class DebugPort(AsciiPort):
-    """The debug port's framed protocol; what it writes is its right, so writes are left out."""
+class DebugFuzz(InverterFuzz):
+    """The debug port: the host tool's frames and ASCII ones. What it writes is its right, so
+    writes are left out, and the ASCII port has the inverter's rights here."""
 
     protocol = 0
     good = link_frame(3, b"")
@@ -192,22 +195,29 @@ class DebugPort(AsciiPort):
 
         def refuse(text):
             raise ValueError("no such fault")
-        return Link(self.bench.pack, reporter, "product=fuzz", {"why": lambda words: "none"},
+        link = Link(self.bench.pack, reporter, "product=fuzz", {"why": lambda words: "none"},
                     refuse)
+        return DebugPort(link, AsciiPort(self.bench.system, self.bench.pack, self.bench.identity,
+                                         self.bench.pack.rights))
 
     def corpus(self):
         known = [link_frame(kind, payload) for kind in (1, 2, 3, 4, 5, 6, 7, 10, 11, 12, 200)
                  for payload in (b"", b"\x00", b"\x05\x00", b"\x00\x00\x00\x00\x40", b"why", b"x")]
-        return known + [link_frame(10, b"why\xff"), link_frame(2, b"\xff"),
-                        link_frame(4, b"\xff\xff\xff\xff\xff")]
+        known += [link_frame(10, b"why\xff"), link_frame(2, b"\xff"),
+                  link_frame(4, b"\xff\xff\xff\xff\xff")]
+        return known + InverterFuzz.corpus(self)
 
     def made(self, rng):
+        if rng.below(2):
+            return InverterFuzz.made(self, rng)
         kind = (1, 2, 3, 4, 5, 6, 7, 10, 11, rng.below(256))[rng.below(10)]
         if kind in (8, 9):
             kind = 0
         return link_frame(kind, rng.bytes(rng.below(8)), rng.below(256))
 
     def check(self, answer):
+        if answer[:1] == b"~":
+            return InverterFuzz.check(self, answer)
         if answer[:2] != b"\xb5\x01" or len(answer) != 8 + (answer[4] | answer[5] << 8):
             return "no frame"
         if crc16(answer, 1, len(answer) - 2, 0xFFFF) != answer[-2] | answer[-1] << 8:
@@ -215,7 +225,7 @@ class DebugPort(AsciiPort):
         return None
 
     def last_request(self, heard):
-        found = []
+        found = InverterFuzz.last_request(self, heard)
         for i in range(len(heard) - 8, -1, -1):
             if heard[i] == 0xB5 and heard[i + 1] == 1 and (
                     len(heard) - i == 8 + (heard[i + 4] | heard[i + 5] << 8)):
@@ -223,8 +233,8 @@ class DebugPort(AsciiPort):
         return found
 
 
-PORTS = {"pcs": AsciiPort, "pace-modbus": ModbusPort, "voltronic": VoltronicPort,
-         "debug": DebugPort}
+PORTS = {"pcs": InverterFuzz, "pace-modbus": ModbusFuzz, "voltronic": VoltronicFuzz,
+         "debug": DebugFuzz}
 
 
 # ---- running ------------------------------------------------------------------------------------

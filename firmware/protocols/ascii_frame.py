@@ -67,6 +67,16 @@ class Parser:
             self.verdict = NOTHING
         return state >> 16
 
+    @property
+    def is_open(self):
+        """True inside a frame."""
+        return self._used > 0
+
+    def drop(self):
+        """The frame begun is none."""
+        self._used = 0
+        self.dropped += 1
+
     def take(self, byte, now_ms):
         """Take one received byte; NOTHING, DROPPED, or the verdict on a complete frame."""
         if self._used and (now_ms - self._last_ms) & 0x3FFFFFFF > self._gap_ms:

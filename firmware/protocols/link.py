@@ -61,6 +61,11 @@ class Link:
             0x0B: self._provoked,
         }
 
+    @property
+    def is_idle(self):
+        """True between frames."""
+        return self._used == 0
+
     def take(self, byte, now_ms):
         """Take one received byte; return the length of the answer now in *out*, or 0."""
         buf = self._in

@@ -63,17 +63,16 @@ _SWITCHES = {0x0A: ("limiter_enable", 1), 0x0B: ("limiter_enable", 0)}
 class Pace:
     """Answers decoded requests. Who calls has brought *system* up to date.
 
-    system, pack, identity, info   as Pylontech's
-    trusted    the port it serves needs no unlocking: the debug port's
+    system, pack, identity, rights, info   as Pylontech's
     rtn        return code of the newest answer
     """
 
-    def __init__(self, system, pack, identity, info, trusted=False):
+    def __init__(self, system, pack, identity, rights, info):
         self._system = system
         self._pack = pack
         self._identity = identity
         self._info = info
-        self._trusted = trusted
+        self._rights = rights
         self._parser = None
         self.rtn = OK
         self._commands = {
@@ -86,6 +85,10 @@ class Pace:
         for i in range(len(_PARAMETERS)):
             self._commands[_PARAMETERS[i][0]] = self._read
             self._commands[_PARAMETERS[i][1]] = self._write
+
+    def address(self):
+        """This pack's own address."""
+        return self._pack.dip
 
     def is_for_us(self, adr):
         """True if a request to *adr* is answered here."""
@@ -110,9 +113,6 @@ class Pace:
             return False
         self.rtn = BAD_FORMAT
         return True
-
-    def _may_write(self):
-        return self._trusted or self._pack.rights.may_write
 
     def _refused(self, now_ms):
         return self._fail(RTN_REFUSED)
@@ -299,7 +299,7 @@ class Pace:
             length += _SIZES[kind]
         if self._needs(length):
             return 0
-        if not self._may_write():
+        if not self._rights.may_write:
             return self._fail(RTN_REFUSED)
         info = self._parser.info
         values = {}
@@ -326,7 +326,7 @@ class Pace:
         code = self._parser.info[0]
         self._info[0] = code
         setting = _SWITCHES.get(code)
-        if setting is None or not self._may_write():
+        if setting is None or not self._rights.may_write:
             self.rtn = RTN_REFUSED
         else:
             self._pack.change({setting[0]: setting[1]}, now_ms)
@@ -348,7 +348,7 @@ class Pace:
         if value > 1:
             return self._fail(RTN_INFO)
         held = held | which if value else held & ~which
-        if not self._may_write() or value and held == BOTH:
+        if not self._rights.may_write or value and held == BOTH:
             self.rtn = RTN_REFUSED
         else:
             self._pack.hold(held, now_ms)
@@ -359,7 +359,7 @@ class Pace:
         """9C: both FETs off until a command or a reset."""
         if self._needs(1):
             return 0
-        if not self._may_write() or self._parser.info[0] != 1:
+        if not self._rights.may_write or self._parser.info[0] != 1:
             return self._fail(RTN_REFUSED)
         self._pack.hold(BOTH, now_ms)
         return 0

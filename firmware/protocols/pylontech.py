@@ -45,14 +45,15 @@ class Pylontech:
     """Answers decoded requests. Who calls has brought *system* up to date.
 
     system     snapshot.System; pack: PackState, for what may be written
-    identity   Identity of this pack
+    identity   Identity of this pack; rights: may_write
     info       bytearray that answers are put into, for 15 modules 920 bytes
     rtn        return code of the newest answer
     """
 
-    def __init__(self, system, pack, identity, info):
+    def __init__(self, system, pack, identity, rights, info):
         self._system = system
         self._pack = pack
+        self._rights = rights
         self._identity = identity
         self._info = info
         self._parser = None
@@ -67,6 +68,10 @@ class Pylontech:
             0x92: self._management, 0x93: self._serial_number, 0x94: self._set_limits,
             0x95: self._shutdown, 0x96: self._firmware,
         }
+
+    def address(self):
+        """This pack's own address."""
+        return address_of(self._pack.dip)
 
     def is_for_us(self, adr):
         """True if a request to *adr* is answered here: own address, 0 at an inverter's only or
@@ -386,7 +391,7 @@ class Pylontech:
         if length and length != 1:      # a COMMAND before the values
             if self._parser.info[0] != address_of(self._pack.dip):
                 return RTN_ADR
-        return OK if self._pack.rights.may_write else RTN_REFUSED
+        return OK if self._rights.may_write else RTN_REFUSED
 
     def _set_baud(self, now_ms):
         """91: holds from the next start on."""
@@ -428,7 +433,7 @@ class Pylontech:
         """64: this pack; slaves see their master go."""
         if not self._is_first():
             return self._fail(RTN_ADR)
-        if not self._pack.rights.may_write:
+        if not self._rights.may_write:
             return self._fail(RTN_REFUSED)
         self._pack.hold(BOTH, now_ms)
         return 0
