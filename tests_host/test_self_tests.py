@@ -405,9 +405,9 @@ class TestForEver(Case):
     def test_a_few_parts_a_second_get_round(self):              # req: SAF-07
         self.ram.seen = []
         self.program.seen = []
-        self.second(5)
-        self.assertEqual(self.ram.seen, list(range(10)) * 2)
-        self.assertEqual(self.program.seen, list(range(5)) * 2)
+        self.second(10)
+        self.assertEqual(self.ram.seen, list(range(10)) * 3)
+        self.assertEqual(self.program.seen, list(range(5)) * 4)
         self.assertEqual((self.pack.faults, self.offs), (0, 0))
 
     def found(self, fault, steps, seconds=1):
@@ -433,15 +433,15 @@ class TestForEver(Case):
 
     def test_memory(self):                                      # req: SAF-07
         self.ram.bad = 9
-        self.found(rules.FAULT_RAM, 3)
+        self.found(rules.FAULT_RAM, 4)
         self.ram.bad = -1
         self.stays_until_cleared(rules.FAULT_RAM)
 
     def test_what_is_still_there_comes_back(self):              # req: SAF-07
         self.ram.bad = 9
-        self.found(rules.FAULT_RAM, 3)
+        self.found(rules.FAULT_RAM, 4)
         self.pack.clear()
-        self.found(rules.FAULT_RAM, 3)
+        self.found(rules.FAULT_RAM, 4)
 
     def test_program(self):                                     # req: SAF-07
         self.program.bad = 3
@@ -462,7 +462,7 @@ class TestForEver(Case):
         for series in (values, rows):
             for i in range(0, len(series), 37):
                 series[i] ^= 4
-                self.found(rules.FAULT_DATA, 30)
+                self.found(rules.FAULT_DATA, 40)
                 series[i] ^= 4
                 self.pack.clear()
                 self.second()
@@ -471,7 +471,7 @@ class TestForEver(Case):
     def test_before_the_first_scan_there_are_no_thresholds_yet(self):   # req: SAF-07
         Case.setUp(self)
         self.start()
-        for _ in range(30):
+        for _ in range(40):
             self.now += 1000
             self.tests.step(self.now % WRAP)
         self.assertEqual(self.pack.faults, 0)
@@ -544,7 +544,7 @@ class TestForEver(Case):
     def test_each_can_be_provoked(self):                        # req: SAF-07
         for what, fault, steps, seconds in (
                 ("ram", rules.FAULT_RAM, 1, 1), ("program", rules.FAULT_PROGRAM, 1, 1),
-                ("output", rules.FAULT_OUTPUT, 1, 1), ("data", rules.FAULT_DATA, 30, 1),
+                ("output", rules.FAULT_OUTPUT, 1, 1), ("data", rules.FAULT_DATA, 40, 1),
                 ("clock", rules.FAULT_CLOCK, 20, 10)):
             self.setUp()
             self.second(10)
