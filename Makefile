@@ -16,7 +16,7 @@ SHELL := /bin/bash
 
 # Variables given on the command line (DURATION=20 PLAIN=1) reach the tools as environment.
 
-.PHONY: help setup ready firmware run rig test test-fast fuzz lint soc-report dbc trace bench campaign mutants flash size clean
+.PHONY: help setup ready firmware run rig test test-fast fuzz lint soc-report dbc trace bench campaign mutants powercut flash size clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -106,6 +106,9 @@ campaign: ready ## every fault at many moments, and healthy days (docs/campaign.
 
 mutants: setup ## one small error at a time in the safety core: do the tests see it? (docs/mutants.md)
 	@exec $(PY) tools/mutants.py
+
+powercut: ready ## the supply cut within every flash operation (docs/powercut.md; QUICK=1: a part)
+	@exec $(PY) tools/powercut.py $(if $(QUICK),--quick)
 
 flash: ready ## put the firmware on a board: make flash PORT=/dev/ttyACM0
 	@[ -n "$(PORT)" ] || { echo "make flash PORT=/dev/ttyACM0 (or the folder of the BOOTSEL drive)" >&2; exit 1; }

@@ -632,6 +632,24 @@ class Rig:
             number(-2**31, 2**31 - 1, whole=True)("value", value)
             return {"name": name, "value": self._client.set_param(name, value)}
 
+    def says_hello(self):
+        """True if the controller answers on its debug port; some milliseconds pass."""
+        with self._take():
+            self._bench()
+            return self._round_trip(link.HELLO, b"", 150_000) is not None
+
+    def command_text(self, text):
+        """A command of the debug port, as a person would type it; returns what it says.
+
+        One that resets the controller is not answered: None then.
+        """
+        with self._take():
+            self._bench()
+            frame = self._round_trip(link.COMMAND, text.encode(), self._target.answer_us)
+            if frame is None:
+                return None
+            return link.check_answer(link.COMMAND, frame).decode("utf-8", "replace")
+
     # -- acting -----------------------------------------------------------------------------
 
     def set(self, **fields):

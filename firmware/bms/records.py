@@ -4,7 +4,7 @@ from bms import events as ev
 from bms import kept
 
 _MASK = (1 << 30) - 1
-_AT_ONCE = 7            # records in one page
+_AT_ONCE = 4            # records in one step
 _LOOK_BACK = 50         # records that are looked through for a time
 
 
@@ -58,11 +58,15 @@ class Records:
 
     def read(self, seq, now_ms):
         """Record *seq* as kept.unpack_record() gives it; None: it is not there, or torn."""
+        if self._ring and seq <= self.written:
+            record = self._from_flash(seq)
+            if record:
+                return record
         oldest = self.events.oldest()
         if oldest and oldest <= seq <= self.events.newest:
             self._pack(seq, now_ms)
             return kept.unpack_record(self._payload)
-        return self._from_flash(seq) if self._ring else None
+        return None
 
     def following(self, seq):
         """The least number not below *seq* that may be there."""
@@ -88,23 +92,27 @@ class Records:
         return time_s
 
     def write(self, now_ms, counters):
-        """Write a page of waiting records and have them counted. False: the flash refused one."""
+        """Write some waiting records, one after another, and have them counted.
+
+        returns  False if the flash refused one
+        """
         events = self.events
         ring = self._ring
         seq = max(self.written + 1, events.oldest())
         end = min(events.newest + 1, seq + _AT_ONCE)
-        good = True
-        while seq < end and good:
+        while seq < end:
             time_s = self._pack(seq, now_ms)
+            good = ring.append(seq, self._payload) and ring.commit()
             self.written = seq              # also one that the flash does not take
-            good = ring.append(seq, self._payload)
             counters.count(seq, events.get(seq, ev.EVENT), events.get(seq, ev.ITEM),
                            events.get(seq, ev.CELL), events.get(seq, ev.VALUE),
                            events.get(seq, ev.LIMIT), time_s)
-            seq += 1
+            if not good:
+                return False
             if ring.must_erase:
                 break
-        return ring.commit() and good
+            seq += 1
+        return True
 
     def count_again(self, counters):
         """Have what was recorded after the counters were kept counted."""

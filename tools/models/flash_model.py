@@ -96,7 +96,8 @@ class NorFlash:
 class Partition:
     """Some sectors of a NorFlash as one of MicroPython's extended block devices.
 
-    Once `dead`, it takes nothing any more: a file system of an earlier start cannot write late.
+    Once `dead`, it does nothing any more and says so (EIO, without an exception): what an earlier
+    start left open is closed by the interpreter at some later time.
     """
 
     def __init__(self, flash, first, sectors):
@@ -106,16 +107,20 @@ class Partition:
         self.dead = False
 
     def readblocks(self, block, buf, at=0):
+        if self.dead:
+            return -5
         self._flash.read((self._first + block) * SECTOR + at, buf)
+        return 0
 
     def writeblocks(self, block, buf, at=None):
         if self.dead:
-            raise OSError(5)
+            return -5
         if at is None:
             for k in range(len(buf) // SECTOR):
                 self._flash.erase(self._first + block + k)
             at = 0
         self._flash.program((self._first + block) * SECTOR + at, buf)
+        return 0
 
     def ioctl(self, what, arg):
         if what == 4:
@@ -124,7 +129,7 @@ class Partition:
             return SECTOR
         if what == 6:
             if self.dead:
-                raise OSError(5)
+                return -5
             self._flash.erase(self._first + arg)
         return 0
 
