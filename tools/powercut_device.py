@@ -197,7 +197,7 @@ def migration(starts, step):
     return do
 
 
-WORKLOADS = {"log": (log, 75), "params": (params, 30), "many-params": (many_params, 8),
+WORKLOADS = {"log": (log, 60), "params": (params, 30), "many-params": (many_params, 8),
              "save": (save, 12), "soc": (soc, 24), "reset": (everything, 10),
              "restore": (restore, 12), "migration": (migration, 8)}
 
