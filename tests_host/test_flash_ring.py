@@ -74,7 +74,7 @@ class TestRing(TestCase):
             self.write(number, number)
         self.reopen()
         self.assertEqual(self.ring.newest, 5000)
-        self.assertEqual([n for n in self.there(1, 5000)], [1, 2, 9, 10, 200, 5000])
+        self.assertEqual(self.there(1, 5000), [1, 2, 9, 10, 200, 5000])
         self.assertEqual([self.ring.following(n) for n in (1, 3, 128, 199, 201, 4000, 5000)],
                          [1, 3, 200, 200, 201, 5000, 5000])
 

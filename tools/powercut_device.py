@@ -98,7 +98,8 @@ def seen(storage):
 
 
 def kept_soc(pack):
-    return (pack.soc.remaining_mah, pack.soc.full_mah, pack.soc.cycles) if pack.soc.is_set else None
+    soc = pack.soc
+    return (soc.remaining_mah, soc.full_mah, soc.cycles) if soc.is_set else None
 
 
 # ---- what is cut -------------------------------------------------------------------------------
