@@ -556,6 +556,52 @@ class TestCan(TestCase):
         self.check(second, 2, 2)
 
 
+class TestStoragePath(TestCase):
+    """Nothing is due in these steps; what is written, seldom, does allocate."""
+
+    def test_storage_step(self):                                # req: SAF-04 REC-02
+        from bms.counters import Counters
+        from clock import Clock
+        from tasks.storage import Storage
+
+        class Files:
+            def read(self, name):
+                return None
+
+        class Ring:
+            newest = oldest = 0
+            wants_erase = must_erase = False
+
+            def open(self):
+                pass
+
+        class Chip:
+            name = "chip"
+
+            def read(self, out):
+                out[0], out[1], out[2], out[3], out[4], out[5] = 2026, 1, 1, 0, 0, 0
+                return True
+
+        pack = self.pack
+        pack.measurements.take(self.regs, self.now)
+        storage = Storage(pack, Files(), "am5000", Ring(), Clock([Chip()]))
+        storage.keep("soc", pack.soc)
+        storage.keep("allowance", pack.allowance)
+        storage.open(self.now)
+        storage.start(self.now)
+        pack.soc.start(3300, 250)
+        pack.soc.saved()
+        uart = SmallUart(b"")
+        storage.ports.append(SerialPort(uart, None, FakePin()))
+
+        def step():
+            self.later()
+            pack.measurements.take(self.regs, self.now)
+            storage.step(self.now)
+        self.check(step, 25, 12)            # a second and more
+        self.assertTrue(isinstance(storage.counters, Counters) and storage.records.waiting == 0)
+
+
 class Idle:
     def step(self, now_ms):
         pass
