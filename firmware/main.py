@@ -32,11 +32,11 @@ from protocols.link import Link
 from protocols.pcs import Pcs
 from protocols.report import Reporter
 from protocols.snapshot import Identity, System
-from scheduler import Scheduler, Task
+from scheduler import NEVER, Scheduler, Task
 from slots import Slots
 from tasks.can_port import PERIOD_MS as CAN_MS
 from tasks.can_port import CanPort
-from tasks.control import Control
+from tasks.control import REST_MS, Control
 from tasks.panel import PERIOD_MS as PANEL_MS
 from tasks.panel import Panel
 from tasks.parallel_bus import ALONE_MS, ParallelBus
@@ -91,6 +91,7 @@ class App:
         storage.keep("allowance", pack.allowance)
         storage.keep("soc", pack.soc)
         storage.keep("requests", pack.requests)
+        storage.keep("power", pack.power)
         storage.open(port.ticks_ms())
         pack.set_fault(FAULT_PROFILE, refused is not None)
         afe = BQ76952(
@@ -103,17 +104,19 @@ class App:
         self._bothoff = CheckedPin(_out("AFE_BOTHOFF"))
         limiter = port.limiter(self._set_extra)
         outputs = [self._bothoff, CheckedPin(_out("DO1")), CheckedPin(_out("DO2"))]
-        contacts = tuple(outputs[1:])
+        self._contacts = contacts = tuple(outputs[1:])
         if isinstance(limiter, machine.Pin):
             limiter = CheckedPin(limiter)
             outputs.append(limiter)
-        self.control = Control(afe, pack, SHUNT_UOHM, self._bothoff, limiter, port.ticks_us)
+        self.control = Control(afe, pack, SHUNT_UOHM, self._bothoff, limiter, port.ticks_us,
+                               self._pace)
         self._aux_spi = machine.SPI(port.AUX_SPI, baudrate=4_000_000, polarity=0, phase=0,
                                     sck=machine.Pin("AUX_SCK"), mosi=machine.Pin("AUX_MOSI"),
                                     miso=machine.Pin("AUX_MISO"))
         self._registers = ShiftRegisters(self._aux_spi, _out("LAMP_RCLK"))
+        rocker = machine.Pin("ROCKER", machine.Pin.IN)
         self.panel = Panel(pack, self._show, TCA9534(i2c), port.buzzer(self._set_extra),
-                           contacts)
+                           contacts, rocker, self._restart)
         number = version.VERSION.split(".")
         serial = "%-16s" % ("PC" + port.unique_id().hex().upper()[-14:])
         identity = Identity(profile.NAME.upper(), tuple(int(part) for part in number), serial)
@@ -131,6 +134,7 @@ class App:
             _out("PAR_DE"), pack, self.system, port.unique_id(), baud)
         self._ballast = []
         self._choice = Slots(port.files, "profile")
+        pack.power.start(rocker() != 0, port.reset_cause() == machine.WDT_RESET)
         self.supervisor = Supervisor(pack, port.wdt(WATCHDOG_MS),
                                      port.heartbeat(self._set_extra), port.heap_free)
         pack.set_fault(FAULT_HOT, not fast_functions_agree())
@@ -147,20 +151,22 @@ class App:
             "clear": lambda words: self._clear(), "profile": self._set_profile,
             "unlock": self._unlock, "clock": self._clock_command, "save": self._save,
             "counters": lambda words: storage.counters.text(),
+            "sleep": self._sleep, "power": lambda words: pack.power.text(),
         }, self._provoke, storage.records)
         pcs_port = SerialPort(pcs, protocol, _out("PCS_DE"))
         debug_port = SerialPort(port.debug_uart(), DebugPort(
             link, AsciiPort(self.system, pack, identity, Trusted())))
+        self._pcs = pcs_port
         storage.ports += [pcs_port, debug_port, self.parallel]
         parallel = self.parallel.task = Task("parallel", self.parallel, ALONE_MS, 5, 60)
         tasks = [
-            Task("control", self.control, SCAN_MS, 0, 80),
-            Task("pcs", pcs_port, 20, 3, 50),
+            Task("control", self.control, SCAN_MS, 0, 80, REST_MS),
+            Task("pcs", pcs_port, 20, 3, 50, NEVER),
             Task("can", self.can, CAN_MS, 20, 50),
             Task("debug", debug_port, 30, 7, 60),
             parallel,
             Task("panel", self.panel, PANEL_MS, 40, 40),
-            Task("storage", storage, STORAGE_MS, 27, 500),
+            Task("storage", storage, STORAGE_MS, 27, 500, REST_MS),
             Task("supervisor", self.supervisor, 1000, 53, 900),
             Task("self_tests", self.self_tests, SELF_TEST_MS, 61, 500),
         ]
@@ -191,8 +197,21 @@ class App:
             idle_until(due)
 
     def stop(self):
-        """Both FETs off, whatever happened."""
+        """Both FETs off, whatever happened, and the dry contacts at rest."""
         self._bothoff(0)
+        for contact in self._contacts:
+            contact(0)
+
+    def _pace(self, rests, now_ms):
+        """The pack sleeps or is off, or it is used again: fewer steps, or as many as ever."""
+        port.rest(rests)
+        self.scheduler.pace(rests, now_ms)
+        if not rests:
+            self._pcs.flush()
+
+    def _sleep(self, words):
+        self.pack.power.ask_sleep()
+        return "asked for; `power` tells what became of it"
 
     def _set_extra(self, bit, level):
         """Set an output that this board has on bit *bit* of the lamp driver."""
@@ -261,6 +280,10 @@ class App:
             raise ValueError("the flash does not take them")
 
     def _reset(self, words):
+        self._restart()
+
+    def _restart(self):
+        """An orderly reset (RST-02): what has to last is stored."""
         self.stop()
         self.storage.save_all(port.ticks_ms())
         machine.reset()

@@ -57,6 +57,7 @@ _EXIT_CFGUPDATE = const(0x0092)
 _ALL_FETS_OFF = const(0x0095)
 _ALL_FETS_ON = const(0x0096)
 _FET_CONTROL = const(0x0097)
+_SLEEP_ENABLE = const(0x0099)
 _SLEEP_DISABLE = const(0x009A)
 _LOAD_DETECT_ON = const(0x009E)
 _LOAD_DETECT_OFF = const(0x009F)
@@ -390,6 +391,14 @@ class BQ76952:
         else:
             off = (0 if charge else _CHG_OFF) | (0 if discharge else _DSG_OFF)
             self.write_block(_FET_CONTROL, bytes((off,)))
+
+    def set_sleep(self, on):
+        """Let the chip go to SLEEP once there is no current, or wake it.
+
+        In SLEEP it measures each second, its comparators go on protecting, and the charge FET
+        is off. It wakes by itself when current flows.
+        """
+        self.command(_SLEEP_ENABLE if on else _SLEEP_DISABLE)
 
     def set_load_detect(self, on):
         """Feed a little current to the LD pin while both FETs are off: free terminals rise."""

@@ -89,3 +89,8 @@ def limiter(extra):
 def buzzer(extra):
     """The buzzer: bit 9 of the lamp driver."""
     return lambda level: extra(9, level)
+
+
+def rest(rests):
+    """80 MHz are enough for looking around; the UARTs and buses do not run from this clock."""
+    machine.freq(80_000_000 if rests else 160_000_000)

@@ -85,3 +85,8 @@ def limiter(extra):
 def buzzer(extra):
     """The buzzer: one that sounds by itself while its pin is high."""
     return machine.Pin("BUZZER", machine.Pin.OUT, value=0)
+
+
+def rest(rests):
+    """Between interrupts the core stands in WFI anyway. Its clock stays: the UARTs and the PIO
+    that hear the ways out of sleep run from it."""

@@ -14,6 +14,7 @@ from array import array
 from due import account, next_due, pick_due
 from due_py import DEADLINE_MS, LATE, MET, OVERRUNS, PERIOD_MS, ROW, STREAK, WORST_US
 
+NEVER = 1 << 28         # as a period: three days, which is as long as it can be
 _MASK = (1 << 30) - 1
 _HALF = 1 << 29
 
@@ -36,15 +37,17 @@ class Task:
     period_ms    time between steps
     phase_ms     first step this long after start
     deadline_ms  a step must have ended this long after its due time
+    rest_ms      period while the board rests, NEVER: it does not run then; None: as ever
     errors       steps that raised; last_error: the exception, or None
     """
 
-    def __init__(self, name, work, period_ms, phase_ms, deadline_ms):
+    def __init__(self, name, work, period_ms, phase_ms, deadline_ms, rest_ms=None):
         self.name = name
         self.work = work
         self.period_ms = period_ms
         self.phase_ms = phase_ms
         self.deadline_ms = deadline_ms
+        self.rest_ms = rest_ms
         self.errors = 0
         self.last_error = None
         self._table = array("i", (0 for _ in range(ROW)))   # the scheduler's, once it has one
@@ -102,6 +105,18 @@ class Scheduler:
         """Make every task due its phase after *now_ms*."""
         for i in range(self._count):
             self._due[i] = (now_ms + self.tasks[i].phase_ms) & _MASK
+
+    def pace(self, rests, now_ms):
+        """From now on each task has the period it has while the board *rests*, or its own."""
+        for i in range(self._count):
+            task = self.tasks[i]
+            r = i * ROW
+            period_ms = task.rest_ms if rests and task.rest_ms else task.period_ms
+            if period_ms != self._table[r + PERIOD_MS]:
+                self._table[r + PERIOD_MS] = period_ms
+                self._table[r + LATE] = self._table[r + MET] = 0
+                wait_ms = NEVER if period_ms == NEVER else task.phase_ms
+                self._due[i] = (now_ms + wait_ms) & _MASK
 
     def run_due(self, now_ms):
         """Run every task that is due, most important first; return when the next one will be."""

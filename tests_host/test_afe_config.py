@@ -118,6 +118,7 @@ class TestImage(unittest.TestCase):
         wanted = (
             (0x922D, (0,)),                         # no deadband
             (0x9234, (0x82, 0x28)), (0x9236, (0x0D, 0x01)), (0x923C, (0x60, 0x05)),
+            (0x9248, (100, 0, 1, 0xF4, 0x01, 10)),  # SLEEP: 100 mA, each 1 s, 500 mA, 10 s
             (0x9261, (0xFC, 0xF7, 0xE2)), (0x9265, (0x98, 0xD5, 0x56)),
             (0x9269, (0xE4, 0xE6, 0xE2)), (0x926D, (0x00, 0xF8)),
             (0x9273, (0xF4, 0x01)),                 # 500 mA
@@ -144,6 +145,17 @@ class TestImage(unittest.TestCase):
         self.assertEqual(sorted(found), [address for address, _ in wanted])
         for address, data in wanted:
             self.assertEqual(tuple(found[address]), data, "0x%04x" % address)
+
+    def test_a_timed_wake_changes_the_under_voltage_alone(self):        # req: PWR-12 PRO-23
+        usual = dict(afe_config.image(self.params, SHUNT_UOHM))
+        deep = dict(afe_config.image(self.params, SHUNT_UOHM, 16, True))
+        self.assertEqual(deep.pop(0x9275)[0], 39)       # 1973.4 mV, below 2000
+        self.assertEqual(usual.pop(0x9275)[0], 53)
+        self.assertEqual(deep, usual)
+        self.params.set("wake_floor_mv", 2500)
+        self.params.set("cell_uv_trip_mv", 2400)        # never above the usual one
+        deep = dict(afe_config.image(self.params, SHUNT_UOHM, 16, True))
+        self.assertEqual(deep[0x9275][0], 47)
 
     def test_cells_that_are_fitted(self):                       # req: PRF-03
         for cells, low, high in ((16, 0xFF, 0xFF), (15, 0xFF, 0x7F), (3, 0x07, 0x00)):

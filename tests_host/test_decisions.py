@@ -1047,6 +1047,8 @@ class TestRecords(Case):
 class FakeBalancing:
     """Notes what it is told."""
 
+    mask = 0
+
     def __init__(self):
         self.told = None
         self.mask = 0

@@ -6,8 +6,9 @@ import struct
 import unittest
 
 from bms import readings as rd
-from bms.pack_state import DISCHARGING, Pack
+from bms.pack_state import DISCHARGING, SLEEP, Pack
 from bms.parameters import Parameters
+from bms.power import TRYING
 from bq76952 import BQ76952
 from fakes import LATE, ON_MICROPYTHON, WRAP, FakeChip, FakePin, no_wait, put16, scan_regs
 from hc595 import ShiftRegisters
@@ -196,6 +197,27 @@ class TestControlPath(TestCase):
         put16(self.regs, 0x3A, -9000)               # 90 A: the allowance is in use
         self.check(self.pack_step, 30, 15)
         self.assertEqual((self.pack.allowed(), self.pack.faults), (BOTH, 0))
+
+    def test_pack_step_asleep(self):                            # req: SAF-04 PWR-14
+        self.pack.afe_ready = True
+        self.pack.power.from_bytes(b"\x02\x00")
+        self.pack.power.start(True, True)
+        put16(self.regs, 0x36, 0)                   # terminals: nothing that wakes
+        put16(self.regs, 0x3A, 0)
+        self.check(self.pack_step, 30, 15)
+        self.assertEqual((self.pack.allowed(), self.pack.state), (0, SLEEP))
+
+    def test_pack_step_in_a_timed_wake(self):                   # req: SAF-04 PWR-12
+        self.pack.afe_ready = True
+        self.pack.power.from_bytes(b"\x01\x00")
+        self.pack.power.start(True, True)
+        self.pack.power.mode = TRYING
+        put16(self.regs, 0x3A, 0)
+        put16(self.regs, 0x16, 2690)                # a cell that trips
+        for reg in (0x34, 0x36):
+            put16(self.regs, reg, (15 * 3300 + 2690) // 10)
+        self.check(self.pack_step, 50, 15)
+        self.assertEqual((self.pack.allowed(), self.pack.protection.trips), (BOTH, 0x02))
 
     def test_pack_step_without_a_fresh_scan(self):              # req: SAF-04
         self.pack.afe_ready = True

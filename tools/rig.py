@@ -45,6 +45,7 @@ _LOST_US = 2_000_000            # an answer that has not come by then does not c
 _BUSY_US = 1_000_000            # a port is in use so long after its client's last byte
 _BUSY_CHUNK_US = 10_000
 _DEBUG_CHAR_US = 87
+_LONG_US = 180_000_000          # a run with more than this to go looks at the ports less often
 _FETCH_US = 150_000             # what a get may cost when no report has come yet
 _WIRE_CHUNK_US = 2_000          # about two characters: as late as an echo may be
 _BOOT_LIMIT_US = 15_000_000
@@ -413,14 +414,17 @@ class Rig:
                 stop_us = min(end_us, ask_us)
                 if target.t_us >= stop_us:
                     break
-                self._advance(min(self._chunk_us(), stop_us - target.t_us))
+                left_us = stop_us - target.t_us
+                self._advance(min(self._chunk_us(left_us), left_us))
             return {"t_ms": _ms(target.t_us)}
 
-    def _chunk_us(self):
+    def _chunk_us(self, left_us=0):
         if self._faults.needs_small_steps:
             return _WIRE_CHUNK_US
         if self._target.t_us < self._busy_until_us:
             return min(_BUSY_CHUNK_US, self._target.chunk_us)
+        if left_us > _LONG_US:
+            return self._target.long_chunk_us
         return self._target.chunk_us
 
     def _advance(self, us):

@@ -1,7 +1,7 @@
 """What can stand behind the rig: a simulated controller, an emulated one, a real one.
 
 A target has
-  chunk_us       longest step in which the ports are looked at
+  chunk_us       longest step in which the ports are looked at; long_chunk_us: in a long run
   answer_us      how long an answer over the debug port may take
   t_us           simulated time since power-on of the bench
   on, boots      supply on; how often the controller has started
@@ -83,6 +83,7 @@ class SimTarget:
     """Firmware, mocks and models in a process of their own: `host` or `unix`."""
 
     chunk_us = 100_000
+    long_chunk_us = 120_000_000     # in which a pack that rests is taken from event to event
     answer_us = 400_000
 
     def __init__(self, kind, stand, profile, firmware=FIRMWARE, ticks_start_ms=None, on=True,
@@ -244,7 +245,7 @@ def make_stand(options):
 class PicoTarget:
     """The UF2 on an emulated RP2040, with the models on its pins."""
 
-    chunk_us = 20_000
+    chunk_us = long_chunk_us = 20_000
     answer_us = 400_000
     _PORTS = ("pcs", "parallel")
 

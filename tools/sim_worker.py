@@ -9,6 +9,10 @@ The firmware runs in the foreground and everything it does is driven by the simu
 called from inside the clock, so the firmware stands still at that very microsecond, wherever it
 is. Cutting the supply or resetting raises an exception there that unwinds the firmware.
 
+A pack that nobody uses and that does nothing is taken from event to event: the clock is set
+forward by some seconds at once while the firmware idles, the models go through each of their own
+events meanwhile, and then every task of the firmware runs once. See Worker.skip().
+
   open   stand {options}, pins {name: GPn}, firmware [folders], models folder, ticks_start_ms,
          profile, on, uid (hex)
   run    us, io [[port, delay_us, hex], ...] -> t_us, io [[port, start_us, hex], ...], on, boots;
@@ -27,6 +31,12 @@ _BOOT_US = 300_000              # from power or reset to the first line of the f
 _RESERVE = 256                  # pieces of 1 kB
 _FIFO = 32                      # of a hardware UART
 _DMA_RING = 1023
+_QUIET_US = 120_000_000         # nothing has happened for so long: time may be skipped
+_SKIP_US = 8_500_000            # at one go: less than any watchdog's patience
+_BETWEEN_US = 80_000            # every task has run once after it
+_BEFORE_END_US = 2_000_000      # the end of a run is not skipped
+_QUIET_MA = 500
+_REST_GRID_US = 1_000_000       # of the cell model meanwhile
 _CPYTHON = sys.implementation.name == "cpython"
 
 
@@ -95,6 +105,8 @@ class Worker:
     powered    supply on
     boot_at    None: not waiting for a boot | clock at which the firmware starts
     unwind     None | the exception that ends the firmware at its next step
+    scheduler  None | the firmware's, once it was started
+    busy_us    clock when something last happened
     crash      None | traceback of a firmware that ended by itself, until it was reported
     reserve    None | pieces of memory that are free only while commands are served, so that a
                firmware that fills the heap does not silence the bench
@@ -106,6 +118,7 @@ class Worker:
         self.clock = hw.clock
         self.clock.on_due = self.due
         hw.on_reset = self.reset
+        port_sim.skip = self.skip
         self.stand = None
         self.target_us = 0
         self.on_bar = False     # the terminals are shared with other packs
@@ -116,6 +129,10 @@ class Worker:
         self.crash = None
         self.boots = 0
         self.reserve = None
+        self.scheduler = None
+        self.busy_us = 0
+        self.skipped_us = 0     # clock after the last skip
+        self.seen = None
 
     # -- clock ------------------------------------------------------------------------------
 
@@ -146,6 +163,46 @@ class Worker:
     def replan(self):
         """Look at every source of events again before the next microsecond."""
         self.clock.next_us = self.clock.now_us
+
+    # -- event to event ---------------------------------------------------------------------
+
+    def skip(self):
+        """Called where the firmware idles; True if time has passed while it did nothing."""
+        now_us = self.clock.now_us
+        if now_us - self.skipped_us < _BETWEEN_US or now_us - self.busy_us < _QUIET_US:
+            return False
+        if self.scheduler is None or self.on_bar or self.something_happens(now_us):
+            return False
+        us = min(_SKIP_US, self.target_us - _BEFORE_END_US - now_us)
+        if us < _BETWEEN_US:
+            return False
+        hw.wdt_deadline_us += us
+        plant = self.stand.plant
+        usual_us = plant.grid_us
+        plant.pace(_REST_GRID_US, now_us)
+        self.stand.afe.plant_changed(now_us)
+        self.clock.advance_to(now_us + us)
+        self.skipped_us = now_us = self.clock.now_us
+        plant.pace(usual_us, now_us)
+        self.stand.afe.plant_changed(now_us)
+        self.replan()
+        self.scheduler.start(port_sim.ticks_ms())
+        return True
+
+    def something_happens(self, now_us):
+        """Look at the wires: current, FETs, outputs, bytes on their way."""
+        stand = self.stand
+        afe = stand.afe
+        seen = (afe.chg, afe.dsg, afe.balance, stand.levels["LIMITER"], stand.levels["DO1"],
+                stand.levels["DO2"], self.boots)
+        quiet = seen == self.seen and abs(stand.plant.current_ma) < _QUIET_MA
+        self.seen = seen
+        for port in hw.ports.values():
+            if port.arriving or port.fifo or port.pending(now_us):
+                quiet = False
+        if not quiet:
+            self.busy_us = now_us
+        return not quiet
 
     # -- the controller's life --------------------------------------------------------------
 
@@ -184,6 +241,7 @@ class Worker:
             except ImportError:
                 pass
             import main
+            self.watch_scheduler()
             if _CPYTHON:            # the firmware collects each second: spare it what stays
                 gc.collect()
                 gc.freeze()
@@ -197,8 +255,27 @@ class Worker:
         while True:                                     # pins hold; only a reset helps
             clock.advance_to(clock.next_us)
 
+    def watch_scheduler(self):
+        """Get to know the firmware's scheduler when it is started, if it has one."""
+        self.scheduler = None
+        self.busy_us = self.clock.now_us
+        module = sys.modules.get("scheduler")
+        if module is None:
+            return
+        worker = self
+
+        class Watched(module.Scheduler):
+            def start(self, now_ms):
+                worker.scheduler = self
+                super().start(now_ms)
+
+        main = sys.modules["main"]
+        if getattr(main, "Scheduler", None) is module.Scheduler:
+            main.Scheduler = Watched
+
     def forget_firmware(self):
         """Drop the firmware's modules, so that the next boot begins from nothing."""
+        self.scheduler = None
         for folder in self.firmware:
             if folder in sys.path:
                 sys.path.remove(folder)
@@ -365,6 +442,8 @@ class Worker:
         if self.on_bar:
             self.stand.set_bar(command["bar_mv"], now_us)
             self.replan()
+        if command["io"]:
+            self.busy_us = now_us
         for name, delay_us, data in command["io"]:
             if name == "can":
                 self.stand.can_feed(bytes.fromhex(data), now_us + delay_us)
@@ -380,6 +459,7 @@ class Worker:
 
     def do_set(self, command):
         self.set_flash(command["values"])
+        self.busy_us = self.clock.now_us
         self.stand.set(int_keys(command["values"]), self.clock.now_us)
         return {"ok": True}
 

@@ -75,25 +75,32 @@ def _under_c(trip_dc):
     return trip_dc // 10 - _TEMP_OUTSIDE_C
 
 
-def image(params, shunt_uohm, cells=16):
+def image(params, shunt_uohm, cells=16, deep=False):
     """Rows (address, bytes) for BQ76952.configure().
 
     params      Parameters; shunt_uohm: the board's shunt; cells: fitted, from the lowest input
+    deep        a timed wake after over-discharge: the AFE may close the discharge FET too, down
+                to a limit of its own
     """
+    lowest_mv = params["cell_uv_trip_mv"]
+    if deep:
+        lowest_mv = min(lowest_mv, params["wake_floor_mv"])
     gain = _CC_GAIN_UOHM / 1000 / shunt_uohm
     ocd3_s = min(255, -(-params["dsg_oc1_delay_ms"] // 1000) + 1)
     return (
         (GAIN_ROW, struct.pack("<ff", gain, gain * _CAPACITY_FACTOR)),
         (0x922D, b"\x00"),                          # no deadband: small currents are counted
-        (0x9234, b"\x82\x28"),                      # no automatic SLEEP
+        (0x9234, b"\x82\x28"),                      # SLEEP only when told
         (0x9236, b"\x0d\x01"),                      # REG1 3.3 V, pre-regulator on
         (0x923C, b"\x60\x05"),                      # MISO at REG1, idle 5 s
+        (0x9248, struct.pack("<hBhB", 100, 1, 500, 10)),    # SLEEP: below mA, voltages each s,
+                                                    # wakes at mA, not again within s
         (0x9261, b"\xfc\xf7\xe2"),                  # protections A, B, C
         (0x9265, b"\x98\xd5\x56"),                  # which open the charge FET
         (0x9269, b"\xe4\xe6\xe2"),                  # which open the discharge FET
         (0x926D, b"\x00\xf8"),
         (0x9273, struct.pack("<h", 500)),           # body diode threshold, mA
-        (0x9275, struct.pack("<BH", cuv_code(params["cell_uv_trip_mv"]),
+        (0x9275, struct.pack("<BH", cuv_code(lowest_mv),
                              delay_code(params["cell_uv_delay_ms"]))),
         (0x9278, struct.pack("<BH", cov_code(params["cell_ov_trip_mv"]),
                              delay_code(params["cell_ov_delay_ms"]))),

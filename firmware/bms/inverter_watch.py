@@ -9,6 +9,7 @@ class InverterWatch:
     """Seconds of silence of the inverter.
 
     params, events   Parameters and Events of the pack
+    was_heard        since the last step
     silent_s         seconds without a word from the inverter, on any port
     lost             silent for longer than the parameter allows
     """
@@ -16,18 +17,18 @@ class InverterWatch:
     def __init__(self, params, events):
         self._params = params
         self._events = events
-        self._heard = False
+        self.was_heard = False
         self.silent_s = 0
         self.lost = False
 
     def heard(self):
         """A request or a keep-alive of the inverter has come, on any port."""
-        self._heard = True
+        self.was_heard = True
 
     def step(self, now_ms, expected):
         """Once a second. *expected*: an inverter may be here; a slave has none."""
-        if self._heard or not expected:
-            self._heard = False
+        if self.was_heard or not expected:
+            self.was_heard = False
             self.silent_s = 0
         elif self.silent_s < _LONGEST_S:
             self.silent_s += 1

@@ -67,6 +67,10 @@ class Measurements:
             cal[readings.CAL_TEMP_OFFSET + i] = p["cal_temp%d_offset_dc" % i]
         self._taken = p.changed
 
+    def pace(self, period_ms):
+        """From now on a scan comes each *period_ms*."""
+        self._usable_ms = USABLE_SCANS * period_ms
+
     def take(self, regs, now_ms):
         """Take over a complete scan of AFE registers."""
         if self._taken != self._params.changed:

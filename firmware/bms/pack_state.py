@@ -6,6 +6,7 @@ protocols and the panel read this object; the control task acts on what it says 
 
 from bms import derating
 from bms import events as ev
+from bms import power as pw
 from bms import protection_rules as rules
 from bms import readings as rd
 from bms.allowance import Allowance
@@ -22,6 +23,7 @@ from bms.inverter_watch import InverterWatch
 from bms.joining import Joining
 from bms.limiter import ChargeLimiter
 from bms.measurements import Measurements
+from bms.power import Power
 from bms.protection import ALARM, LOCKED, TRIPPED, Protection
 from bms.protection_rules import (
     BLOCKING,
@@ -121,6 +123,7 @@ class Pack:
     def __init__(self, profile, params, scan_ms):
         self.profile = profile
         self.params = params
+        self.scan_ms = scan_ms
         self.measurements = Measurements(params, profile.CELLS, scan_ms)
         self.protection = Protection(params)
         self.soc = StateOfCharge(params, profile.CAPACITY_MAH, profile.CELLS)
@@ -152,6 +155,7 @@ class Pack:
         self.decided = 0
         self.dip = 0
         self.updating = False
+        self.power = Power(params)
         self.system_cpct = -1
         self.first_out = None
         self.first_out_age_s = None
@@ -265,6 +269,7 @@ class Pack:
             self.set_fault(FAULT_SCAN, False)
         elif measured.failed_row >= self._failed_scans:
             self.set_fault(FAULT_SCAN, True, measured.failed_row, self._failed_scans)
+        self._step_power(measured, fresh)
         self._decide()
         if fresh:
             self.joining.step(self.dip, measured.values, self.fets.wanted,
@@ -572,9 +577,55 @@ class Pack:
             self.events.add(self.now_ms, ev.LOCK if now & LOCKED else ev.UNLOCK, i, cell, value,
                             limit)
 
+    def _step_power(self, measured, fresh):
+        """Off, awake or asleep."""
+        values = measured.values
+        current_ma = values[rd.CURRENT_MA]
+        trips = self.protection.trips
+        conditions = 0
+        if fresh and not measured.frozen:
+            conditions = pw.MEASURED
+        if not self.fets.actual:
+            conditions |= pw.OPEN | pw.QUIET
+        elif self.direction == CHARGING:
+            conditions |= pw.CHARGES
+        elif self.direction == DISCHARGING or current_ma < -self._rest_ma:
+            conditions |= pw.DISCHARGES
+        elif current_ma <= self._rest_ma and not self.balancing.mask:
+            conditions |= pw.QUIET
+        if self.charger_seen:
+            conditions |= pw.CHARGER
+        if trips & _UNDER_VOLTAGE:
+            conditions |= pw.OVER_DISCHARGED
+        if trips & _OVER_CHARGE:
+            conditions |= pw.OVER_CHARGED
+        news = self.power.step(self.now_ms, conditions, values[rd.PACK_MV],
+                               values[rd.MIN_CELL_MV])
+        if news:
+            self._note_power(news, values[rd.PACK_MV])
+
+    def _note_power(self, news, pack_mv):
+        """Record what happened; measured values of the time before are none any more."""
+        power = self.power
+        if news == pw.SLEPT:
+            self.events.add(self.now_ms, ev.SLEEP, power.reason, -1, power.tries)
+        elif news == pw.WOKE:
+            self.events.add(self.now_ms, ev.WAKE, power.woken_by, -1, pack_mv)
+        elif news == pw.TRIES:
+            self.events.add(self.now_ms, ev.WAKE, pw.BY_TIMER, -1, pack_mv, power.tries + 1)
+        elif news == pw.REFUSED:
+            self.events.add(self.now_ms, ev.SLEEP_REFUSED, power.refused, -1, pack_mv)
+        elif news == pw.RECHARGE:
+            self.protection.release(_OVER_CHARGE)
+            self.protection.take_changes(self._on_change)
+
     def _decide(self):
         """The state, from what is known."""
-        if self.faults & BLOCKING:
+        if self.power.mode == pw.OFF:
+            state = OFF
+        elif self.power.mode == pw.ASLEEP:
+            state = SLEEP
+        elif self.faults & BLOCKING:
             state = FAIL
         elif (not self.afe_ready or not self.measurements.seq or self.looking_at_zero
               or self.testing):
@@ -599,7 +650,7 @@ class Pack:
         self.limiter_in = self.limiter.step(current_ma, self._rest_ma, self._other_way_ma,
                                             measured.dt_ms)
         self.allowance.step(current_ma, self._nominal_ma, measured.dt_ms)
-        free = self.allowed() & ~self.protection.pending
+        free = 0 if self.power.leaves() else self.allowed() & ~self.protection.pending
         self._limit_scans -= 1
         self._limit_ms += measured.dt_ms
         if self._limit_scans <= 0:          # the limits move slowly: no need to aim each scan
@@ -642,8 +693,21 @@ class Pack:
     def able(self):
         """FETs that this pack by itself could close, whatever is on the bus bar."""
         ready = (self.afe_ready and self.measurements.seq > 0 and not self.looking_at_zero
-                 and STANDBY <= self.state <= PROTECTION and not self.faults & BLOCKING)
-        return self.fets.decide(self.protection.blocked | self.held, ready)
+                 and STANDBY <= self.state <= PROTECTION and not self.faults & BLOCKING
+                 and not self.power.holds())
+        blocked = self.protection.blocked
+        if blocked and self.power.mode == pw.TRYING:
+            blocked = self._blocked_but_for(_UNDER_VOLTAGE)
+        return self.fets.decide(blocked | self.held, ready)
+
+    def _blocked_but_for(self, mask):
+        """FETs that protections other than those of *mask* hold off."""
+        blocked = 0
+        trips = self.protection.trips & ~mask
+        for i in range(len(ITEMS)):
+            if trips >> i & 1:
+                blocked |= ITEMS[i][rules.BLOCKS]
+        return blocked
 
     def change(self, values, now_ms):
         """Host command: set the parameters {name: value}, all or none; ValueError says why not."""

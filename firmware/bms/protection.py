@@ -10,6 +10,8 @@ from hot.protect_py import STATE, WIDTH
 ALARM = 1
 TRIPPED = 2
 LOCKED = 4
+_TRIP_MS = 1
+_HELD_MS = 2
 _FLAGS = 3
 _IN_ROW = 4
 
@@ -122,6 +124,16 @@ class Protection:
         for i in range(len(ITEMS)):
             self._state[i * STATE + _IN_ROW] = 0
             self._state[i * STATE + _FLAGS] &= ~LOCKED
+
+    def release(self, mask):
+        """Release the items of *mask* (bit i = ITEMS[i]) before their own rule does (PWR-13).
+
+        What still is beyond its threshold trips again after its delay.
+        """
+        for i in range(len(ITEMS)):
+            if mask >> i & 1 and self._state[i * STATE + _FLAGS] & TRIPPED:
+                self._state[i * STATE + _FLAGS] &= ~(TRIPPED | LOCKED)
+                self._state[i * STATE + _TRIP_MS] = self._state[i * STATE + _HELD_MS] = 0
 
     def limit_of(self, i, flags):
         """The threshold of item *i* that was crossed: of the trip if *flags* has TRIPPED."""

@@ -30,6 +30,7 @@ class DebugPort:
         if ascii_port.is_open and byte >= 0x80:
             ascii_port.drop()
         if ascii_port.is_open or byte == SOI and self._link.is_idle:
+            self._link.hear()
             self.out = ascii_port.out
             return ascii_port.take(byte, now_ms)
         self.out = self._link.out

@@ -8,6 +8,7 @@ import struct
 from array import array
 
 from bms import pack_state as st
+from bms import power as pw
 from bms import readings as rd
 from bms.balancing import STATES as BALANCE_STATES
 from bms.events import NAMES as EVENT_NAMES
@@ -79,6 +80,11 @@ FIELDS = (
     ("can_sent", "I", 1, "", "CAN frames sent and acknowledged, since start"),
     ("can_timeouts", "I", 1, "", "CAN frames that nobody took, since start"),
     ("can_received", "I", 1, "", "keep-alive frames of the inverter on CAN, since start"),
+    ("power", "B", 1, "enum:" + "|".join(pw.MODES), "off, awake or asleep"),
+    ("sleep_reason", "B", 1, "enum:" + "|".join(pw.REASONS), "why it sleeps"),
+    ("sleep_refused", "B", 1, "enum:" + "|".join(pw.REFUSALS), "why it stayed awake"),
+    ("woken_by", "B", 1, "enum:" + "|".join(pw.WAKERS), "what woke it last"),
+    ("timed_wakes", "B", 1, "", "timed wakes in a row without charge"),
 )
 
 _NAMES = [row[0] for row in FIELDS]
@@ -86,6 +92,7 @@ _CELLS = _NAMES.index("cell_mv")
 _FETS = _NAMES.index("fets")
 _LIMITS = _NAMES.index("cvl_mv")
 _RECORDS = _NAMES.index("afe_safety")
+_POWER = _NAMES.index("power")
 _INVERTER = _NAMES.index("inverter_lost")
 
 EVENT_FIELDS = (
@@ -277,6 +284,12 @@ class Reporter:
         row[_RECORDS + 11] = overruns
         row[_RECORDS + 12] = errors
         row[_RECORDS + 13] = self._supervisor.heap_free
+        power = pack.power
+        row[_POWER] = power.mode
+        row[_POWER + 1] = power.reason
+        row[_POWER + 2] = power.refused
+        row[_POWER + 3] = power.woken_by
+        row[_POWER + 4] = power.tries
         row[_INVERTER] = int(pack.inverter_lost)
         row[_INVERTER + 1] = pack.inverter.silent_s
         row[_INVERTER + 2] = pack.rights.left_s

@@ -2,6 +2,7 @@
 
 from bms import afe_config
 from bms import events as ev
+from bms.power import TRYING
 from bms.protection_rules import (
     BOTH,
     CHARGE,
@@ -21,6 +22,7 @@ from bq76952 import (
     AfeError,
 )
 
+REST_MS = 500                   # between scans while the pack is asleep or off
 _JOB_BUDGET_US = 20_000         # of a period, for configuring the AFE: others wait that long
 _FIRST_BUDGET_US = 60_000       # at start-up, when nothing else is urgent
 _BACK_OFF_MS = 500              # before the first retry; doubled each time up to the longest
@@ -44,12 +46,13 @@ class Control:
     bothoff   pin: 0 forces both FETs off in hardware, whatever the AFE thinks
     limiter   pin: 1 puts the 10 A limiter into the charge path
     ticks_us  wrapping microseconds
+    pace      function(rests, now_ms): scans each REST_MS from now on, or each scan period again
 
     afe_starts  configurations of the AFE begun since start
     acted       number of the scan that what was commanded last was decided from
     """
 
-    def __init__(self, afe, pack, shunt_uohm, bothoff, limiter, ticks_us):
+    def __init__(self, afe, pack, shunt_uohm, bothoff, limiter, ticks_us, pace=None):
         self._afe = afe
         self._pack = pack
         self._shunt_uohm = shunt_uohm
@@ -59,6 +62,9 @@ class Control:
         self._ticks_us = ticks_us
         self._job = None            # None | generator that configures the AFE
         self._image: tuple = ()
+        self._deep = False          # the image is that of a timed wake
+        self._pace = pace
+        self._rests = False         # the AFE may SLEEP
         self._image_of = -1         # params.changed that the image was made from
         self._signature = -1
         self._verified_ms = 0
@@ -84,6 +90,27 @@ class Control:
 
     def step(self, now_ms):
         """One scan period."""
+        self._scan(now_ms)
+        rests = self._pack.power.rests() and self._pack.afe_ready and not self._pack.fets.actual
+        if rests != self._rests:
+            self._change_pace(rests, now_ms)
+
+    def _change_pace(self, rests, now_ms):
+        """Nothing but the ways out of sleep has to be watched from now on, or all again."""
+        pack = self._pack
+        try:
+            self._afe.set_sleep(rests)
+        except AfeError:
+            if rests:
+                return                      # at the next step, then
+            self._bothoff(0)
+            self._lose_afe()                # configuring it wakes it
+        self._rests = rests
+        pack.measurements.pace(REST_MS if rests else pack.scan_ms)
+        if self._pace is not None:
+            self._pace(rests, now_ms)
+
+    def _scan(self, now_ms):
         pack = self._pack
         pack.now_ms = now_ms
         if not pack.afe_ready:
@@ -224,7 +251,8 @@ class Control:
         reason = -1
         if self._afe.regs[BATTERY_STATUS] & POR:
             reason = _RESTARTED
-        elif self._image_of != pack.params.changed and self._image_is_stale():
+        elif ((self._image_of != pack.params.changed
+               or self._deep != (pack.power.mode == TRYING)) and self._image_is_stale()):
             reason = _NEW_PARAMETERS
         elif self._suspect or (now_ms - self._verified_ms) & _MASK >= _VERIFY_MS:
             self._verified_ms = now_ms
@@ -258,9 +286,13 @@ class Control:
 
     def _image_is_stale(self):
         """True if the parameters now ask for another configuration than the AFE has."""
-        params = self._pack.params
-        self._image_of = params.changed
-        return afe_config.image(params, self._shunt_uohm, self._pack.profile.CELLS) != self._image
+        return self._image_now() != self._image
+
+    def _image_now(self):
+        pack = self._pack
+        self._image_of = pack.params.changed
+        self._deep = pack.power.mode == TRYING
+        return afe_config.image(pack.params, self._shunt_uohm, pack.profile.CELLS, self._deep)
 
     def _note_trips(self, measured, now_ms):
         """Record what the AFE's own protections say when it changes."""
@@ -326,9 +358,7 @@ class Control:
         try:
             if self._job is None:
                 self.afe_starts += 1
-                self._image_of = pack.params.changed
-                self._image = afe_config.image(pack.params, self._shunt_uohm,
-                                               pack.profile.CELLS)
+                self._image = self._image_now()
                 self._job = self._afe.configure(self._image)
             budget_us = _JOB_BUDGET_US if pack.measurements.seq else _FIRST_BUDGET_US
             while (self._ticks_us() - start_us) & _MASK < budget_us:

@@ -1,12 +1,21 @@
-"""Lamps, buzzer, dry contacts, DIP switches: what a person at the front sees and sets."""
+"""Lamps, buzzer, dry contacts, button and switches: what a person at the front sees and does."""
 
 from bms import contacts, indication
 from bms import events as ev
-from bms.inputs import Steady
+from bms import pack_state as st
+from bms import power as pw
+from bms.inputs import HeldButton, Steady
 
 PERIOD_MS = 50
 _STEPS_A_TICK = indication.TICK_MS // PERIOD_MS
+_STEPS_A_WORD = indication.WORD_TICKS * _STEPS_A_TICK
 _DIP_STABLE_MS = 1000           # DIP-01
+_RST = 0x10                     # input of the button
+_PRESS_MS = 3000                # RST-01: sleep or wake from here,
+_RESET_MS = 6000                # reset from here
+_TOO_LONG_MS = 10_000           # to here
+_ROCKER_ON_MS = 3000            # PWR-02
+_ROCKER_OFF_MS = 200
 
 
 class Panel:
@@ -14,23 +23,31 @@ class Panel:
 
     pack      PackState
     show      function(word): puts the lamp word on the lamps
-    inputs    TCA9534 with the DIP switches: on pulls low
+    inputs    TCA9534 with the DIP switches and the button: on and pressed pull low
     buzzer    function(level), or None
     outputs   pins of DO1 and DO2
+    rocker    function giving the level of the ON/OFF switch, 1: on; or None
+    reset     function that resets the controller, or None
     """
 
-    def __init__(self, pack, show, inputs, buzzer=None, outputs=()):
+    def __init__(self, pack, show, inputs, buzzer=None, outputs=(), rocker=None, reset=None):
         self._pack = pack
         self._show = show
         self._inputs = inputs
         self._buzzer = buzzer
         self._outputs = outputs
+        self._rocker_pin = rocker
+        self._reset = reset
         self._is_bar = pack.profile.PANEL == "bar"
         self._shown = -1
         self._state = -1
         self._steps = 0
         self._tick = 0
         self._dip = Steady()
+        self._rocker = Steady()
+        self._button = HeldButton()
+        self._play: tuple = ()      # words of a sequence that is shown, (): none
+        self._played = 0            # steps of it
         self._taken = -1            # params.changed that these are of:
         self._buzzer_on = 0
         self._functions = [0] * len(outputs)
@@ -56,43 +73,94 @@ class Panel:
             self._tick += 1
             if self._tick == indication.TICKS:
                 self._tick = 0
+        if self._play:
+            self._go_on()
+        elif self._steps == 0 or pack.state != self._state:
+            self._put(self._word(pack))
         if self._steps == 0 or pack.state != self._state:
             self._state = pack.state
-            self._light(pack)
-            self._switch(pack)
+            self._sound_and_switch(pack)
 
-    def _light(self, pack):
-        """Work lamps and buzzer out; patterns change with the tick, rows with the state."""
-        trips = pack.protection.trips
-        alarms = pack.protection.alarms
-        if self._is_bar:
-            row = indication.bar_row_for(pack.state, pack.direction, trips, pack.updating)
-        else:
-            row = indication.row_for(pack.state, pack.direction, alarms, trips,
-                                     pack.charger_seen)
-        word = indication.lamp_word(row, pack.shown_cpct, self._tick)
-        if not pack.passed:
-            word = indication.self_test_word(pack.faults) or word
+    def _put(self, word):
         if word != self._shown:
             self._show(word)
             self._shown = word
-        if self._buzzer is not None:
-            noise = indication.buzz_for(pack.state, alarms, trips, pack.faults)
-            self._buzzer(self._buzzer_on and indication.level_of(noise, self._tick))
 
-    def _switch(self, pack):
-        """The dry contacts."""
+    def _word(self, pack):
+        """The lamps now; patterns change with the tick, rows with the state."""
+        state = pack.state
+        if pack.power.mode >= pw.LOOKING:
+            state = st.SLEEP
+        elif not pack.passed:
+            word = indication.self_test_word(pack.faults)
+            if word:
+                return word
+        trips = pack.protection.trips
+        if self._is_bar:
+            row = indication.bar_row_for(state, pack.direction, trips, pack.updating)
+        else:
+            row = indication.row_for(state, pack.direction, pack.protection.alarms, trips,
+                                     pack.charger_seen)
+        return indication.lamp_word(row, pack.shown_cpct, self._tick)
+
+    def _sound_and_switch(self, pack):
+        """Buzzer and dry contacts."""
+        if self._buzzer is not None:
+            noise = indication.buzz_for(pack.state, pack.protection.alarms,
+                                        pack.protection.trips, pack.faults)
+            self._buzzer(self._buzzer_on and indication.level_of(noise, self._tick))
         for i in range(len(self._outputs)):
             self._outputs[i](self._inverted[i] ^ int(contacts.says(self._functions[i], pack)))
 
+    # -- sequences -------------------------------------------------------------------------
+
+    def _start(self, words):
+        self._play = words
+        self._played = 0
+
+    def _go_on(self):
+        """The sequence, then what comes after it."""
+        words = self._play
+        power = self._pack.power
+        at = self._played // _STEPS_A_WORD
+        self._played += 1
+        if at < len(words) and (words is not indication.SLEEP_SEQUENCE or power.goes()):
+            self._put(words[at])
+            return
+        self._play = ()
+        self._put(self._word(self._pack))
+        if words is indication.RESET_SEQUENCE and self._reset is not None:
+            self._reset()
+
+    # -- inputs ----------------------------------------------------------------------------
+
     def _look(self, now_ms):
-        """A change of the address is taken over once it was stable, the first at once."""
+        """Rocker, DIP switches and button."""
+        pack = self._pack
+        if self._rocker_pin is not None:
+            on = self._rocker_pin()
+            if self._rocker.sample(on, now_ms, _ROCKER_ON_MS if on else _ROCKER_OFF_MS):
+                pack.power.rocker(on != 0)
         levels = self._inputs.read()
         if levels < 0:
             return
-        pack = self._pack
         if self._dip.sample(~levels & 0xF, now_ms, _DIP_STABLE_MS):
             dip = self._dip.value
             if dip != pack.dip:
                 pack.events.add(now_ms, ev.DIP, dip, -1, dip, pack.dip)
                 pack.dip = dip
+        held_ms = self._button.sample(not levels & _RST, now_ms)
+        if held_ms:
+            self._released(held_ms, now_ms)
+
+    def _released(self, held_ms, now_ms):
+        """RST-01: the button was let go after *held_ms*."""
+        power = self._pack.power
+        if _PRESS_MS <= held_ms < _RESET_MS:
+            asked = power.press()
+            if asked >= 0:
+                self._start(indication.SLEEP_SEQUENCE if asked == pw.ASLEEP
+                            else indication.WAKE_SEQUENCE)
+        elif _RESET_MS <= held_ms < _TOO_LONG_MS and power.mode < pw.ASLEEP:
+            self._pack.events.add(now_ms, ev.RESET, 0, -1, held_ms)
+            self._start(indication.RESET_SEQUENCE)

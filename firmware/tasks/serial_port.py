@@ -30,6 +30,12 @@ class SerialPort:
         if de is not None:
             de(0)
 
+    def flush(self):
+        """Forget what was received: it came while nobody looked."""
+        self._at = self._count = 0
+        while self._uart.any():
+            self._uart.readinto(self._buf, _AT_ONCE)
+
     def step(self, now_ms):
         """Drop the driver when the answer is out; take what came; send what is to be sent.
 

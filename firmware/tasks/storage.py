@@ -187,6 +187,11 @@ class Storage:
         self._counting.step()
         if self._retry:
             self._retry -= 1
+        power = self.pack.power
+        if power.store:                     # before a sleep or a stop; both FETs are off
+            self.save_all(now_ms)
+            power.stored()
+            return
         ring = self._ring
         waiting = self.records.waiting
         if waiting and not ring.must_erase and (self._is_quiet() or waiting >= _LATE_RECORDS):

@@ -54,10 +54,12 @@ class Supervisor:
                 failing = True
         self._pack.set_fault(FAULT_TASK, failing)
         pack = self._pack
+        if pack.inverter.was_heard:
+            pack.power.hear()
         pack.inverter.step(now_ms, pack.dip <= 1)
         pack.rights.step(now_ms)
         pack.asked.step()
-        self._beat ^= 1
+        self._beat = 0 if pack.power.rests() else self._beat ^ 1
         self._heartbeat(self._beat)
         self._collect_in -= 1
         if self._collect_in <= 0:

@@ -280,7 +280,7 @@ class AfeModel:
         slot, phase = self.cfg.slots[word]
         period = self._period
         due = self._loop0 + (slot + 1) * self.cfg.slot_us
-        if phase >= 0:
+        if phase >= 0 and self.mode != SLEEP:       # a burst in SLEEP measures everything
             due += phase * period
             period *= 3
         if now < due:

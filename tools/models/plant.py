@@ -163,6 +163,7 @@ class Plant:
                  imbalance_mv=0.0, start_us=0):
         rng = Xorshift(seed)
         self.t_us = start_us
+        self.grid_us = GRID_US
         self.next_us = start_us + GRID_US
         self.nominal_mah = capacity_ah * 1000.0
         cap = []
@@ -251,6 +252,11 @@ class Plant:
         """Let *dt_us* pass in one step (for studies without a chip)."""
         self.step_to(self.t_us + dt_us)
 
+    def pace(self, grid_us, now_us):
+        """Step by itself each *grid_us* from now on: at rest nothing moves fast."""
+        self.grid_us = grid_us
+        self.next_us = now_us + grid_us
+
     def step_to(self, now_us):
         """Integrate up to *now_us* at the present current, then find the new one."""
         dt = now_us - self.t_us
@@ -285,9 +291,9 @@ class Plant:
             elif dt >= 10_000:
                 self._refresh(4)
             if now_us >= self.next_us:
-                self.next_us += GRID_US
+                self.next_us += self.grid_us
                 if self.next_us <= now_us:
-                    self.next_us = now_us + GRID_US
+                    self.next_us = now_us + self.grid_us
         self._solve(dt)
 
     def _refresh(self, count):
