@@ -700,6 +700,10 @@ class FakeLink:
     def __init__(self):
         self.out = bytearray(b"L")
         self.heard = []
+        self.used = 0
+
+    def hear(self):
+        self.used += 1
 
     @property
     def is_idle(self):
@@ -724,6 +728,7 @@ class TestDebugPort(TestCase):
             self.pack.dip = dip
             self.assertEqual(self.ask(request("C1", "", adr, "25"))[:9], "~25%s4600" % reply)
         self.assertEqual(self.ask(request("90", "", "FF", "25")), frame("25034600E00201"))
+        self.assertTrue(self.link.used >= 7)            # it wakes the pack (PWR-11)
 
     def test_pylontech_at_whatever_address(self):               # req: COM-01 COM-04
         for dip, adr, reply in ((0, "02", "02"), (0, "01", "02"), (0, "FF", "02"),
