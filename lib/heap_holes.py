@@ -12,10 +12,17 @@ import sys
 _BLOCK = 16 if sys.maxsize < 1 << 32 else 32    # bytes: four pointers
 _RUN = 12               # blocks in a row that mean: free from here on
 _MOST = 2000            # blocks that are taken at most
+_NEAR = 1024            # bytes that others may have taken since the last look
+
+_top = 0                # address of the piece that was taken last
 
 
 def fill():
-    """Fill the holes below the first free stretch; returns how many blocks that took."""
+    """Fill the holes below the first free stretch, if there are any.
+
+    Returns how many blocks that took; where all is well that is the one it looks with.
+    """
+    global _top
     if sys.implementation.name != "micropython":
         return 0
     chain: tuple = ()
@@ -24,6 +31,10 @@ def fill():
         chain = (chain, None)       # two items: just one block
         count += 1
         at = id(chain)
+        if count == 1 and 0 < at - _top < _NEAR:
+            _top = at
+            return 1                # where it was looked last, or a little above: no holes below
         run = run + 1 if at - before == _BLOCK else 0
         before = at
+    _top = before
     return count
