@@ -4,13 +4,15 @@ from bms.readings import NO_READING
 from protocols import can_layout as layout
 from protocols import conditions
 
+_STATUS = 26            # not folded into a constant: a frozen one of so many bits is no small int
 # by kind of field; 32 bits as far as small integers go
-_LIMITS = ((0, 0), (0, 0xFF), (0, 0xFFFF), (-0x8000, 0x7FFF), (0, 0x3FFFFFFF))
+_LIMITS = ((0, 0), (0, 0xFF), (0, 0xFFFF), (-0x8000, 0x7FFF), (0, (8 << _STATUS) - 1))
 _BYTES = (0, 1, 2, 2, 4)
 # 35A: pairs of bits, 01 active, 10 supported and inactive, 00 not supported. Not supported are
 # "general" (pair 0) and "contactor" (pair 9); in the second word pair 13 is the system's status.
 _PAIRS = 0x1DFE
-_ONLINE, _OFFLINE = 2 << 26, 1 << 26
+_ONLINE = 2 << _STATUS
+_OFFLINE = 1 << _STATUS
 _LEAST_MA = 100
 
 # Growatt 311: what flows, said twice

@@ -37,6 +37,8 @@ class CanPort:
         self._system = system
         self._pack = pack
         self._frames = frames
+        self._limits = pack.derating    # looked at in each step, so without the way by the pack
+        self._count = 0                 # of frames
         data = memoryview(frames.buf)
         self._datas = tuple(data[:n] for n in range(9))
         self._got = [0, None, 0, 0]
@@ -67,7 +69,7 @@ class CanPort:
             heard_by = frames.variant[layout.HEARD]
         self._acknowledged = heard_by == layout.OR_ACKNOWLEDGED
         self._on_request = frames.variant[layout.QUIRKS] & layout.ON_REQUEST != 0
-        self._next = len(frames)
+        self._next = self._count = len(frames)
         self._up = False                # with the filters of the variant, if it was up
         self._taken = params.changed
 
@@ -86,10 +88,11 @@ class CanPort:
         if not self._up:
             return
         self._receive()
-        self._settle(now_ms)
+        if self._pending >= 0:
+            self._settle(now_ms)
         if not self._on_request and self._flowing & ~self._allowed():
             self._next = 0              # COM-05: at once, before a FET opens
-        if self._next < len(self._frames):
+        if self._next < self._count:
             self._send(now_ms)
 
     def restart(self):
@@ -122,7 +125,7 @@ class CanPort:
             self.state = can.state()
         self._next = 0
         if not self._up or self._on_request or self.state == _BUS_OFF:
-            self._next = len(self._frames)
+            self._next = self._count
 
     def _start(self, now_ms):
         can = self._can
@@ -158,22 +161,20 @@ class CanPort:
             if got[3] & 2:
                 self.overruns += 1
             self._pack.inverter.heard()
-            if self._on_request and self._next >= len(self._frames):
+            if self._on_request and self._next >= self._count:
                 self._next = 0
 
     def _settle(self, now_ms):
         """The frame of the last step is out, or it is taken back: nobody is there."""
-        if self._pending < 0:
-            return
         waits = self._can.cancel_send(self._pending)
         self._pending = -1
         if waits:
             self.timeouts += 1
             self._error(NOT_ACKNOWLEDGED, now_ms, self.timeouts)
-            self._next = len(self._frames)      # the next set is newer
+            self._next = self._count      # the next set is newer
             return
         self.sent += 1
-        if self._next >= len(self._frames):     # the set is through
+        if self._next >= self._count:     # the set is through
             if self._trouble >= 0:
                 self._pack.events.add(now_ms, ev.CAN_GOOD, self._trouble)
                 self._trouble = -1
@@ -181,8 +182,8 @@ class CanPort:
                 self._pack.inverter.heard()
 
     def _allowed(self):
-        pack = self._pack
-        return (1 if pack.ccl_ma else 0) | (2 if pack.dcl_ma else 0)
+        limits = self._limits
+        return (1 if limits.ccl_ma else 0) | (2 if limits.dcl_ma else 0)
 
     def _send(self, now_ms):
         frames = self._frames
