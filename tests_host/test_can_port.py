@@ -212,6 +212,12 @@ class TestInverter(TestCase):
         self.steps(20)
         self.assertEqual(self.idents().count(0x311), 1)
         self.assertEqual(self.idents()[-1], 0x321)
+        for wait in (3, 7, 11):                 # whenever it asks: also across the second
+            self.steps(20 + wait)
+            before = len(self.can.sent)
+            self.can.incoming = [(0x301, b"", 0, 0)]
+            self.steps(12)
+            self.assertEqual(self.idents()[before:], list(range(0x311, 0x31A)) + [0x320, 0x321])
 
     def test_the_parameter_knows_every_variant(self):           # req: PAR-01
         row = [row for row in TABLE if row[1] == "can_variant"][0]

@@ -123,9 +123,10 @@ class CanPort:
             self._pending = -1
             can.restart()
             self.state = can.state()
-        self._next = 0
-        if not self._up or self._on_request or self.state == _BUS_OFF:
+        if not self._up or self.state == _BUS_OFF:
             self._next = self._count
+        elif not self._on_request:
+            self._next = 0
 
     def _start(self, now_ms):
         can = self._can
