@@ -80,9 +80,9 @@ class TestCase(unittest.TestCase):
     def setUp(self):
         self.now = WRAP - 1700
         self.pack = Pack(am5000, Parameters(), 100)
-        regs = scan_regs()
-        put16(regs, 0x3A, 0)
-        self.pack.measurements.take(regs, self.now)
+        self.regs = scan_regs()
+        put16(self.regs, 0x3A, 0)
+        self.pack.measurements.take(self.regs, self.now)
         self.pack.soc.start(3300, 250)
         self.pack.afe_ready = True
         self.can = FakeCan()
@@ -216,7 +216,9 @@ class TestInverter(TestCase):
             self.steps(20 + wait)
             before = len(self.can.sent)
             self.can.incoming = [(0x301, b"", 0, 0)]
-            self.steps(12)
+            for _ in range(12):
+                self.pack.measurements.take(self.regs, self.now)
+                self.steps(1)
             self.assertEqual(self.idents()[before:], list(range(0x311, 0x31A)) + [0x320, 0x321])
 
     def test_the_parameter_knows_every_variant(self):           # req: PAR-01
