@@ -121,6 +121,7 @@ class App:
         serial = "%-16s" % ("PC" + port.unique_id().hex().upper()[-14:])
         identity = Identity(profile.NAME.upper(), tuple(int(part) for part in number), serial)
         self.system = System(pack, identity)
+        self.system.clock = self.clock
         protocol = Pcs(self.system, pack, identity)
         pcs = machine.UART(port.PCS_UART, baudrate=params["pcs_baud"], tx=machine.Pin("PCS_TX"),
                            rx=machine.Pin("PCS_RX"), rxbuf=256, txbuf=512, timeout=0)

@@ -2,6 +2,7 @@
 
 import unittest
 
+import civil
 from bms import events as ev
 from bms.pack_state import Pack
 from bms.parameters import Parameters
@@ -111,7 +112,7 @@ class TestCase(unittest.TestCase):
                 ("dcl_ma", 200_000), ("may_charge", True), ("may_discharge", True)):
             setattr(whole, name, value)
         self.system.whole = whole
-        self.system.update = lambda now_ms: self.system.own.fill(self.pack, now_ms)
+        self.system.sum_up = lambda now_ms: None
         return whole
 
 
@@ -369,6 +370,22 @@ class TestPace(TestCase):
         self.assertEqual(self.ask("~25014642E002FFFD05\r", 301), "~250146090000FDA5\r")
 
 
+class FakeClock:
+    """A clock that stands."""
+
+    seconds = 0
+    broken = False
+
+    def now_s(self, now_ms):
+        return self.seconds
+
+    def set(self, seconds, now_ms):
+        if self.broken:
+            raise OSError("silent")
+        self.seconds = seconds
+        return 0
+
+
 # Captures of a PC program: read request, answer, write request; what the pack then holds
 PACE_PARAMETERS = (
     ("~250046D10000FD9A", "~25004600F010010E100E740D340AFA35", "~250046D0F010010E100E740D340AFA21",
@@ -496,6 +513,48 @@ class TestRights(TestCase):
         self.assertEqual(self.ask("~25004699E0020AFD15\r"), frame("25004600C0040A00"))
         self.assertEqual(self.pack.params["limiter_enable"], 1)
         self.assertEqual(self.rtn("~25004699E00206FD20\r"), "09")       # no such switch here
+
+    def test_buzzer_switch(self):                               # req: COM-07 BUZ-01
+        self.unlock()
+        self.assertEqual(self.ask("~25004699E0020DFD12\r"), "~25004600C0040D01FCC3\r")
+        self.assertEqual(self.pack.params["buzzer_enable"], 1)
+        self.assertEqual(self.ask("~25004699E0020CFD13\r"), "~25004600C0040C00FCC5\r")
+        self.assertEqual(self.pack.params["buzzer_enable"], 0)
+
+    def test_clock(self):                                       # req: COM-07 REC-01
+        read, write = "~250046B10000FD9C\r", "~250046B2400C1808140E0F25FAFC\r"
+        self.assertEqual(self.rtn(read), "09")                  # none is fitted
+        self.system.clock = clock = FakeClock()
+        self.assertEqual(self.rtn(read), "09")                  # nobody has set it
+        self.assertEqual(self.rtn(write), "09")
+        self.unlock()
+        self.assertEqual(self.ask(write), "~250046000000FDAF\r")
+        self.assertEqual(civil.text_of(clock.seconds), "2024-08-20T14:15:37Z")
+        self.assertEqual(self.pack.events.get(self.pack.events.newest, 2), ev.CLOCK)
+        clock.seconds = civil.parse("2024-08-21T05:29:31")
+        self.assertEqual(self.ask(read), "~25004600400C180815051D1FFB10\r")
+        for wrong in ("180D140E0F25", "1802200E0F25", "1808141A0F25", "180814003C25",
+                      "18081400003C", "0A0814000000"):
+            self.assertEqual(self.rtn(request("B2", wrong, "00", "25")), "06", wrong)
+        clock.broken = True
+        self.assertEqual(self.rtn(write), "09")
+
+    def test_protocols(self):                                   # req: COM-01 COM-02 COM-07
+        p = self.pack.params
+        self.assertEqual(self.ask("~250046EB0000FD88\r"), frame("25004600A006" "010100"))
+        self.assertEqual(self.rtn(request("EC", "080001", "00", "25")), "09")
+        self.unlock()
+        for sent, can, rs485, read in (("080101", 8, 1, "080101"), ("030101", 3, 1, "030101"),
+                                       ("FFFF01", 3, 0, "030100"), ("01FF00", 0, 0, "010100")):
+            self.assertEqual(self.rtn(request("EC", sent, "00", "25")), "00", sent)
+            self.assertEqual((p["can_variant"], p["pcs_protocol"]), (can, rs485), sent)
+            p.set("pcs_protocol", 0)            # else nothing of PACE is answered
+            self.assertEqual(self.ask(request("EB", "", "00", "25"))[13:-5], read[:5] + "0")
+        for wrong in ("131400", "7F0101", "011801"):
+            self.assertEqual(self.rtn(request("EC", wrong, "00", "25")), "09", wrong)
+        self.assertEqual(p["can_variant"], 0)
+        self.assertEqual(self.rtn(request("EC", "FF0001", "00", "25")), "00")
+        self.assertEqual(p["pcs_protocol"], 3)
 
     def test_shutdown_commands(self):                           # req: COM-07
         for text in ("~2500469CE00201FD1B\r", request("95", "02"), request("64")):

@@ -46,9 +46,15 @@ class TestReplyTime(unittest.TestCase):
             self.assertTrue(took_us <= _MOST_US, "%r took %d us" % (text, took_us))
 
     def test_of_one_pack(self):                                 # req: COM-06
+        del self.system.modules[1:]
         for text in (b"~20024642E00202FD33\r", b"~200246610000FDAB\r", b"~200246630000FDA9\r"):
             took_us = self.took_us(text)
             self.assertTrue(took_us <= _MOST_US // 2, "%r took %d us" % (text, took_us))
+
+    def test_of_the_sum_of_fifteen_modules(self):               # req: COM-06 COM-03
+        for text in (b"~200246610000FDAB\r", b"~200246620000FDAA\r", b"~200246630000FDA9\r"):
+            took_us = self.took_us(text)
+            self.assertTrue(took_us <= _MOST_US, "%r took %d us" % (text, took_us))
 
 
 if __name__ == "__main__":

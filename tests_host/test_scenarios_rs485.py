@@ -44,7 +44,7 @@ def test_nothing_opens_a_fet_from_the_inverters_port_until_unlocked(rig, target)
     assert ask("2501469AE00200").startswith(b"~25014600")
     rig._client.command("unlock 0")
     assert ask("2501469AE00201").startswith(b"~25014609")
-    rig.run(4000)               # the front end was configured anew, with both FETs open
+    rig.run(8000)               # the front end was configured anew, with both FETs open
     assert rig.get()["wire"]["fets"] == {"chg": 1, "dsg": 1, "pchg": 0}
     kinds = [event["event"] for event in rig.events()["events"]]
     assert kinds.count("held") == 2 and "parameter" in kinds

@@ -62,7 +62,7 @@ class AsciiPort:
         if verdict != OK:
             return self._encode(ver, adr, verdict, 0, now_ms)
         self._heard()
-        self._system.update(now_ms)
+        self._system.update_own(now_ms)
         length = server.answer(parser, now_ms)
         if length < 0:
             return 0

@@ -5,8 +5,11 @@ Pure: a decoded request in, the INFO of its answer out. Differs from Pylontech's
 (10 mAh). Source: PACE RS232 protocol TY16S (2018) and captures of its PC program.
 """
 
+from bms import events as ev
 from bms.afe_config import SHORT_DELAY_US
 from bms.protection_rules import BOTH, CHARGE, DISCHARGE
+from civil import civil_of, is_date, seconds_of
+from clock import SET
 from hot.hex_text import put_words
 from protocols import settings
 from protocols.ascii_frame import BAD_FORMAT, OK
@@ -57,11 +60,18 @@ _SIZES = (1, 1, 1, 2, 2, 2)
 _SHORT_READ, _SHORT_WRITE = 0xE5, 0xE4
 
 # 99: what a switch sets, (parameter, value); others are not fitted
-_SWITCHES = {0x0A: ("limiter_enable", 1), 0x0B: ("limiter_enable", 0)}
+_SWITCHES = {0x0A: ("limiter_enable", 1), 0x0B: ("limiter_enable", 0),
+             0x0C: ("buzzer_enable", 0), 0x0D: ("buzzer_enable", 1)}
+
+# EB, EC: number of the protocol for each can_variant and pcs_protocol; NONE: as it is, or not one
+_NONE_CODE = 0xFF
+_CAN_CODES = b"\x01\x01\x10\x03\x07\x01\x11\x02\x08\x0c\x05\x0a\x04"
+_RS485_CODES = b"\x01\x01\xff\x00\x03"
+_AUTOMATIC = 0x00
 
 
 class Pace:
-    """Answers decoded requests. Who calls has brought *system* up to date.
+    """Answers decoded requests. Who calls has brought the own part of *system* up to date.
 
     system, pack, identity, rights, info   as Pylontech's
     rtn        return code of the newest answer
@@ -80,7 +90,8 @@ class Pace:
             0x99: self._switch, 0x9A: self._charge_fet, 0x9B: self._discharge_fet,
             0x9C: self._shutdown, 0xA1: self._history, 0xA6: self._capacities,
             0xC1: self._version, 0xC2: self._product, _SHORT_READ: self._short_delay,
-            _SHORT_WRITE: self._refused,
+            _SHORT_WRITE: self._refused, 0xB1: self._clock, 0xB2: self._set_clock,
+            0xEB: self._protocols, 0xEC: self._set_protocols,
         }
         for i in range(len(_PARAMETERS)):
             self._commands[_PARAMETERS[i][0]] = self._read
@@ -210,8 +221,10 @@ class Pace:
         return at + 12
 
     def _control(self):
-        """Control state: the limiter switched off as a function."""
-        return 0 if self._pack.params["limiter_enable"] else 0x10
+        """Control state: the limiter switched off as a function, the buzzer switched on."""
+        params = self._pack.params
+        return ((0 if params["limiter_enable"] else 0x10)
+                | (0x01 if params["buzzer_enable"] else 0))
 
     def _pack_count(self, now_ms):
         if self._needs(0):
@@ -315,6 +328,71 @@ class Pace:
             self._pack.change(values, now_ms)
         except ValueError:
             return self._fail(RTN_REFUSED)
+        return 0
+
+    def _protocols(self, now_ms):
+        """EB: CAN, RS485, and whether RS485 is found out."""
+        if self._needs(0):
+            return 0
+        params = self._pack.params
+        spoken = params["pcs_protocol"]
+        self._info[0] = _CAN_CODES[params["can_variant"]]
+        self._info[1] = _RS485_CODES[spoken]
+        self._info[2] = 0x01 if spoken else _AUTOMATIC
+        return 3
+
+    def _set_protocols(self, now_ms):
+        """EC: FF leaves what is."""
+        if self._needs(3):
+            return 0
+        if not self._rights.may_write:
+            return self._fail(RTN_REFUSED)
+        can, rs485, kind = self._parser.info[0:3]
+        values = {}
+        if can != _NONE_CODE:
+            values["can_variant"] = _CAN_CODES.find(bytes((can,)))
+        if kind == _AUTOMATIC:
+            values["pcs_protocol"] = 0
+        elif rs485 != _NONE_CODE:
+            values["pcs_protocol"] = _RS485_CODES.find(bytes((rs485,)), 1)
+        try:
+            self._pack.change(values, now_ms)
+        except ValueError:
+            return self._fail(RTN_REFUSED)
+        return 0
+
+    # -- clock ------------------------------------------------------------------------------
+
+    def _clock(self, now_ms):
+        """B1: year from 2000, month, day, hour, minute, second; refused while not known."""
+        if self._needs(0):
+            return 0
+        clock = self._system.clock
+        seconds = clock.now_s(now_ms) if clock else 0
+        if not seconds:
+            return self._fail(RTN_REFUSED)
+        parts = civil_of(seconds)
+        self._info[0] = parts[0] - 2000
+        for i in range(1, 6):
+            self._info[i] = parts[i]
+        return 6
+
+    def _set_clock(self, now_ms):
+        if self._needs(6):
+            return 0
+        clock = self._system.clock
+        if clock is None or not self._rights.may_write:
+            return self._fail(RTN_REFUSED)
+        year, month, day, hour, minute, second = self._parser.info[0:6]
+        if (year < 20 or not is_date(2000 + year, month, day) or hour > 23 or minute > 59
+                or second > 59):
+            return self._fail(RTN_INFO)
+        seconds = seconds_of(2000 + year, month, day, hour, minute, second)
+        try:
+            moved_s = clock.set(seconds, now_ms)
+        except OSError:
+            return self._fail(RTN_REFUSED)
+        self._pack.events.add(now_ms, ev.CLOCK, SET, -1, moved_s, seconds)
         return 0
 
     # -- controls ---------------------------------------------------------------------------

@@ -42,7 +42,7 @@ def address_of(module):
 
 
 class Pylontech:
-    """Answers decoded requests. Who calls has brought *system* up to date.
+    """Answers decoded requests. Who calls has brought the own part of *system* up to date.
 
     system     snapshot.System; pack: PackState, for what may be written
     identity   Identity of this pack; rights: may_write
@@ -325,6 +325,7 @@ class Pylontech:
     def _system_analog(self, now_ms):
         if not self._is_first():
             return self._fail(RTN_ADR)
+        self._system.sum_up(now_ms)
         seen = self._system.whole
         if not seen.valid:
             return self._fail(RTN_INTERNAL)
@@ -359,6 +360,7 @@ class Pylontech:
         """Answered whatever the age of the readings: then the fault is what it says."""
         if not self._is_first():
             return self._fail(RTN_ADR)
+        self._system.sum_up(now_ms)
         seen = self._system.whole
         put_u16(self._info, 0, alarm_word(seen.alarms, P62))
         put_u16(self._info, 2, protection_word(seen.protections, P62))
@@ -368,6 +370,7 @@ class Pylontech:
         """Answered whatever the age of the readings: then the limits are 0."""
         if not self._is_first():
             return self._fail(RTN_ADR)
+        self._system.sum_up(now_ms)
         seen = self._system.whole
         info = self._info
         put_u16(info, 0, seen.cvl_mv)

@@ -211,10 +211,12 @@ class System:
     fleet     Fleet that sums up when this pack is a master
     whole     Snapshot of the system: own, as long as there is nothing to sum up
     modules   Snapshots of the packs online, this one first; they need not be of this moment
+    clock     Clock, None: there is none
     """
 
     def __init__(self, pack, identity=None):
         self._pack = pack
+        self.clock = None
         self.own = Snapshot(pack.profile.CELLS)
         if identity is not None:
             self.own.serial[:] = identity.serial
@@ -227,7 +229,15 @@ class System:
 
     def update(self, now_ms):
         """Bring all of it up to date. Allocates nothing."""
+        self.update_own(now_ms)
+        self.sum_up(now_ms)
+
+    def update_own(self, now_ms):
+        """Bring the Snapshot of this pack up to date: enough for what concerns modules."""
         self.own.fill(self._pack, now_ms)
+
+    def sum_up(self, now_ms):
+        """Bring the whole up to date, after update_own(): with 15 packs some 8 ms of work."""
         if self.fleet.is_alone():
             self.whole = self.own
         else:
