@@ -4,6 +4,7 @@ import unittest
 
 import civil
 from bms import events as ev
+from bms import power as pw
 from bms.pack_state import Pack
 from bms.parameters import Parameters
 from fakes import LATE, NO_READING, WRAP, Lcg, feed, put16, scan_regs, set_cells
@@ -411,6 +412,8 @@ PACE_PARAMETERS = (
      {"dsg_oc2_trip_ma": 150_000, "dsg_oc2_delay_ms": 100}),
     ("~250046B60000FD97", "~2500460080080D48001EFBE9", "~250046B580080D48001EFBD2",
      {"bal_start_mv": 3400, "bal_diff_mv": 30}),
+    ("~250046A00000FD9E", "~2500460080080C1C0005FBF3", "~250046A880080C1C0005FBDA",
+     {"sleep_cell_mv": 3100, "sleep_cell_s": 300}),
     ("~250046AF0000FD88", "~25004600600ADAC007D005FB60", "~250046AE600ADAC007D005FB3A",
      {"full_cell_mv": 3500, "tail_ma": 2000, "low_soc_cpct": 500}),
     ("~250046DD0000FD87", "~25004600501A010CA80CD00C9E0CDA0D020CD0F7BE",
@@ -562,7 +565,10 @@ class TestRights(TestCase):
             self.assertEqual(self.pack.allowed(), BOTH)
             self.unlock()
             self.assertEqual(self.rtn(text), "00")
-            self.assertEqual(self.pack.allowed(), 0)
+            self.assertEqual((self.pack.allowed(), self.pack.power.goes()), (0, True))
+            self.scan()
+            self.assertEqual(self.pack.power.mode, pw.LEAVING)
+            self.pack.power.__init__(self.pack.params)
             self.pack.rights.unlock(0)
             self.pack.hold(0, self.now)
         self.unlock()
@@ -696,7 +702,7 @@ class TestModbus(TestCase):
                 (76, 105), (77, 110), (78, 30), (79, 105), (81, 30), (82, 150), (83, 4),
                 (84, 520), (85, 580), (86, 530), (87, 520), (90, 80), (92, 80), (93, 65386),
                 (96, 900), (98, 850), (99, 650), (100, 750), (102, 65386), (105, 3500),
-                (106, 30), (107, 55_680), (108, 5000), (111, 8), (112, 3)):
+                (106, 30), (107, 55_680), (108, 5000), (109, 3000), (110, 60), (111, 8), (112, 3)):
             self.assertTrue(registers.put(out, 0, register))
             self.assertEqual(out[0] << 8 | out[1], value, register)
         self.assertFalse(registers.put(out, 0, 115))

@@ -51,6 +51,27 @@ def test_nothing_opens_a_fet_from_the_inverters_port_until_unlocked(rig, target)
     line.close()
 
 
+@pytest.mark.req("COM-07", "PWR-10")
+@pytest.mark.targets("host", "unix")
+def test_switched_off_by_command_it_sleeps_until_woken(rig, target):
+    ports = rig.open(target)["ports"]
+    rig.run(3000)
+    line = Line(rig, ports["pcs"])
+    rig._client.command("unlock 1")
+    line.write(frame("2500469CE00201"))
+    assert line.readline() == frame("250046000000")
+    rig.run(20_000)
+    seen = rig.get()
+    assert seen["wire"]["fets"] == {"chg": 0, "dsg": 0, "pchg": 0}
+    assert seen["report"]["state"] == "sleep"
+    rig.set(charger_mv=54_000, charger_ma=5000)
+    rig.run(20_000)
+    seen = rig.get()
+    assert seen["wire"]["fets"] == {"chg": 1, "dsg": 1, "pchg": 0}
+    assert seen["report"]["held"] == []
+    line.close()
+
+
 @pytest.mark.req("COM-08")
 @pytest.mark.targets("host", "unix")
 def test_a_lost_inverter_is_recorded_and_reported_until_it_is_back(rig, target):

@@ -611,6 +611,7 @@ class Pack:
             self.events.add(self.now_ms, ev.SLEEP, power.reason, -1, power.tries)
         elif news == pw.WOKE:
             self.events.add(self.now_ms, ev.WAKE, power.woken_by, -1, pack_mv)
+            self.hold(0, self.now_ms)
         elif news == pw.TRIES:
             self.events.add(self.now_ms, ev.WAKE, pw.BY_TIMER, -1, pack_mv, power.tries + 1)
         elif news == pw.REFUSED:
@@ -718,6 +719,15 @@ class Pack:
         for name in values:
             self.events.add(now_ms, ev.PARAMETER, self.params.number_of(name) & 0xFF, -1,
                             values[name], before[name])
+
+    def switch_off(self, now_ms):
+        """Host command: both FETs off, then sleep where nothing outside forbids it.
+
+        Until a wake, another command or a reset.
+        """
+        self.hold(BOTH, now_ms)
+        if self.power.mode == pw.AWAKE:
+            self.power.ask_sleep()
 
     def hold(self, held, now_ms):
         """Host command: hold the FETs *held* off, bits CHARGE | DISCHARGE, until the next one."""

@@ -129,7 +129,8 @@ _PACE_SETTINGS = (
     + settings.CHARGE_OC + settings.DISCHARGE_OC + settings.DISCHARGE_OC2
     + settings.CHARGE_HOT + settings.DISCHARGE_HOT + settings.CHARGE_COLD
     + settings.DISCHARGE_COLD + settings.MOS_HOT + settings.AMBIENT_HOT + settings.AMBIENT_COLD
-    + settings.BALANCING + settings.FULL + (None, None, None) + settings.LOW_SOC + (None, None))
+    + settings.BALANCING + settings.FULL + settings.SLEEP + (None,) + settings.LOW_SOC
+    + (None, None))
 _SHORT_DELAY = 111
 _LAST_SETTING = _FIRST_SETTING + len(_PACE_SETTINGS) - 1
 

@@ -49,6 +49,7 @@ _PARAMETERS = (
     (0xDB, 0xDA, _fields((_ONE, _NEGATIVE, _NEGATIVE, _U8), settings.DISCHARGE_OC), b""),
     (0xE3, 0xE2, _fields((_NONE, _U8, _U8), settings.DISCHARGE_OC2), b"\x00\x96\x04"),
     (0xB6, 0xB5, _fields((_U16, _U16), settings.BALANCING), b""),
+    (0xA0, 0xA8, _fields((_U16, _NONE, _U8), settings.SLEEP), b""),
     (0xAF, 0xAE, _fields((_U16, _U16, _U8), settings.FULL + settings.LOW_SOC), b""),
     (0xDD, 0xDC, _fields(_TEMPS, settings.CHARGE_HOT + settings.DISCHARGE_HOT), b""),
     (0xDF, 0xDE, _fields(_TEMPS, settings.CHARGE_COLD + settings.DISCHARGE_COLD), b""),
@@ -434,12 +435,12 @@ class Pace:
         return 1
 
     def _shutdown(self, now_ms):
-        """9C: both FETs off until a command or a reset."""
+        """9C: off, as if asked to sleep; until woken, a command or a reset."""
         if self._needs(1):
             return 0
         if not self._rights.may_write or self._parser.info[0] != 1:
             return self._fail(RTN_REFUSED)
-        self._pack.hold(BOTH, now_ms)
+        self._pack.switch_off(now_ms)
         return 0
 
 

@@ -8,7 +8,6 @@ captures of real packs.
 
 import struct
 
-from bms.protection_rules import BOTH
 from hot.hex_text import put_words
 from protocols.ascii_frame import BAD_FORMAT, OK
 from protocols.conditions import P44, P62, alarm_word, protection_word
@@ -429,7 +428,7 @@ class Pylontech:
         code = self._may_write(1)
         if code != OK:
             return self._fail(code)
-        self._pack.hold(BOTH, now_ms)
+        self._pack.switch_off(now_ms)
         return 0
 
     def _system_shutdown(self, now_ms):
@@ -438,5 +437,5 @@ class Pylontech:
             return self._fail(RTN_ADR)
         if not self._rights.may_write:
             return self._fail(RTN_REFUSED)
-        self._pack.hold(BOTH, now_ms)
+        self._pack.switch_off(now_ms)
         return 0

@@ -24,6 +24,7 @@ AMBIENT_HOT = (("env_ot_alarm_dc", 1), ("env_ot_trip_dc", 1), ("env_ot_release_d
 AMBIENT_COLD = (("env_ut_alarm_dc", 1), ("env_ut_trip_dc", 1), ("env_ut_release_dc", 1))
 BALANCING = (("bal_start_mv", 1), ("bal_diff_mv", 1))
 FULL = (("full_cell_mv", 0), ("tail_ma", 1))
+SLEEP = (("sleep_cell_mv", 1), ("sleep_cell_s", 60))
 LOW_SOC = (("low_soc_cpct", 100),)
 LIMITER = (("limiter_on_ma", 1000),)
 
