@@ -151,6 +151,7 @@ class App:
             "afe": lambda words: afe_config.realised(params, SHUNT_UOHM),
             "clear": lambda words: self._clear(), "profile": self._set_profile,
             "unlock": self._unlock, "clock": self._clock_command, "save": self._save,
+            "fleet": self._fleet,
             "counters": lambda words: storage.counters.text(),
             "sleep": self._sleep, "power": lambda words: pack.power.text(),
         }, self._provoke, storage.records)
@@ -159,13 +160,12 @@ class App:
             link, AsciiPort(self.system, pack, identity, Trusted())))
         self._pcs = pcs_port
         storage.ports += [pcs_port, debug_port, self.parallel]
-        parallel = self.parallel.task = Task("parallel", self.parallel, ALONE_MS, 5, 60)
         tasks = [
             Task("control", self.control, SCAN_MS, 0, 80, REST_MS),
             Task("pcs", pcs_port, 20, 3, 50, NEVER),
             Task("can", self.can, CAN_MS, 20, 50),
             Task("debug", debug_port, 30, 7, 60),
-            parallel,
+            Task("parallel", self.parallel, ALONE_MS, 5, 60, NEVER),
             Task("panel", self.panel, PANEL_MS, 40, 40),
             Task("storage", storage, STORAGE_MS, 27, 500, REST_MS),
             Task("supervisor", self.supervisor, 1000, 53, 900),
@@ -173,8 +173,10 @@ class App:
         ]
         self.scheduler = Scheduler(tasks, port.ticks_us, self.mark, self.supervisor.record_error)
         self.supervisor.scheduler = self.scheduler
+        self.parallel.task = next(task for task in tasks if task.name == "parallel")
         self.reporter.tasks = tasks
         self.reporter.can = self.can
+        self.reporter.system = self.system
 
     def boot(self):
         """Start the schedule; the control task brings the AFE up with both FETs off."""
@@ -236,6 +238,25 @@ class App:
         if len(words) != 1 or words[0] not in PROFILES:
             raise ValueError("profiles: " + " ".join(PROFILES))
         self._choice.save(words[0].encode())
+
+    def _fleet(self, words):
+        """The packs that are summed up, a line each; with an address, more of that one."""
+        now_ms = port.ticks_ms()
+        self.system.update(now_ms)
+        lines = ["address;age_ms;soc_cpct;current_ma;ccl_ma;dcl_ma;fets"]
+        for seen in self.system.modules:
+            if words and seen.module == int(words[0]):
+                return "serial=%s\npack_mv=%d\nuohm=%d\nmax_cell_mv=%d\nmin_cell_mv=%d\n" \
+                    "alarms=%x\nprotections=%x" % (
+                        bytes(seen.serial).decode().strip(), seen.pack_mv, seen.resistance_uohm,
+                        seen.max_cell_mv, seen.min_cell_mv, seen.alarms, seen.protections)
+            lines.append("%d;%d;%d;%d;%d;%d;%d" % (
+                seen.module, self.parallel.age_ms(seen.module, now_ms), seen.soc_cpct,
+                seen.current_ma, seen.ccl_ma, seen.dcl_ma,
+                seen.charge_on | seen.discharge_on << 1))
+        if words:
+            raise ValueError("no pack at address " + words[0])
+        return "\n".join(lines)
 
     def _clear(self):
         """Latched faults and locks go, and slaves that were taken away are no longer missed."""

@@ -239,7 +239,7 @@ def _raise(name):
     return {"variant": name, "value": name, "cases": rows}
 
 
-TASKS = ("control", "pcs", "debug", "panel", "can", "storage", "supervisor")
+TASKS = ("control", "pcs", "debug", "parallel", "panel", "can", "storage", "supervisor")
 _UNTOUCHED = "nothing that protects listens to this port"
 
 

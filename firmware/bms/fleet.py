@@ -41,8 +41,10 @@ class Fleet:
         self.whole.serial = own.serial
         self.modules = [own]
         self._slaves = [None] * (MODULES + 1)       # by address; kept when one is lost
-        self._uneven = array("i", (0 for _ in range(MODULES + 1)))  # mA beyond a pack's share
-        self._steady = bytearray(MODULES + 1)       # 0: _uneven not known yet
+        # mA that a pack carries beyond its share, charging and discharging
+        self._above = array("i", (0 for _ in range(MODULES + 1)))
+        self._below = array("i", (0 for _ in range(MODULES + 1)))
+        self._steady = bytearray(MODULES + 1)       # 0: they are not known yet
         self.lost = 0
         self.twice = 0
         self._summed_ms = -1        # -1: sum again | ticks of the newest sum
@@ -318,15 +320,17 @@ class Fleet:
         """How far each pack's current is from its share: what flows between the packs.
 
         Slaves are seen one after another, so a change of the load looks uneven for a moment:
-        smoothed. A pack with one FET open is compared with those that have both closed.
+        smoothed. A pack with one FET open is compared with those that have both closed. Every
+        rounding is towards more.
         """
         modules = self.modules
         lowest = self._lowest_uohm()
-        total = current_ma = 0
+        least = most = current_ma = 0       # conductance of all, rounded down and up
         for i in range(len(modules)):
             seen = modules[i]
             if seen.valid and seen.charge_on and seen.discharge_on:
-                total += _SCALE * lowest // seen.resistance_uohm
+                least += _SCALE * lowest // seen.resistance_uohm
+                most += (_SCALE * lowest + seen.resistance_uohm - 1) // seen.resistance_uohm
                 current_ma += seen.current_ma
         for i in range(len(modules)):
             seen = modules[i]
@@ -335,17 +339,28 @@ class Fleet:
                 self._steady[k] = 0
                 continue
             share = _SCALE * lowest // seen.resistance_uohm
-            others = total
+            share_up = (_SCALE * lowest + seen.resistance_uohm - 1) // seen.resistance_uohm
             all_ma = current_ma
-            if not (seen.charge_on and seen.discharge_on):
-                others += share
-                all_ma += seen.current_ma
-            uneven_ma = seen.current_ma - all_ma // _UNIT_MA * share // others * _UNIT_MA
-            if self._steady[k]:
-                self._uneven[k] += (uneven_ma - self._uneven[k]) // _SMOOTH
+            others, others_up = least, most
+            if seen.charge_on and seen.discharge_on:
+                others -= share
+                others_up -= share_up
             else:
-                self._uneven[k] = uneven_ma
-                self._steady[k] = 1
+                all_ma += seen.current_ma
+            flow = abs(all_ma) // _UNIT_MA
+            flow_up = (abs(all_ma) + _UNIT_MA - 1) // _UNIT_MA
+            least_ma = flow * share // (others_up + share) * _UNIT_MA
+            most_ma = -(-flow_up * share_up // (others + share_up)) * _UNIT_MA
+            if all_ma < 0:
+                least_ma, most_ma = -most_ma, -least_ma
+            self._smooth(self._above, k, seen.current_ma - least_ma)
+            self._smooth(self._below, k, most_ma - seen.current_ma)
+            self._steady[k] = 1
+
+    def _smooth(self, series, k, value_ma):
+        if self._steady[k]:
+            value_ma = series[k] + (value_ma - series[k]) // _SMOOTH
+        series[k] = value_ma
 
     def _limit(self):
         whole = self.whole
@@ -383,10 +398,8 @@ class Fleet:
                 others -= _SCALE * lowest // uohm
             share = (_SCALE * lowest + uohm - 1) // uohm
             limit_ma = seen.ccl_ma if way == _CHARGE else seen.dcl_ma
-            uneven_ma = self._uneven[seen.module] if self._steady[seen.module] else 0
-            if way == _DISCHARGE:
-                uneven_ma = -uneven_ma
-            if uneven_ma > 0:
+            uneven_ma = (self._above if way == _CHARGE else self._below)[seen.module]
+            if uneven_ma > 0 and self._steady[seen.module]:
                 limit_ma -= uneven_ma
             limit = max(0, min(_MOST, limit_ma // _UNIT_MA))
             total = limit * (others + share) // share

@@ -181,6 +181,10 @@ class Master:
         """An answer is on its way, or should be."""
         return self._waiting
 
+    def age_ms(self, address, now_ms):
+        """Time since the slave at *address* told its state; 0 for this pack."""
+        return (now_ms - self._seen_ms[address]) & _MASK if address >= FIRST else 0
+
     # -- what comes -------------------------------------------------------------------------
 
     def hear(self, parser, now_ms):
@@ -351,6 +355,8 @@ class Master:
         self._pause_ms = 10 * (self._throw() & 15)  # another master must not keep in step
         fleet = self._fleet
         self._system.update(now_ms)
+        if self._pack.profile.PANEL == "bar":       # LED-04
+            self._pack.system_cpct = -1 if fleet.is_alone() else self._system.whole.soc_cpct
         for address in range(FIRST, LAST + 1):
             if (fleet.twice >> address & 1
                     and (now_ms - self._twice_ms[address]) & _MASK > _TWICE_MS):

@@ -85,6 +85,16 @@ FIELDS = (
     ("sleep_refused", "B", 1, "enum:" + "|".join(pw.REFUSALS), "why it stayed awake"),
     ("woken_by", "B", 1, "enum:" + "|".join(pw.WAKERS), "what woke it last"),
     ("timed_wakes", "B", 1, "", "timed wakes in a row without charge"),
+    ("modules", "B", 1, "", "packs that are summed up here; a master counts itself"),
+    ("modules_lost", "H", 1, "", "addresses that do not answer any more, bit n"),
+    ("modules_twice", "H", 1, "", "addresses that two packs have, bit n"),
+    ("system_soc_cpct", "H", 1, "cpct", "state of charge of all of them"),
+    ("system_current_ma", "i", 1, "mA", "current of all of them"),
+    ("system_ccl_ma", "i", 1, "mA", "charge current limit of all of them"),
+    ("system_dcl_ma", "i", 1, "mA", "discharge current limit of all of them"),
+    ("join_held", "B", 1, "bits:chg|dsg", "FETs held open until the pack may join the bus bar"),
+    ("join_diff_mv", "i", 1, "mV", "bus bar less stack, when it was last compared"),
+    ("pack_uohm", "I", 1, "uOhm", "resistance of the cells, as measured"),
 )
 
 _NAMES = [row[0] for row in FIELDS]
@@ -94,6 +104,7 @@ _LIMITS = _NAMES.index("cvl_mv")
 _RECORDS = _NAMES.index("afe_safety")
 _POWER = _NAMES.index("power")
 _INVERTER = _NAMES.index("inverter_lost")
+_FLEET = _NAMES.index("modules")
 
 EVENT_FIELDS = (
     ("seq", "I", 1, "", "number of the record"),
@@ -159,6 +170,7 @@ class Reporter:
     pack       PackState; control, supervisor: those tasks
     tasks      the scheduler's, set by main
     can        the CAN task, set by main, or None
+    system     snapshot.System, set by main, or None
     """
 
     def __init__(self, pack, control, supervisor):
@@ -167,6 +179,7 @@ class Reporter:
         self._supervisor = supervisor
         self.tasks = []
         self.can = None
+        self.system = None
         self._first_out = None
         self._first_out_s = 0
         self._row: list = [None] * len(FIELDS)      # filled anew for each report
@@ -299,6 +312,25 @@ class Reporter:
         row[_INVERTER + 5] = can.sent if can else None
         row[_INVERTER + 6] = can.timeouts if can else None
         row[_INVERTER + 7] = can.received if can else None
+        self._fleet_into(row, now_ms)
+
+    def _fleet_into(self, row, now_ms):
+        joining = self._pack.joining
+        row[_FLEET + 7] = joining.held
+        row[_FLEET + 8] = joining.diff_mv
+        row[_FLEET + 9] = joining.resistance.uohm
+        system = self.system
+        if system is None:
+            return
+        system.update(now_ms)
+        whole = system.whole
+        row[_FLEET] = len(system.modules)
+        row[_FLEET + 1] = system.fleet.lost
+        row[_FLEET + 2] = system.fleet.twice
+        row[_FLEET + 3] = whole.soc_cpct if whole.valid else None
+        row[_FLEET + 4] = whole.current_ma
+        row[_FLEET + 5] = whole.ccl_ma
+        row[_FLEET + 6] = whole.dcl_ma
 
     def _put(self, buf, at, i, value):
         """Pack field *i*, one number or an array, held within its type; return the end."""

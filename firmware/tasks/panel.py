@@ -5,6 +5,7 @@ from bms import events as ev
 from bms import pack_state as st
 from bms import power as pw
 from bms.inputs import HeldButton, Steady
+from bms.protection_rules import FAULT_ADDRESS, FAULT_LINK
 
 PERIOD_MS = 50
 _STEPS_A_TICK = indication.TICK_MS // PERIOD_MS
@@ -16,6 +17,14 @@ _RESET_MS = 6000                # reset from here
 _TOO_LONG_MS = 10_000           # to here
 _ROCKER_ON_MS = 3000            # PWR-02
 _ROCKER_OFF_MS = 200
+_LINK_FAULTS = FAULT_ADDRESS | FAULT_LINK
+_LINK_ALARM = 1 << 25           # no row of the protection table
+
+
+def _alarms_of(pack):
+    """Alarms of the table, and a bit beyond it for faults of the bus between packs."""
+    alarms = pack.protection.alarms
+    return alarms | _LINK_ALARM if pack.faults & _LINK_FAULTS else alarms
 
 
 class Panel:
@@ -99,14 +108,14 @@ class Panel:
         if self._is_bar:
             row = indication.bar_row_for(state, pack.direction, trips, pack.updating)
         else:
-            row = indication.row_for(state, pack.direction, pack.protection.alarms, trips,
+            row = indication.row_for(state, pack.direction, _alarms_of(pack), trips,
                                      pack.charger_seen)
         return indication.lamp_word(row, pack.shown_cpct, self._tick)
 
     def _sound_and_switch(self, pack):
         """Buzzer and dry contacts."""
         if self._buzzer is not None:
-            noise = indication.buzz_for(pack.state, pack.protection.alarms,
+            noise = indication.buzz_for(pack.state, _alarms_of(pack),
                                         pack.protection.trips, pack.faults)
             self._buzzer(self._buzzer_on and indication.level_of(noise, self._tick))
         for i in range(len(self._outputs)):

@@ -55,6 +55,10 @@ class ParallelBus:
         """Bytes may come: an answer to the master, or a request and what follows it."""
         return self.master.waiting if self._node is self.master else self._heard
 
+    def age_ms(self, address, now_ms):
+        """How old what is known of the pack at *address* is; 0 for this pack."""
+        return self.master.age_ms(address, now_ms) if self._node is self.master else 0
+
     def restart(self):
         """After an exception: the driver off, and the role begun anew."""
         self._de(0)

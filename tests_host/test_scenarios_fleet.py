@@ -1,0 +1,197 @@
+"""Several packs on one bus and one bar: joining, sums, losses (COM-03, COM-09, DIP-02)."""
+
+import pytest
+
+pytestmark = pytest.mark.req("COM-03")
+CLOSED = {"chg": 1, "dsg": 1, "pchg": 0}
+OPEN = {"chg": 0, "dsg": 0, "pchg": 0}
+
+
+def fets(rig):
+    return [module["wire"]["fets"] for module in rig.get_all()["modules"]]
+
+
+def report(rig, index=0):
+    return rig.module(index).get()["report"]
+
+
+def table(rig):
+    """{address: {column: number}} of the master's own view of its packs."""
+    lines = rig.module(0)._client.command("fleet").splitlines()
+    names = lines[0].split(";")
+    rows = [dict(zip(names, line.split(";"))) for line in lines[1:]]
+    return {int(row["address"]): {k: int(v) for k, v in row.items()} for row in rows}
+
+
+def until(rig, seconds, condition, step_ms=100):
+    """Seconds until *condition* holds; fails if that takes longer than *seconds*."""
+    for i in range(round(seconds * 1000 / step_ms) + 1):
+        if condition():
+            return i * step_ms / 1000
+        rig.run(step_ms)
+    pytest.fail(f"not within {seconds} s")
+
+
+@pytest.mark.req("COM-09")
+@pytest.mark.targets("host", "unix")
+def test_four_packs_join_and_are_one(rig, target):
+    rig.fleet(modules=4, board=target, plant=[{"soc": 0.5 + 0.02 * i} for i in range(4)])
+    until(rig, 15, lambda: fets(rig) == [CLOSED] * 4)
+    rig.set(load_ma=100_000)
+    rig.run(5000)
+    seen = rig.get_all()
+    truth = [module["truth"]["current_ma"] for module in seen["modules"]]
+    assert sum(truth) == pytest.approx(-100_000, abs=1500)
+    master = seen["modules"][0]["report"]
+    assert (master["modules"], master["modules_lost"], master["modules_twice"]) == (4, 0, 0)
+    assert master["system_current_ma"] == pytest.approx(-100_000, abs=1500)
+    own = [module["report"] for module in seen["modules"]]
+    assert master["system_soc_cpct"] == pytest.approx(sum(r["soc_cpct"] for r in own) / 4, abs=30)
+    for limit in ("ccl_ma", "dcl_ma"):
+        assert 0 < master["system_" + limit] <= sum(r[limit] for r in own)
+    assert all(r["faults"] == [] and r["task_errors"] == 0 for r in own)
+    assert any(r["pack_uohm"] != 8000 for r in own)     # the step of the current told it
+    assert all(6500 < r["pack_uohm"] < 10_500 for r in own)
+
+
+@pytest.mark.req("COM-09")
+@pytest.mark.targets("rp2040")
+def test_two_packs_on_emulated_boards(rig, target):
+    rig.fleet(modules=2, board=target, plant=[{"soc": 0.5}, {"soc": 0.55}])
+    until(rig, 12, lambda: fets(rig) == [CLOSED] * 2, 1000)
+    rig.set(load_ma=40_000)
+    rig.run(3000)
+    rig.run(400)                # for reports of now
+    seen = rig.get_all()
+    master, slave = (module["report"] for module in seen["modules"])
+    assert master["modules"] == 2 and master["faults"] == [] and slave["faults"] == []
+    assert master["system_current_ma"] == pytest.approx(-40_000, abs=1000)
+    assert master["system_dcl_ma"] <= master["dcl_ma"] + slave["dcl_ma"]
+    assert master["task_errors"] == slave["task_errors"] == 0
+
+
+@pytest.mark.req("COM-09")
+@pytest.mark.targets("host")
+def test_a_pack_joins_only_within_its_limit(rig, target):
+    rig.fleet(modules=3, board=target, plant=[{"soc": 0.3}, {"soc": 0.3}, {"soc": 0.97}])
+    rig.run(20_000)
+    assert fets(rig) == [CLOSED, CLOSED, OPEN]      # 1.4 V apart: 140 A at 10 mOhm
+    held = report(rig, 2)
+    assert held["join_held"] == ["chg", "dsg"] and held["join_diff_mv"] < -800
+    assert report(rig)["system_dcl_ma"] <= 200_000  # it is in no sum
+    rig.set(charger_mv=57_000, charger_ma=60_000)   # lifts the bar
+    worst = 0
+    for _ in range(200):
+        rig.run(100)
+        worst = max(worst, abs(rig.module(2).get()["truth"]["current_ma"]))
+    assert fets(rig) == [CLOSED] * 3
+    assert 0 < worst < 100_000
+    assert report(rig)["modules"] == 3
+
+
+@pytest.mark.targets("host")
+def test_a_dead_slave_leaves_the_sums_and_returns(rig, target):
+    rig.fleet(modules=4, board=target)
+    until(rig, 15, lambda: fets(rig) == [CLOSED] * 4)
+    rig.run(3000)
+    whole = report(rig)["system_dcl_ma"]
+    rig.module(2).power(on=False)
+    until(rig, 5, lambda: report(rig)["modules"] == 3)
+    seen = report(rig)
+    assert seen["modules_lost"] == 1 << 3 and "COM-03-lost" in seen["faults"]
+    assert seen["system_dcl_ma"] <= whole * 0.76
+    rig.module(2).power(on=True)
+    until(rig, 5, lambda: report(rig)["modules"] == 4)
+    until(rig, 5, lambda: fets(rig) == [CLOSED] * 4)
+    rig.run(2000)
+    assert report(rig)["faults"] == [] and report(rig)["system_dcl_ma"] > whole * 0.9
+
+
+@pytest.mark.req("COM-09")
+@pytest.mark.targets("host")
+def test_the_master_restarts_under_load(rig, target):
+    rig.fleet(modules=3, board=target)
+    until(rig, 15, lambda: fets(rig) == [CLOSED] * 3)
+    rig.set(load_ma=60_000)
+    rig.run(5000)
+    rig.module(0).reset()
+    rig.run(100)
+    assert fets(rig)[1:] == [CLOSED] * 2            # the others carry on
+    until(rig, 10, lambda: fets(rig)[0] == CLOSED)
+    until(rig, 5, lambda: report(rig) is not None and report(rig)["modules"] == 3)
+    rig.run(2000)
+    assert report(rig)["system_current_ma"] == pytest.approx(-60_000, abs=1000)
+
+
+@pytest.mark.req("COM-09")
+@pytest.mark.targets("host")
+def test_a_late_starter_joins(rig, target):
+    rig.fleet(modules=3, board=target)
+    rig.module(1).power(on=False)
+    rig.run(10_000)
+    assert fets(rig)[0] == fets(rig)[2] == CLOSED
+    rig.module(1).power(on=True)
+    until(rig, 10, lambda: fets(rig) == [CLOSED] * 3)
+
+
+@pytest.mark.req("DIP-02")
+@pytest.mark.targets("host")
+def test_one_address_twice_is_named_on_both(rig, target):
+    rig.fleet(modules=4, board=target, dip=[1, 2, 3, 3])
+    rig.run(20_000)
+    reports = [module["report"] for module in rig.get_all()["modules"]]
+    assert ["DIP-02" in r["faults"] for r in reports] == [True, False, True, True]
+    assert reports[0]["modules_twice"] == 1 << 3 and reports[0]["modules"] == 2
+    alm = {edge[2] for edge in rig.module(3).trace(0)["edges"] if edge[1] == "lamps.alm"}
+    assert 1 in alm                                 # a person sees it
+    rig.module(3).set(dip=4)
+    until(rig, 40, lambda: report(rig)["modules"] == 4, 1000)
+    until(rig, 30, lambda: all(m["report"]["faults"] == [] for m in rig.get_all()["modules"]),
+          1000)
+
+
+@pytest.mark.req("DIP-02")
+@pytest.mark.targets("host")
+def test_two_masters_are_named_on_both(rig, target):
+    rig.fleet(modules=3, board=target, dip=[1, 2, 1])
+    rig.run(20_000)
+    reports = [module["report"] for module in rig.get_all()["modules"]]
+    assert "DIP-02" in reports[0]["faults"] and "DIP-02" in reports[2]["faults"]
+    assert reports[0]["modules"] == reports[2]["modules"] == 1
+
+
+@pytest.mark.req("COM-05")
+@pytest.mark.targets("host")
+def test_one_protected_pack_stops_all_and_then_leaves_the_rest(rig, target):
+    rig.fleet(modules=3, board=target)
+    until(rig, 15, lambda: fets(rig) == [CLOSED] * 3)
+    rig.set(charger_mv=56_000, charger_ma=60_000)
+    rig.run(3000)
+    rig.module(1).set(cell_temp_dc={"0": 620})
+    seen = []
+    for _ in range(80):
+        rig.run(100)
+        seen.append((report(rig)["system_ccl_ma"], fets(rig)[1]["chg"]))
+    opened = next(i for i, (_, chg) in enumerate(seen) if not chg)
+    assert seen[opened - 1][0] == 0                 # zero before the FET opens
+    assert 60_000 < seen[-1][0] <= 200_000          # the other two go on
+
+
+@pytest.mark.slow
+@pytest.mark.targets("host")
+def test_fifteen_packs_on_a_lossy_bus(rig, target):
+    rig.fleet(modules=15, board=target, plant=[{"soc": 0.5 + 0.003 * i} for i in range(15)])
+    rig.set(fault={"parallel_loss": 0.01})
+    until(rig, 20, lambda: fets(rig) == [CLOSED] * 15 and report(rig)["modules"] == 15)
+    rig.set(load_ma=300_000)
+    oldest = 0
+    for second in range(60):
+        rig.run(1000)
+        ages = table(rig)
+        assert len(ages) == 15, second
+        oldest = max(oldest, *(row["age_ms"] for row in ages.values()))
+    assert oldest <= 3000
+    rig.module(9).power(on=False)
+    until(rig, 5, lambda: report(rig)["modules"] == 14)
+    rig.module(9).power(on=True)
+    until(rig, 5, lambda: report(rig)["modules"] == 15)
