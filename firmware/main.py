@@ -8,7 +8,7 @@ import machine
 import bq_frames
 import civil
 import version
-from bms import afe_config
+from bms import afe_config, as1_codes
 from bms import events as ev
 from bms.pack_state import Pack
 from bms.parameters import Parameters, check_profile
@@ -151,7 +151,7 @@ class App:
             "afe": lambda words: afe_config.realised(params, SHUNT_UOHM),
             "clear": lambda words: self._clear(), "profile": self._set_profile,
             "unlock": self._unlock, "clock": self._clock_command, "save": self._save,
-            "fleet": self._fleet,
+            "fleet": self._fleet, "codes": lambda words: self._codes(),
             "counters": lambda words: storage.counters.text(),
             "sleep": self._sleep, "power": lambda words: pack.power.text(),
         }, self._provoke, storage.records)
@@ -177,6 +177,7 @@ class App:
         self.reporter.tasks = tasks
         self.reporter.can = self.can
         self.reporter.system = self.system
+        self.reporter.storage = storage
 
     def boot(self):
         """Start the schedule; the control task brings the AFE up with both FETs off."""
@@ -238,6 +239,10 @@ class App:
         if len(words) != 1 or words[0] not in PROFILES:
             raise ValueError("profiles: " + " ".join(PROFILES))
         self._choice.save(words[0].encode())
+
+    def _codes(self):
+        """Fault and alarm codes of the AS1 that hold, a line each (AS1-01)."""
+        return "\n".join(as1_codes.lines(self.reporter.as1_rows())) or "none"
 
     def _fleet(self, words):
         """The packs that are summed up, a line each; with an address, more of that one."""

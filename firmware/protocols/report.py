@@ -7,6 +7,7 @@ other change. Sentinels for "no reading": all ones in B, H, I; the most negative
 import struct
 from array import array
 
+from bms import as1_codes
 from bms import pack_state as st
 from bms import power as pw
 from bms import readings as rd
@@ -95,6 +96,8 @@ FIELDS = (
     ("join_held", "B", 1, "bits:chg|dsg", "FETs held open until the pack may join the bus bar"),
     ("join_diff_mv", "i", 1, "mV", "bus bar less stack, when it was last compared"),
     ("pack_uohm", "I", 1, "uOhm", "resistance of the cells, as measured"),
+    ("as1_codes", "I", 1, "bits:" + "|".join("%02d" % row[0] for row in as1_codes.TABLE),
+     "AS1 codes; command `codes` gives the texts"),
 )
 
 _NAMES = [row[0] for row in FIELDS]
@@ -171,6 +174,7 @@ class Reporter:
     tasks      the scheduler's, set by main
     can        the CAN task, set by main, or None
     system     snapshot.System, set by main, or None
+    storage    the storage task, set by main, or None
     """
 
     def __init__(self, pack, control, supervisor):
@@ -180,6 +184,7 @@ class Reporter:
         self.tasks = []
         self.can = None
         self.system = None
+        self.storage = None
         self._first_out = None
         self._first_out_s = 0
         self._row: list = [None] * len(FIELDS)      # filled anew for each report
@@ -314,11 +319,21 @@ class Reporter:
         row[_INVERTER + 7] = can.received if can else None
         self._fleet_into(row, now_ms)
 
+    def as1_rows(self):
+        """Rows of as1_codes.TABLE that hold, as bits."""
+        pack = self._pack
+        storage = self.storage
+        return as1_codes.active(
+            pack.protection.alarms, pack.protection.trips, pack.faults,
+            as1_codes.others_of(pack, storage.errors if storage else 0,
+                                storage.clock.is_valid if storage else True))
+
     def _fleet_into(self, row, now_ms):
         joining = self._pack.joining
         row[_FLEET + 7] = joining.held
         row[_FLEET + 8] = joining.diff_mv
         row[_FLEET + 9] = joining.resistance.uohm
+        row[_FLEET + 10] = self.as1_rows()
         system = self.system
         if system is None:
             return
