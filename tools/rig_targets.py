@@ -246,7 +246,7 @@ class PicoTarget:
     """The UF2 on an emulated RP2040, with the models on its pins."""
 
     chunk_us = long_chunk_us = 20_000
-    answer_us = 400_000
+    answer_us = 1_000_000           # it starts up with little time to spare
     _PORTS = ("pcs", "parallel")
 
     def __init__(self, stand, image=None, on=True):

@@ -75,6 +75,7 @@ _FROZEN_AT_REST = 3         # times as long as under current
 _SIGN_HIGH_MV = 40          # beyond the over-voltage protection while discharging ...
 _SIGN_LOW_MV = 200          # ... or below the under-voltage protection while charging ...
 _SIGN_MS = 3000             # ... for so long
+_POWER_SCANS = 10           # awake, nobody waits for the step of that
 _AIM_SCANS = 10             # targets of the limits are worked out each so many scans
 _LONGEST_MS = 1 << 28       # timers stop here: beyond 2**30 an int would live on the heap
 _FREE_SCANS = 5             # load detect: terminals up for so many scans
@@ -156,6 +157,7 @@ class Pack:
         self.dip = 0
         self.updating = False
         self.power = Power(params)
+        self._power_scans = 0
         self.system_cpct = -1
         self.first_out = None
         self.first_out_age_s = None
@@ -269,7 +271,10 @@ class Pack:
             self.set_fault(FAULT_SCAN, False)
         elif measured.failed_row >= self._failed_scans:
             self.set_fault(FAULT_SCAN, True, measured.failed_row, self._failed_scans)
-        self._step_power(measured, fresh)
+        self._power_scans -= 1
+        if self._power_scans <= 0 or self.power.urgent or self.power.mode != pw.AWAKE:
+            self._power_scans = _POWER_SCANS
+            self._step_power(measured, fresh)
         self._decide()
         if fresh:
             self.joining.step(self.dip, measured.values, self.fets.wanted,

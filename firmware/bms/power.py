@@ -66,6 +66,7 @@ class Power:
     woken_by   of WAKERS; refused: of REFUSALS, the newest; NONE once it slept
     tries      timed wakes in a row without charge
     store      what has to last shall be stored now: stored() says that it was
+    urgent     the next scan has to step it; else a step a second is enough while it is AWAKE
     """
 
     def __init__(self, params):
@@ -77,6 +78,7 @@ class Power:
         self.refused = NONE
         self.tries = 0
         self.store = False
+        self.urgent = True
         self._rocker = True
         self._kept = NONE
         self._kept_tries = 0
@@ -159,6 +161,7 @@ class Power:
     def rocker(self, on):
         """The switch, debounced."""
         self._rocker = on
+        self.urgent = True
 
     def hear(self):
         """Somebody communicates with the pack."""
@@ -177,6 +180,7 @@ class Power:
             return AWAKE
         if self.mode == AWAKE:
             self._asked = BUTTON
+            self.urgent = True
             return ASLEEP
         return -1
 
@@ -185,6 +189,7 @@ class Power:
         if self.mode != AWAKE:
             raise ValueError("the pack is " + MODES[self.mode])
         self._asked = HOST
+        self.urgent = True
 
     # -- what it means for others ----------------------------------------------------------
 
@@ -207,7 +212,7 @@ class Power:
     # -- time ------------------------------------------------------------------------------
 
     def step(self, now_ms, conditions, pack_mv, lowest_mv):
-        """Advance to *now_ms*; once a scan period. Returns the news. Allocates nothing.
+        """Advance to *now_ms*. Returns the news. Allocates nothing.
 
         conditions   bits of this module
         pack_mv      terminals; lowest_mv: lowest cell, at or below 0: not known
@@ -221,6 +226,7 @@ class Power:
         self._part_ms -= seconds * 1000
         if self._settle_ms > 0:
             self._settle_ms -= dt_ms
+        self.urgent = self._settle_ms > 0
         mode = self.mode
         if mode == OFF:
             return self._wake(BY_ROCKER) if self._rocker else NOTHING
@@ -388,6 +394,7 @@ class Power:
         self._fresh()
         self.woken_by = by
         self._settle_ms = _SETTLE_MS
+        self.urgent = True
         return WOKE
 
     def text(self):
