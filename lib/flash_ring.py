@@ -21,6 +21,7 @@ _PAGE = 256
 _MAGIC = 0x31474F4C
 _NONE = -1
 _AT_ONCE = 7                # numbers in one program; an eighth would not fit behind a head
+_EMPTY = b"\xff" * _PAGE
 _TRIES = 3                  # sectors that are tried for what is staged
 
 
@@ -39,6 +40,8 @@ class FlashRing:
         self._first = array("i", (_NONE for _ in range(self._count)))
         self._page = bytearray(_PAGE)
         self._check = bytearray(_PAGE)
+        self._record = bytearray(RECORD)
+        self._near = 0              # the sector that was read from last
         self._staged = _NONE        # byte address of the page that is being filled
         self._staged_number = 0     # the first record in it, 0: none
         self._at = _NONE            # sector that is written; _NONE: there is none
@@ -84,6 +87,8 @@ class FlashRing:
         page = self._page
         for at in range(self._region.sector_bytes - _PAGE, -1, -_PAGE):
             self._region.read(start + at, page)
+            if page == _EMPTY:
+                continue
             for i in range(_PAGE - 1, -1, -1):
                 if page[i] != 0xFF:
                     return (at + i) // RECORD
@@ -100,17 +105,24 @@ class FlashRing:
     def read(self, number, out):
         """Put the payload of record *number* into *out* (PAYLOAD bytes); False if it is not
         there, or not whole."""
-        record = bytearray(RECORD)
+        if self._read_at(self._near, number, out):
+            return True
         for sector in range(self._count):
-            slot = number - self._first[sector] + 1
-            if self._first[sector] == _NONE or not 1 <= slot < self._slots:
-                continue
-            self._region.read(sector * self._region.sector_bytes + slot * RECORD, record)
-            if self._is_whole(record) and struct.unpack_from("<I", record)[0] == number:
-                for i in range(PAYLOAD):
-                    out[i] = record[4 + i]
+            if self._read_at(sector, number, out):
+                self._near = sector
                 return True
         return False
+
+    def _read_at(self, sector, number, out):
+        slot = number - self._first[sector] + 1
+        if self._first[sector] == _NONE or not 1 <= slot < self._slots:
+            return False
+        record = self._record
+        self._region.read(sector * self._region.sector_bytes + slot * RECORD, record)
+        if not self._is_whole(record) or struct.unpack_from("<I", record)[0] != number:
+            return False
+        out[:] = record[4:4 + PAYLOAD]
+        return True
 
     def following(self, number):
         """The least number not below *number* that may be there."""
@@ -192,15 +204,13 @@ class FlashRing:
     def _put(self, at, number, payload):
         page = self._page
         struct.pack_into("<I", page, at, number)
-        for i in range(PAYLOAD):
-            page[at + 4 + i] = payload[i]
+        page[at + 4:at + 4 + PAYLOAD] = payload
         crc = crc16(page, at, at + RECORD - 2, 0xFFFF)
         page[at + RECORD - 2] = crc & 0xFF
         page[at + RECORD - 1] = crc >> 8
 
     def _blank(self):
-        for i in range(_PAGE):
-            self._page[i] = 0xFF
+        self._page[:] = _EMPTY
         self._staged = _NONE
         self._staged_number = 0
 
@@ -222,10 +232,8 @@ class FlashRing:
         page, check = self._page, self._check
         self._region.read(self._staged, check)
         for at in range(0, _PAGE, RECORD):
-            if self._is_staged(at):
-                for i in range(at, at + RECORD):
-                    if page[i] != check[i]:
-                        return False
+            if self._is_staged(at) and page[at:at + RECORD] != check[at:at + RECORD]:
+                return False
         return True
 
     def _is_staged(self, at):

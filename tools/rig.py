@@ -503,6 +503,7 @@ class Rig:
     def _send(self, kind, payload):
         seq = self._seq
         self._seq = seq + 1 if seq < link.SEQ_RIG[1] else link.SEQ_RIG[0]
+        self._answers.pop(seq, None)            # of a request that nobody waited for
         self._due[seq] = (kind, self._target.t_us)
         self._to_pack["debug"] += link.encode(seq, kind, payload)
         return seq
@@ -640,7 +641,7 @@ class Rig:
         """True if the controller answers on its debug port; some milliseconds pass."""
         with self._take():
             self._bench()
-            return self._round_trip(link.HELLO, b"", 150_000) is not None
+            return self._round_trip(link.HELLO, b"", 80_000) is not None
 
     def command_text(self, text):
         """A command of the debug port, as a person would type it; returns what it says.

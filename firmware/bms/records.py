@@ -4,7 +4,8 @@ from bms import events as ev
 from bms import kept
 
 _MASK = (1 << 30) - 1
-_AT_ONCE = 4            # records in one step
+_AT_ONCE = 2            # records in one step ...
+_MANY = 24              # ... or four times as many, when so many wait
 _LOOK_BACK = 50         # records that are looked through for a time
 
 
@@ -99,7 +100,7 @@ class Records:
         events = self.events
         ring = self._ring
         seq = max(self.written + 1, events.oldest())
-        end = min(events.newest + 1, seq + _AT_ONCE)
+        end = min(events.newest + 1, seq + (_AT_ONCE if self.waiting < _MANY else 4 * _AT_ONCE))
         while seq < end:
             time_s = self._pack(seq, now_ms)
             good = ring.append(seq, self._payload) and ring.commit()

@@ -24,7 +24,7 @@ _LATE_STEPS = 300               # write without a window
 _LATE_RECORDS = 90              # of the 128 that the ring in RAM holds
 _SETTLE_STEPS = 3               # parameters: the host may set several
 _COUNTERS_STEPS = 36_000
-_COUNTERS_RECORDS = 120         # keeps the records to be counted again at a start few
+_COUNTERS_RECORDS = 40          # keeps the records to be counted again at a start few
 _RETRY_STEPS = 600              # after the file system refused
 
 
@@ -82,8 +82,8 @@ class CounterKeeper:
     @property
     def dirty(self):
         counters = self._counters
-        return counters.dirty and (self._steps >= _COUNTERS_STEPS
-                                   or counters.seq - self._seq >= _COUNTERS_RECORDS)
+        return (counters.dirty and self._steps >= _COUNTERS_STEPS
+                or counters.seq - self._seq >= _COUNTERS_RECORDS)
 
     def to_bytes(self):
         return self._counters.to_bytes()

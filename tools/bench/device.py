@@ -330,3 +330,40 @@ def protection_same(c_module, steps, seed):
                 if different < 5:
                     print("differ", step, functions[k][1], said, states[k], states[1])
     print("steps", steps, "results", len(results), "different", different)
+
+
+def event_log(count):
+    """Write *count* records into an empty log, open it anew as at a start; print what it took."""
+    import time
+    from flash_ring import PAYLOAD, FlashRing
+    region = port.log_region()
+    for sector in range(region.sectors):
+        region.erase(sector)
+    ring = FlashRing(region)
+    ring.open()
+    payload = bytearray(PAYLOAD)
+    write_us = worst_us = erases = 0
+    for number in range(1, count + 1):
+        if ring.wants_erase:
+            ring.erase_ahead()
+            erases += 1
+        start_us = time.ticks_us()
+        ring.append(number, payload)
+        ring.commit()
+        took_us = time.ticks_diff(time.ticks_us(), start_us)
+        write_us += took_us
+        worst_us = max(worst_us, took_us)
+    start_us = time.ticks_us()
+    again = FlashRing(region)
+    again.open()
+    print("open", time.ticks_diff(time.ticks_us(), start_us))
+    start_us = time.ticks_us()
+    held = 0
+    for number in range(again.oldest, again.newest + 1):
+        held += again.read(number, payload)
+    print("read", time.ticks_diff(time.ticks_us(), start_us) // max(1, held))
+    print("write", write_us // count)
+    print("worst", worst_us)
+    print("held", held)
+    print("newest", again.newest)
+    print("erases", erases)
