@@ -66,7 +66,7 @@ def firmware(board, days):
     """The same of the whole firmware on *board*, and how much faster than real time it ran."""
     began = time.monotonic()
     rig_targets.UNIX_HEAP = "8M"        # small: its collections are quick
-    rig_targets.SimTarget.chunk_us = 10_000_000     # nobody is on the ports
+    rig_targets.SimTarget.chunk_us = 1_000_000      # nobody is on the ports
     rig = Rig()
     rig.open(board=board, seed=SEED, plant={"soc": SOC})
     rig.set(fault={"shunt_gain": 1 + GAIN, "shunt_offset_ma": OFFSET_MA})
