@@ -101,7 +101,7 @@ def error_of(rows):
 
 
 def apart(rows, steps):
-    """Largest difference in % between reported values, before and since the first end of charge."""
+    """Largest difference of the reported SOC, %: before and since the first end of charge."""
     found = [abs(a[1] - b[1]) for a, b in zip(rows, steps)]
     first = len(rows) - len(since_full(rows))
     return max(found[:first], default=0), max(found[first:])
