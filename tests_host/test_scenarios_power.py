@@ -265,13 +265,14 @@ def test_a_load_in_a_timed_wake_is_cut_off_at_once(rig, target):
     assert report(rig)["state"] == "sleep"
 
 
+@pytest.mark.slow
 @pytest.mark.targets("host")
 @pytest.mark.req("PWR-12")
 @pytest.mark.req("PRO-24")
 def test_wakes_at_4_to_40_hours_and_then_no_more(rig, target):
     opened(rig, target)
     at_ms = over_discharged(rig)
-    rig.run(50 * HOUR_MS)
+    rig.run(45 * HOUR_MS)
     both = [t for t, _, value in edges(rig, at_ms, "fets.dsg") if value]
     assert len(both) == 10, both
     for number, t_ms in enumerate(both):
@@ -279,6 +280,7 @@ def test_wakes_at_4_to_40_hours_and_then_no_more(rig, target):
     assert report(rig)["state"] == "sleep" and report(rig)["timed_wakes"] == 10
 
 
+@pytest.mark.slow
 @pytest.mark.targets("host")
 @pytest.mark.req("PWR-10")
 def test_standby_sleeps_after_24_hours(rig, target):
@@ -315,6 +317,7 @@ def test_charging_is_allowed_again_after_the_set_time(rig, target):
 # -- rocker, faults and resets --------
 
 
+@pytest.mark.targets("host", "unix")
 @pytest.mark.req("PWR-02")
 def test_rocker_off_and_on(rig, target):
     opened(rig, target)

@@ -83,7 +83,7 @@ class SimTarget:
     """Firmware, mocks and models in a process of their own: `host` or `unix`."""
 
     chunk_us = 100_000
-    long_chunk_us = 120_000_000     # in which a pack that rests is taken from event to event
+    long_chunk_us = 600_000_000     # in which a pack that rests is taken from event to event
     answer_us = 400_000
 
     def __init__(self, kind, stand, profile, firmware=FIRMWARE, ticks_start_ms=None, on=True,
