@@ -183,3 +183,26 @@ def test_a_bench_that_is_opened_anew_has_an_empty_flash(rig):
     opened(rig, "host")
     assert rig.param("cell_ov_trip_mv")["value"] == 3600
     assert rig.events()["events"][0]["boot"] == 1
+
+
+@pytest.mark.req("REC-03")
+def test_an_exported_log_is_replayed_through_the_decision_code(rig):
+    import replay
+    opened(rig, "host")
+    rig.set(cell_mv={4: 3700})
+    rig.run(5000)
+    rig.set(cell_mv={4: None})
+    rig.run(2000)
+    rig.param("cell_ov_trip_mv", 3650)      # another limit from here on
+    rig.param("cal_cell15_offset_mv", 1)    # an id beyond a byte
+    rig.set(cell_mv={4: 3750})
+    rig.run(5000)
+    log = replay.export(rig._client)
+    rows = replay.replay(log)
+    trips = [row for row in rows if row[1] == "PRO-01" and row[2] == "trip"]
+    assert len(trips) >= 1 and {row[3] for row in rows} <= {"agrees", "not judged"}, rows
+    assert any(row[3] == "agrees" for row in trips)
+    for event in log["events"]:
+        if event["event"] == "trip":
+            event["value"] -= 300           # a log that does not tell the truth
+    assert "contradicts" in {row[3] for row in replay.replay(log)}

@@ -722,7 +722,8 @@ class Pack:
             before[name] = self.params[name]
         self.params.set_all(values)
         for name in values:
-            self.events.add(now_ms, ev.PARAMETER, self.params.number_of(name) & 0xFF, -1,
+            number = self.params.number_of(name)
+            self.events.add(now_ms, ev.PARAMETER, number & 0xFF, number >> 8,
                             values[name], before[name])
 
     def switch_off(self, now_ms):

@@ -252,7 +252,7 @@ class Link:
             params.set(name, value)
         except ValueError as error:
             raise Refused(_BAD_VALUE, str(error))
-        self._pack.events.add(now_ms, ev.PARAMETER, number & 0xFF, -1, value, old)
+        self._pack.events.add(now_ms, ev.PARAMETER, number & 0xFF, number >> 8, value, old)
         struct.pack_into("<Hi", self.out, _HEAD, number, params[name])
         return 6
 
