@@ -131,6 +131,18 @@ class TestSets(TestCase):
             self.assertTrue(abs(b - a - 20) <= 1, marks)
         self.assertTrue(abs(marks[-1] - marks[0] - 20 * (len(marks) - 1)) <= 1)
 
+    def test_an_erase_finds_a_pause_between_sets(self):         # req: COM-02
+        busy = []
+        for _ in range(40):
+            self.steps(1)
+            busy.append(self.port.is_busy())
+        self.assertEqual(busy[20:25] + busy[36:], [True] * 9)
+        self.assertFalse(any(busy[26:36]))
+        self.can.missing = True
+        self.port.restart()
+        self.steps(30)
+        self.assertFalse(self.port.is_busy())
+
     def test_no_chip_is_asked_for_again_each_second(self):      # req: COM-02
         self.can.missing = True
         self.steps(60)

@@ -138,6 +138,23 @@ class TestParameters(TestCase):
         self.run_steps(40)
         self.assertEqual(len(self.files.writes), 1)
 
+    def test_an_erase_waits_for_what_sends_by_the_clock(self):  # req: COM-02
+        sender = FakePort()
+        sender.busy = True
+        self.storage.senders.append(sender)
+        self.run_steps(40)
+        del self.files.writes[:]
+        self.params.set("cell_ov_trip_mv", 3610)
+        self.run_steps(250)
+        self.assertEqual(self.files.writes, [])
+        sender.busy = False
+        self.run_steps(2)
+        self.assertEqual(len(self.files.writes), 1)
+        sender.busy = True
+        self.params.set("cell_ov_trip_mv", 3620)
+        self.run_steps(320)                     # and not for ever
+        self.assertEqual(len(self.files.writes), 2)
+
     def test_restored_defaults_are_kept_and_records_stay(self):     # req: RST-02
         self.params.set("cell_ov_trip_mv", 3610)
         self.pack.events.add(self.now, ev.TRIP, 3)

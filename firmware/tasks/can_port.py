@@ -8,6 +8,7 @@ PERIOD_MS = 50
 BITRATE = 500_000
 _SLOTS = 1000 // PERIOD_MS      # a set begins each so many steps; a step sends one frame
 _REFRESH = 4                    # frames from one picture: none is older than 300 ms (MEA-05)
+_AHEAD = 4                      # steps before a set in which no erase shall begin
 _MOST_RECEIVED = 4              # frames taken in one step
 _MASK = (1 << 30) - 1
 _ALL = 0x7FF
@@ -94,6 +95,10 @@ class CanPort:
             self._next = 0              # COM-05: at once, before a FET opens
         if self._next < self._count:
             self._send(now_ms)
+
+    def is_busy(self):
+        """True while a set is sent, or is about to be: an erase of the flash would delay it."""
+        return self._up and (self._next < self._count or self._slot >= _SLOTS - _AHEAD)
 
     def restart(self):
         """After a step that raised: the chip is configured anew."""

@@ -107,6 +107,7 @@ class Storage:
     ring      FlashRing; clock: Clock
 
     ports     SerialPorts whose traffic is spared; the caller adds to it
+    senders   what else sends by the clock: no erase while its is_busy() is true; the same
     keepers   [(Slots, source)]; keep() adds one
     records   Records; counters: Counters
     errors    writes and readings that failed, since start
@@ -117,6 +118,7 @@ class Storage:
         self.clock = clock
         self.counters = Counters()
         self.ports: list = []
+        self.senders: list = []
         self.records = Records(pack.events, ring, clock)
         self.errors = 0
         self.keepers: list = []
@@ -239,6 +241,9 @@ class Storage:
         """Long enough for an erase: one has just answered, or nobody talks."""
         if _ANSWERED_STEPS <= self._quiet_steps < _SILENT_STEPS:
             return False
+        for sender in self.senders:
+            if sender.is_busy():
+                return False
         if self._quiet_steps < _ANSWERED_STEPS:
             for port in self.ports:
                 if port.asked:
