@@ -164,7 +164,7 @@ class App:
         tasks = [
             Task("control", self.control, SCAN_MS, 0, 80, REST_MS),
             Task("pcs", pcs_port, 20, 3, 50, NEVER),
-            Task("can", self.can, CAN_MS, 20, 50),
+            Task("can", self.can, CAN_MS, 20, 50, NEVER),
             Task("debug", debug_port, 30, 7, 60),
             Task("parallel", self.parallel, ALONE_MS, 5, 60, NEVER),
             Task("panel", self.panel, PANEL_MS, 40, 40),
