@@ -79,8 +79,8 @@ WITHIN = {"voltage": 0.05, "current": 0.3, "temperature": 0.2, "min_cell": 3, "m
           "min_temp": 1, "max_temp": 1, "lux_max_cell": 3, "lux_min_cell": 3,
           "lux_max_temp": 0.2, "lux_min_temp": 0.2, "deye_max_cell": 3, "deye_min_cell": 3,
           "deye_max_temp": 0.2, "deye_min_temp": 0.2, "g_voltage": 0.05, "g_current": 0.3,
-          "g_temperature": 0.2, "g_max_cell": 3, "g_min_cell": 3, "g_difference": 4, "soc_fine": 0.08,
-          "g_remaining": 0.08}
+          "g_temperature": 0.2, "g_max_cell": 3, "g_min_cell": 3, "g_difference": 4,
+          "soc_fine": 0.08, "g_remaining": 0.08}
 
 
 def wanted(r):
