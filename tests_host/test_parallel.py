@@ -1,24 +1,17 @@
-"""The bus between packs: frames, a master and slaves on a pair of wires, the rule of joining."""
+"""The bus between packs: its frames; the rule of joining a bus bar, and a pack's resistance."""
 
 import unittest
 from array import array
 
 from bms import readings as rd
 from bms.joining import Joining
-from bms.pack_state import Pack
 from bms.parameters import Parameters
-from bms.protection_rules import BOTH, FAULT_ADDRESS, FAULT_LINK
+from bms.protection_rules import BOTH
 from bms.resistance import Resistance
-from fakes import LATE, NO_READING, WRAP, Lcg, put16, scan_regs, show
-from profiles import am5000
-from protocols import conditions
+from fakes import NO_READING, Lcg, show
 from protocols import parallel as wire
 from protocols.ascii_frame import OK, Parser
-from protocols.parallel_nodes import Master, Slave
-from protocols.snapshot import Identity, Snapshot, System
-
-_BAUD = 38_400
-_STEP_MS = 10
+from protocols.snapshot import Snapshot
 
 
 def parsed(frame, length):
@@ -143,212 +136,6 @@ class TestFrames(unittest.TestCase):
             if a != b:
                 self.assertTrue(any(wire.slot_of(a, t) != wire.slot_of(b, t) for t in range(8)))
         self.assertFalse(wire.tag_of(b"PACK0001") == wire.tag_of(b"PACK0002"))
-
-
-class Module:
-    """A pack with its node on a Wires."""
-
-    def __init__(self, dip, uid, kind):
-        self.pack = Pack(am5000, Parameters(), 100)
-        self.pack.dip = dip
-        self.pack.afe_ready = True
-        self.system = System(self.pack, Identity("TEST", (1, 0, 0), "%-16s" % uid))
-        self.node = kind(self.pack, self.system, wire.tag_of(uid.encode()), _BAUD)
-        self.parser = Parser(wire.LONGEST_CHARS)
-        self.sending_until = -1     # ms of the bus, -1: not
-        self.last_ms = 0
-        self.alive = True
-        self.regs = scan_regs()
-        self.ld = 0
-
-    def scan(self, now):
-        """A fresh scan of a healthy pack, whose FETs obey."""
-        self.ld ^= 1
-        put16(self.regs, 0x38, self.ld)
-        self.pack.measurements.take(self.regs, now % WRAP)
-        self.pack.step(now % WRAP, True)
-        self.pack.fets.wanted = self.pack.fets.actual = self.pack.allowed()
-
-
-class Wires:
-    """A pair of wires: frames arrive whole at their end; overlapping ones arrive as noise."""
-
-    def __init__(self, modules, loss=0, seed=1):
-        self.modules = modules
-        self.now = LATE
-        self.rng = Lcg(seed)
-        self.loss = loss            # of 10 000 frames
-        self.on_air = []            # [end, module, frame, spoilt]
-        for module in modules:
-            module.node.start(self.now)
-
-    def run(self, ms):
-        for _ in range(ms // _STEP_MS):
-            self.now += _STEP_MS
-            for module in self.modules:
-                if self.now % 100 < _STEP_MS and module.alive:
-                    module.scan(self.now)
-            self._arrive()
-            for module in self.modules:
-                if module.alive:
-                    self._speak(module)
-
-    def _arrive(self):
-        for sent in [s for s in self.on_air if s[0] <= self.now]:
-            self.on_air.remove(sent)
-            end, sender, frame, spoilt = sent
-            if self.rng.below(10_000) < self.loss:
-                continue
-            for module in self.modules:
-                if module is sender or not module.alive or module.sending_until >= 0:
-                    continue
-                module.last_ms = self.now
-                if spoilt:
-                    module.node.garbled(self.now % WRAP)
-                    continue
-                module.parser.take_chunk(frame, 0, len(frame), self.now % WRAP)
-                module.node.hear(module.parser, self.now % WRAP)
-        for sent in self.on_air:
-            for module in self.modules:
-                if module is not sent[1]:
-                    module.last_ms = self.now
-
-    def _speak(self, module):
-        node = module.node
-        if module.sending_until >= 0:
-            if self.now >= module.sending_until:
-                module.sending_until = -1
-                module.last_ms = self.now
-                node.sent(self.now % WRAP)
-            return
-        length = node.due(self.now % WRAP, self.now - module.last_ms)
-        if length:
-            clash = len(self.on_air) > 0
-            for other in self.on_air:
-                other[3] = True
-            end = self.now + length * 10_000 // _BAUD + 1
-            self.on_air.append([end, module, bytes(node.out[:length]), clash])
-            module.sending_until = end
-
-
-def fleet_of(count):
-    modules = [Module(1, "uid-01", Master)]
-    for dip in range(2, count + 1):
-        modules.append(Module(dip, "uid-%02d" % dip, Slave))
-    return modules
-
-
-class TestBus(unittest.TestCase):
-    def online(self, master):
-        return [seen.module for seen in master.system.modules]
-
-    def test_a_master_finds_its_slaves(self):                   # req: COM-03
-        modules = fleet_of(5)
-        wires = Wires(modules)
-        wires.run(8000)
-        self.assertEqual(self.online(modules[0]), [1, 2, 3, 4, 5])
-        self.assertEqual(bytes(modules[0].system.modules[2].serial), b"uid-03          ")
-        whole = modules[0].system.whole
-        self.assertEqual((whole.modules, whole.full_mah, whole.offline), (5, 500_000, 0))
-
-    def test_a_silent_slave_is_dropped_and_comes_back(self):    # req: COM-03
-        modules = fleet_of(4)
-        wires = Wires(modules)
-        wires.run(6000)
-        modules[2].alive = False
-        wires.run(5000)
-        self.assertEqual(self.online(modules[0]), [1, 2, 4])
-        modules[0].system.update(wires.now % WRAP)
-        self.assertEqual(modules[0].system.whole.offline, 1)
-        self.assertTrue(modules[0].pack.faults & FAULT_LINK)
-        self.assertTrue(modules[0].system.whole.alarms & conditions.LINK_FAULT)
-        self.assertFalse(modules[0].system.whole.protections)
-        modules[2].alive = True
-        wires.run(5000)
-        self.assertEqual(self.online(modules[0]), [1, 2, 3, 4])
-        self.assertFalse(modules[0].pack.faults & FAULT_LINK)
-
-    def test_lost_frames_drop_nobody(self):                     # req: COM-03
-        modules = fleet_of(6)
-        wires = Wires(modules, loss=300)
-        wires.run(5000)
-        for _ in range(20):
-            wires.run(1000)
-            self.assertEqual(self.online(modules[0]), [1, 2, 3, 4, 5, 6])
-
-    def test_only_one_pack_is_first_and_all_follow(self):       # req: COM-09
-        modules = fleet_of(4)
-        wires = Wires(modules)
-        for _ in range(600):
-            wires.run(10)
-            closed = [m.pack.dip for m in modules if m.pack.fets.actual]
-            if closed:
-                break
-        self.assertEqual(closed, [1])
-        wires.run(5000)
-        self.assertEqual([m.pack.fets.actual for m in modules], [BOTH] * 4)
-
-    def test_if_the_master_may_not_close_a_slave_is_first(self):    # req: COM-09
-        modules = fleet_of(3)
-        put16(modules[0].regs, 0x78, 3431)              # 70 degC: protected
-        wires = Wires(modules)
-        wires.run(12_000)
-        self.assertEqual([m.pack.fets.actual for m in modules], [0, BOTH, BOTH])
-
-    def test_without_a_master_a_slave_says_so(self):            # req: COM-03
-        modules = fleet_of(2)
-        wires = Wires(modules)
-        wires.run(3000)
-        self.assertFalse(modules[1].pack.faults & FAULT_LINK)
-        modules[0].alive = False
-        wires.run(11_000)
-        self.assertTrue(modules[1].pack.faults & FAULT_LINK)
-        self.assertEqual(modules[1].pack.fets.actual, BOTH)     # stays on the bar
-        modules[0].alive = True
-        modules[0].node.start(wires.now % WRAP)
-        wires.run(3000)
-        self.assertFalse(modules[1].pack.faults & FAULT_LINK)
-
-    def test_two_slaves_with_one_address_are_found(self):       # req: DIP-02
-        modules = fleet_of(3) + [Module(3, "another", Slave)]
-        wires = Wires(modules)
-        wires.run(20_000)
-        self.assertEqual([m.pack.faults & FAULT_ADDRESS != 0 for m in modules],
-                         [True, False, True, True])
-        self.assertEqual(self.online(modules[0]), [1, 2])
-        self.assertEqual(modules[0].system.fleet.twice, 1 << 3)
-        modules[3].pack.dip = 4                         # set right
-        wires.run(35_000)
-        self.assertEqual([m.pack.faults & FAULT_ADDRESS for m in modules], [0] * 4)
-        self.assertEqual(self.online(modules[0]), [1, 2, 3, 4])
-
-    def test_two_masters_are_found(self):                       # req: DIP-02
-        modules = fleet_of(2) + [Module(1, "another", Master)]
-        wires = Wires(modules)
-        wires.run(15_000)
-        self.assertEqual([modules[i].pack.faults & FAULT_ADDRESS != 0 for i in (0, 2)],
-                         [True, True])
-        self.assertEqual((self.online(modules[0]), self.online(modules[2])), ([1], [1]))
-        modules[2].alive = False
-        wires.run(20_000)
-        self.assertFalse(modules[0].pack.faults & FAULT_ADDRESS)
-        self.assertEqual(self.online(modules[0]), [1, 2])
-
-    def test_noise_makes_no_answer(self):                       # req: COM-06
-        modules = fleet_of(2)
-        wires = Wires(modules)
-        wires.run(2000)
-        rng = Lcg(9)
-        noise = bytearray(64)
-        parser = Parser(wire.LONGEST_CHARS)
-        before = modules[1].pack.joining.held
-        for _ in range(200):
-            rng.fill(noise)
-            at = 0
-            while at < len(noise):
-                at = parser.take_chunk(noise, at, len(noise), wires.now % WRAP)
-                self.assertFalse(parser.verdict == OK)
-        self.assertEqual(modules[1].pack.joining.held, before)
 
 
 class TestJoining(unittest.TestCase):

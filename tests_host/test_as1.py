@@ -1,0 +1,194 @@
+"""A hybrid inverter that knows the battery only from the wire: a day of each of its modes."""
+
+import pytest
+from as1 import (
+    AS1,
+    DRM_CONSUME_W,
+    DRM_GENERATE_W,
+    EFFICIENCY,
+    MODES,
+    MOST_MA,
+    PEAK_S,
+    RATED_W,
+    Can,
+    Day,
+    Rs485,
+    Wire,
+    World,
+    hour_in,
+)
+
+pytestmark = pytest.mark.req("AS1-02")
+CHARGED = Wire(cvl_mv=56_000, ccl_ma=60_000, dcl_ma=60_000, may_charge=True, may_discharge=True,
+               mv=52_000, soc_pct=60, t_s=0)
+
+
+# ---- decisions --------------------------------------------------------------------------------
+
+
+def decide(mode="self-consumption", hour=12.0, wire=CHARGED, seconds=1, now_s=1, **world):
+    inverter = AS1(mode)
+    for _ in range(seconds):
+        flow = inverter.step(hour, 1.0, World(**world), wire, now_s)
+    return inverter, flow
+
+
+def test_the_sun_feeds_the_house_then_the_battery_then_the_grid():
+    inverter, flow = decide(pv_w=2600, load_w=480)
+    assert flow.battery_w == pytest.approx(2100) and flow.grid_w == pytest.approx(0, abs=1)
+    assert inverter.charge_ma == pytest.approx(2100 / 52 * 1000) and not inverter.discharge_ma
+    _, flow = decide(pv_w=2600, load_w=480, wire=Wire(t_s=0, mv=52_000))    # it may not charge
+    assert flow.battery_w == 0 and flow.grid_w == pytest.approx(480 - 2600 * EFFICIENCY)
+
+
+def test_limits_of_the_wire_and_of_the_machine_hold():
+    for ccl_ma, most_ma in ((20_000, 20_000), (100_000, MOST_MA), (0, 0)):
+        wire = Wire(**{**vars(CHARGED), "ccl_ma": ccl_ma, "dcl_ma": ccl_ma})
+        inverter, _ = decide(pv_w=6000, load_w=0, wire=wire)
+        assert inverter.charge_ma <= most_ma
+        inverter, _ = decide(pv_w=0, load_w=2900, wire=wire)
+        assert inverter.discharge_ma <= most_ma
+    inverter, flow = decide(pv_w=0, load_w=5000)
+    assert flow.ac_w <= RATED_W and flow.grid_w >= 5000 - RATED_W
+
+
+def test_what_the_wire_said_is_forgotten():
+    assert decide(load_w=1000, now_s=5)[0].discharge_ma > 0
+    assert decide(load_w=1000, now_s=6)[0].discharge_ma == 0
+    assert decide("back-up", now_s=6)[0].charge_ma == 0
+
+
+def test_time_of_use_charges_from_the_grid_and_discharges_by_the_clock():
+    _, flow = decide("time-of-use", hour=2, load_w=300)
+    assert flow.battery_w > 2000 and flow.grid_w == pytest.approx(300 + RATED_W, abs=200)
+    _, flow = decide("time-of-use", hour=18, load_w=1000)
+    assert flow.battery_w == pytest.approx(-1000 / EFFICIENCY)
+    _, flow = decide("time-of-use", hour=12, load_w=1000)
+    assert flow.battery_w == 0 and flow.grid_w == pytest.approx(1000)
+
+
+def test_back_up_waits_for_the_outage():
+    full = Wire(**{**vars(CHARGED), "soc_pct": 100})
+    assert decide("back-up", load_w=2000, wire=full)[1].battery_w == 0
+    inverter, flow = decide("back-up", load_w=2000, wire=full, grid=False)
+    assert flow.served and flow.battery_w == pytest.approx(-2000 / EFFICIENCY)
+
+
+def test_an_overload_in_back_up_lasts_ten_seconds():
+    assert decide(load_w=3500, pv_w=2000, grid=False, seconds=PEAK_S)[1].served
+    assert not decide(load_w=3500, pv_w=2000, grid=False, seconds=PEAK_S + 1)[1].served
+    assert not decide(load_w=3700, pv_w=2000, grid=False)[1].served
+    assert decide(load_w=RATED_W, pv_w=2000, grid=False, seconds=60)[1].served
+
+
+@pytest.mark.parametrize("mode", range(9))
+def test_demand_response_limits_power(mode):
+    """DRM1 to 4 what is drawn, DRM5 to 8 what is given; DRM0 stands by."""
+    drm = frozenset((mode,))
+    for hour, pv_w, load_w, kind in ((2, 0, 300, "time-of-use"), (12, 6000, 200, MODES[0]),
+                                     (18, 0, 2900, MODES[0]), (12, 3000, 0, "back-up")):
+        _, flow = decide(kind, hour, pv_w=pv_w, load_w=load_w, drm=drm)
+        assert -flow.ac_w <= DRM_CONSUME_W.get(mode, RATED_W) + 1
+        assert flow.ac_w <= DRM_GENERATE_W.get(mode, RATED_W) + 1
+        assert flow.served
+        if mode == 0:
+            assert (flow.battery_w, flow.ac_w, flow.grid_w) == (0, 0, load_w)
+
+
+def test_an_unknown_mode_is_refused():
+    with pytest.raises(ValueError, match="back-up"):
+        AS1("party")
+
+
+# ---- days on the bench --------------------------------------------------------------------------
+
+
+def play(rig, mode, wire="can", soc=0.5, modules=1, hours=(0.0, 24.0), hour_s=20, **more):
+    """A day with its clock compressed; in every second the limits on the wire hold."""
+    if modules > 1:
+        opened = rig.fleet(modules=modules, plant={"soc": soc}, profile="b1-5.1-48")["modules"][0]
+    else:
+        opened = rig.open("host", profile="b1-5.1-48", plant={"soc": soc})
+    rig.run(40_000)
+    link = Can(rig) if wire == "can" else Rs485(rig, opened["ports"]["pcs"])
+    day = Day(rig, link, AS1(mode), hour_s, **more)
+    packs = [rig.module(i) for i in range(modules)] if modules > 1 else [rig]
+
+    def check(row):
+        _, _, _, seen = row
+        current_ma = sum(pack.get()["truth"]["current_ma"] for pack in packs)
+        if len(day.rows) > 5:
+            assert -seen["dcl_ma"] - 1500 <= current_ma <= seen["ccl_ma"] + 1500, row
+
+    day.run(*hours, check)
+    link.close()
+    for pack in packs:
+        report = pack.get()["report"]
+        assert report["protections"] == [] and report["faults"] == [], report
+        assert not report["inverter_lost"]
+    assert link.wire.frames > len(day.rows) * 0.9
+    return day
+
+
+def hours(day, start, end):
+    """Flows between two hours, the first seconds of each left out."""
+    return [flow for hour, _, flow, _ in day.rows if start + 0.2 <= hour < end]
+
+
+@pytest.mark.slow
+@pytest.mark.req("COM-02")
+def test_a_day_of_self_consumption(rig):
+    day = play(rig, "self-consumption")
+    assert all(flow.battery_w > 0 for flow in hours(day, 11, 14))       # the sun is put away
+    assert all(flow.battery_w < 0 for flow in hours(day, 19.5, 22))     # and used
+    assert max(abs(flow.grid_w) for flow in hours(day, 1, 24)) < 50
+
+
+@pytest.mark.slow
+@pytest.mark.req("COM-01")
+def test_a_day_of_time_of_use_over_rs485(rig):
+    day = play(rig, "time-of-use", wire="rs485")
+    assert all(flow.battery_w > 2000 for flow in hours(day, 1, 5))
+    assert all(flow.battery_w < -500 for flow in hours(day, 17.5, 22))
+    assert all(flow.battery_w >= 0 for hour, _, flow, _ in day.rows
+               if not hour_in(hour, ((6.5, 9.0), (17.0, 22.0))))
+
+
+@pytest.mark.slow
+@pytest.mark.req("COM-03")
+@pytest.mark.parametrize("modules, span", ((1, (0.0, 24.0)), (2, (17.0, 21.0))))
+def test_a_day_of_back_up_with_an_outage(rig, modules, span):
+    day = play(rig, "back-up", modules=modules, soc=0.8, outages=((18.0, 20.0),), hours=span,
+               hour_s=20 if modules == 1 else 10)
+    for hour, world, flow, _ in day.rows:
+        if hour > span[0] + 0.6:
+            assert flow.served, hour                            # not one second without power
+        assert world.grid or hour_in(hour, day.outages)
+        if world.grid:
+            assert flow.battery_w >= 0
+    assert all(flow.battery_w < -1500 for flow in hours(day, 18, 20))
+
+
+@pytest.mark.slow
+def test_a_day_of_demand_response(rig):
+    spans = tuple((2.0 + 2 * d, 4.0 + 2 * d, {d}) for d in range(9))
+    day = play(rig, "self-consumption", drm=spans, extra_w=((0.0, 24.0, 1500),))
+    for _, world, flow, _ in day.rows:
+        for d in world.drm:
+            assert -flow.ac_w <= DRM_CONSUME_W.get(d, RATED_W) + 1
+            assert flow.ac_w <= DRM_GENERATE_W.get(d, RATED_W) + 1
+    assert all(flow.ac_w == 0 for flow in hours(day, 2, 4))
+
+
+@pytest.mark.req("COM-05")
+def test_a_cut_cable_stops_the_battery(rig):
+    """Nothing on the wire for 5 s: the inverter lets go of the battery by itself."""
+    rig.open("host", profile="b1-5.1-48", plant={"soc": 0.5})
+    rig.run(40_000)
+    day = Day(rig, Can(rig), AS1("self-consumption"), 60)
+    day.run(20.0, 20.2)
+    assert rig.get()["truth"]["current_ma"] < -20_000
+    rig.set(fault={"can_no_ack": True})
+    day.link.poll = lambda now_s: None
+    day.run(20.2, 20.4)
+    assert rig.get()["truth"]["current_ma"] == pytest.approx(0, abs=50)

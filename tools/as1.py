@@ -1,0 +1,356 @@
+#!/usr/bin/env python3
+"""A hybrid inverter in the manner of the AS1, as a peer of a pack or a fleet on the bench.
+
+It knows of the battery only what is on the wire: it asks over RS485 (Pylontech 61 and 63) or
+listens on CAN (351, 355, 356, 35C), and shares no code with the firmware. What it decides it does
+to the bench as any charger and load would.
+
+    .venv/bin/python tools/as1.py [--mode MODE] [--hours 24] [--hour-s 3600] [--wire can]
+
+plays a day and prints a line an hour. Source: AS1 user manual, 2.3, 4.5 and chapter 5.
+"""
+
+import argparse
+import os
+import sys
+from dataclasses import dataclass, field
+
+RATED_W = 3000
+PEAK_W = 3600
+PEAK_S = 10             # in back-up, beyond RATED_W
+MOST_MA = 60_000        # of the battery, either way
+EFFICIENCY = 0.96
+STALE_S = 5             # what the wire said holds so long
+RETRY_S = 60            # after an overload
+MODES = ("self-consumption", "time-of-use", "back-up")
+
+# Demand-response modes: most that may be drawn from the grid, and fed into it or the loads, W
+DRM_CONSUME_W = {0: 0, 1: 0, 2: RATED_W // 2, 3: RATED_W * 3 // 4, 4: RATED_W}
+DRM_GENERATE_W = {0: 0, 5: 0, 6: RATED_W // 2, 7: RATED_W * 3 // 4, 8: RATED_W}
+
+CHARGE_HOURS = ((1.0, 5.0),)            # time-of-use
+DISCHARGE_HOURS = ((6.5, 9.0), (17.0, 22.0))
+
+# from hour, sun in W, house in W
+DAY = ((0.0, 0, 300), (6.0, 0, 900), (7.0, 300, 1500), (9.0, 1200, 500), (11.0, 2600, 600),
+       (14.0, 2200, 1200), (16.0, 900, 800), (17.5, 200, 1800), (19.5, 0, 2400), (22.0, 0, 500))
+
+
+@dataclass
+class Wire:
+    """What the battery says, and when it said so."""
+
+    cvl_mv: int = 0
+    ccl_ma: int = 0
+    dcl_ma: int = 0
+    may_charge: bool = False
+    may_discharge: bool = False
+    mv: int = 0
+    ma: int = 0
+    soc_pct: int = 0
+    t_s: float = -1e9
+    frames: int = 0
+
+
+@dataclass
+class World:
+    """What surrounds the inverter: sun, house, grid, demand-response modes that are asserted."""
+
+    pv_w: float = 0
+    load_w: float = 0
+    grid: bool = True
+    drm: frozenset = frozenset()
+
+
+@dataclass
+class Flow:
+    """What the inverter does, in W: battery charging positive, grid drawing positive, AC output of
+    the inverter positive. served: the house has its power."""
+
+    battery_w: float = 0
+    grid_w: float = 0
+    ac_w: float = 0
+    served: bool = True
+
+
+def hour_in(hour, spans):
+    return any(start <= hour < end for start, end in spans)
+
+
+class AS1:
+    """The inverter. charge_ma, discharge_ma: what it does to the battery now; one of them is 0."""
+
+    def __init__(self, mode):
+        if mode not in MODES:
+            raise ValueError(f"mode is {mode!r}; there are {', '.join(MODES)}")
+        self.mode = mode
+        self.charge_ma = self.discharge_ma = 0.0
+        self.flow = Flow()
+        self._overload_s = 0.0
+        self._off_s = 0.0           # rest of the pause after an overload
+
+    def step(self, hour, dt_s, world, wire, now_s):
+        """Decide for the next *dt_s*; returns the Flow."""
+        self.flow = Flow()
+        fresh = now_s - wire.t_s <= STALE_S and wire.mv > 0
+        charge_ma = min(wire.ccl_ma, MOST_MA) if fresh and wire.may_charge else 0
+        discharge_ma = min(wire.dcl_ma, MOST_MA) if fresh and wire.may_discharge else 0
+        volts = wire.mv / 1000 if fresh else 51.2
+        most_in_w, most_out_w = charge_ma * volts / 1000, discharge_ma * volts / 1000
+        if not world.grid:
+            battery_w = self._alone(dt_s, world, most_in_w, most_out_w)
+        else:
+            self._overload_s = 0.0
+            battery_w = self._on_grid(hour, world, wire, most_in_w, most_out_w)
+        self.flow.battery_w = battery_w
+        self.charge_ma = min(charge_ma, max(0.0, battery_w) / volts * 1000)
+        self.discharge_ma = min(discharge_ma, max(0.0, -battery_w) / volts * 1000)
+        return self.flow
+
+    def _wish(self, hour, world, wire):
+        """Battery power that the mode would like, charging positive."""
+        over_w = world.pv_w - world.load_w / EFFICIENCY
+        if self.mode == "self-consumption":
+            return over_w
+        if self.mode == "back-up":
+            return RATED_W if wire.soc_pct < 100 else 0
+        if hour_in(hour, CHARGE_HOURS):
+            return RATED_W
+        return min(0, over_w) if hour_in(hour, DISCHARGE_HOURS) else max(0, over_w)
+
+    def _on_grid(self, hour, world, wire, most_in_w, most_out_w):
+        if 0 in world.drm:              # DRM0: standby, disconnected
+            self.flow.grid_w = world.load_w
+            return 0.0
+        consume_w = min([RATED_W] + [DRM_CONSUME_W[d] for d in world.drm if d in DRM_CONSUME_W])
+        generate_w = min([RATED_W] + [DRM_GENERATE_W[d] for d in world.drm
+                                      if d in DRM_GENERATE_W])
+        wish_w = max(-most_out_w, min(most_in_w, self._wish(hour, world, wire)))
+        sun_w = world.pv_w
+        ac_w = (sun_w - wish_w) * EFFICIENCY
+        if ac_w > generate_w:           # the battery gives less first, then the sun
+            wish_w = min(max(wish_w, sun_w - generate_w / EFFICIENCY), max(wish_w, 0))
+            ac_w = min(generate_w, (sun_w - wish_w) * EFFICIENCY)
+        elif ac_w < -consume_w:
+            wish_w = sun_w + consume_w * EFFICIENCY
+            ac_w = -consume_w
+        self.flow.ac_w = ac_w
+        self.flow.grid_w = world.load_w - ac_w
+        return wish_w
+
+    def _alone(self, dt_s, world, most_in_w, most_out_w):
+        """Grid lost: the house is on the inverter, without a gap."""
+        self._off_s = max(0.0, self._off_s - dt_s)
+        self._overload_s = self._overload_s + dt_s if world.load_w > RATED_W else 0.0
+        if world.load_w > PEAK_W or self._overload_s > PEAK_S:
+            self._off_s = RETRY_S
+        need_w = world.load_w / EFFICIENCY - world.pv_w
+        if self._off_s or need_w > most_out_w:
+            self.flow.served = False
+            return min(most_in_w, world.pv_w)
+        self.flow.ac_w = world.load_w
+        return -need_w if need_w > 0 else min(most_in_w, -need_w)
+
+
+# ---- the wires ------------------------------------------------------------------------------
+
+
+def ask(address, command):
+    """A request of the Pylontech family without INFO."""
+    body = b"20%02X46%02X0000" % (address, command)
+    return b"~" + body + b"%04X\r" % (-sum(body) & 0xFFFF)
+
+
+def info_of(answer):
+    """INFO of an answer, None if it is not whole or tells of an error."""
+    start = answer.rfind(b"~")
+    frame = answer[start + 1:-1]
+    if start < 0 or len(frame) < 16 or answer[-1:] != b"\r" or frame[6:8] != b"00":
+        return None
+    try:
+        if (sum(frame[:-4]) + int(frame[-4:], 16)) & 0xFFFF:
+            return None
+        return bytes.fromhex(frame[12:-4].decode())
+    except ValueError:
+        return None
+
+
+class Rs485:
+    """Asks the master for 61 and 63 each second."""
+
+    _ANSWER_MS = 300
+
+    def __init__(self, rig, path):
+        self.rig = rig
+        self._fd = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+        self.wire = Wire()
+
+    def _exchange(self, command):
+        os.write(self._fd, ask(0x02, command))
+        answer = b""
+        for _ in range(0, self._ANSWER_MS, 20):
+            self.rig.run(20)
+            try:
+                answer += os.read(self._fd, 4096)
+            except BlockingIOError:
+                pass
+            if answer.endswith(b"\r"):
+                break
+        return info_of(answer)
+
+    def poll(self, now_s):
+        """Bring wire up to date; time passes on the bench meanwhile."""
+        wire = self.wire
+        seen, limits = self._exchange(0x61), self._exchange(0x63)
+        if seen is not None and len(seen) == 49:
+            wire.mv = int.from_bytes(seen[0:2], "big")
+            wire.ma = 10 * int.from_bytes(seen[2:4], "big", signed=True)
+            wire.soc_pct = seen[4]
+        if limits is not None and len(limits) == 9 and seen is not None:
+            wire.cvl_mv = int.from_bytes(limits[0:2], "big")
+            wire.ccl_ma = 100 * int.from_bytes(limits[4:6], "big")
+            wire.dcl_ma = 100 * abs(int.from_bytes(limits[6:8], "big", signed=True))
+            wire.may_charge = bool(limits[8] & 0x80)
+            wire.may_discharge = bool(limits[8] & 0x40)
+            wire.t_s = now_s
+            wire.frames += 1
+
+    def close(self):
+        os.close(self._fd)
+
+
+class Can:
+    """Listens to the frames of each second and sends the keep-alive."""
+
+    def __init__(self, rig):
+        self.rig = rig
+        self.wire = Wire()
+        self._since_ms = 0
+
+    def poll(self, now_s):
+        """Bring wire up to date."""
+        wire = self.wire
+        frames = self.rig.can(since_ms=self._since_ms, send=[[0x305, "00" * 8]])["frames"]
+        for t_ms, ident, text in frames:
+            self._since_ms = t_ms + 0.001
+            data = bytes.fromhex(text)
+
+            def word(at, signed=False, data=data):
+                return int.from_bytes(data[at:at + 2], "little", signed=signed)
+
+            if ident == 0x351:
+                wire.cvl_mv, wire.ccl_ma, wire.dcl_ma = 100 * word(0), 100 * word(2), 100 * word(4)
+                wire.t_s = now_s
+                wire.frames += 1
+            elif ident == 0x355:
+                wire.soc_pct = word(0)
+            elif ident == 0x356:
+                wire.mv, wire.ma = 10 * word(0, True), 100 * word(2, True)
+            elif ident == 0x35C:
+                wire.may_charge, wire.may_discharge = bool(data[0] & 0x80), bool(data[0] & 0x40)
+
+    def close(self):
+        pass
+
+
+# ---- a day ----------------------------------------------------------------------------------
+
+
+@dataclass
+class Day:
+    """A day of an inverter on the bench.
+
+    rig     an open Rig: one pack, or a fleet
+    link    Rs485 or Can
+    hour_s  simulated seconds that an hour of the day lasts; currents are not compressed
+    outages spans of hours without grid; drm: ((from, to, {modes}), ...); extra_w: ((from, to, W),
+            ...) of load
+    """
+
+    rig: object
+    link: object
+    inverter: AS1
+    hour_s: float = 60
+    outages: tuple = ()
+    drm: tuple = ()
+    extra_w: tuple = ()
+    rows: list = field(default_factory=list)        # (hour, World, Flow, Wire as a dict)
+    now_s: float = 0.0                              # since the first run()
+
+    def world(self, hour):
+        """What surrounds the inverter at *hour*."""
+        sun_w, house_w = next(row for row in reversed(DAY) if row[0] <= hour)[1:]
+        house_w += sum(watts for start, end, watts in self.extra_w if start <= hour < end)
+        modes = frozenset().union(*(m for start, end, m in self.drm if start <= hour < end))
+        return World(sun_w, house_w, not hour_in(hour, self.outages), modes)
+
+    def run(self, start=0.0, end=24.0, each=None):
+        """Play from hour *start* to *end*; each(row) after every second."""
+        elapsed_s = 0.0
+        base_ms = self.rig.run(0)["t_ms"]
+        while start + elapsed_s / self.hour_s < end:
+            hour = start + elapsed_s / self.hour_s
+            self.link.poll(self.now_s)
+            world = self.world(hour)
+            flow = self.inverter.step(hour, 1.0, world, self.link.wire, self.now_s)
+            self.apply()
+            self.rig.run(max(0, base_ms + 1000 * (elapsed_s + 1) - self.rig.run(0)["t_ms"]))
+            elapsed_s += 1
+            self.now_s += 1
+            row = (hour, world, flow, dict(vars(self.link.wire)))
+            self.rows.append(row)
+            if each is not None:
+                each(row)
+
+    def apply(self):
+        """Do to the bench what the inverter has decided."""
+        inverter = self.inverter
+        if inverter.charge_ma > 50:
+            self.rig.set(charger_mv=self.link.wire.cvl_mv, charger_ma=round(inverter.charge_ma),
+                         load_ma=None)
+        else:
+            self.rig.set(charger_mv=None, charger_ma=None,
+                         load_ma=round(inverter.discharge_ma) or None)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--mode", choices=MODES, default=MODES[0])
+    parser.add_argument("--hours", type=float, default=24)
+    parser.add_argument("--hour-s", type=float, default=3600, help="seconds an hour lasts")
+    parser.add_argument("--wire", choices=("can", "rs485"), default="can")
+    parser.add_argument("--modules", type=int, default=1)
+    parser.add_argument("--soc", type=float, default=0.4)
+    parser.add_argument("--outage", type=float, nargs=2, action="append", default=[],
+                        metavar=("FROM", "TO"), help="hours without grid")
+    given = parser.parse_args()
+    from rig import Rig
+    with Rig() as rig:
+        plant = {"soc": given.soc}
+        if given.modules > 1:
+            ports = rig.fleet(modules=given.modules, plant=plant,
+                              profile="b1-5.1-48")["modules"][0]["ports"]
+        else:
+            ports = rig.open("host", profile="b1-5.1-48", plant=plant)["ports"]
+        rig.run(10_000)
+        link = Can(rig) if given.wire == "can" else Rs485(rig, ports["pcs"])
+        day = Day(rig, link, AS1(given.mode), given.hour_s, tuple(map(tuple, given.outage)))
+
+        def show(row):
+            if len(day.rows) % int(given.hour_s) == 1:
+                hour, world, flow, wire = row
+                print(f"{hour:5.2f} h  sun {world.pv_w:5.0f} W  house {world.load_w:5.0f} W  "
+                      f"battery {flow.battery_w:6.0f} W  grid {flow.grid_w:6.0f} W  "
+                      f"SOC {wire['soc_pct']:3d} %  CCL {wire['ccl_ma'] / 1000:5.1f} A  "
+                      f"DCL {wire['dcl_ma'] / 1000:5.1f} A", flush=True)
+
+        day.run(0, given.hours, show)
+        link.close()
+        report = rig.module(0).get()["report"] if given.modules > 1 else rig.get()["report"]
+        print("protections:", report["protections"], "faults:", report["faults"],
+              "AS1 codes:", report["as1_codes"])
+        return 1 if report["protections"] or report["faults"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
