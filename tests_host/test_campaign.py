@@ -21,6 +21,11 @@ def test_every_kind_of_the_rig_is_in_the_table_or_not_there_yet():
     assert not set(table.KINDS) & set(LATER)
 
 
+def test_the_tasks_are_the_firmwares_in_its_order():
+    text = (campaign.ROOT / "firmware" / "main.py").read_text("utf-8")
+    assert tuple(re.findall(r'Task\("(\w+)"', text)) == table.TASKS
+
+
 def test_every_kind_comes_at_twenty_moments_or_more():
     cases = list(campaign.fault_cases("unix", 1))
     for kind, variants in table.KINDS.items():

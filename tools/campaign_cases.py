@@ -239,7 +239,9 @@ def _raise(name):
     return {"variant": name, "value": name, "cases": rows}
 
 
-TASKS = ("control", "pcs", "debug", "parallel", "panel", "can", "storage", "supervisor")
+# in the order of the firmware's table: a record names a task by its number
+TASKS = ("control", "pcs", "can", "debug", "parallel", "panel", "storage", "supervisor",
+         "self_tests")
 _UNTOUCHED = "nothing that protects listens to this port"
 
 
