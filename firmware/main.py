@@ -169,7 +169,7 @@ class App:
             Task("parallel", self.parallel, ALONE_MS, 5, 60, NEVER),
             Task("panel", self.panel, PANEL_MS, 40, 40),
             Task("storage", storage, STORAGE_MS, 27, 500, REST_MS),
-            Task("supervisor", self.supervisor, 1000, 53, 900),
+            Task("supervisor", self.supervisor, 1000, 43, 900),     # long: right after pcs's poll
             Task("self_tests", self.self_tests, SELF_TEST_MS, 61, 500),
         ]
         self.scheduler = Scheduler(tasks, port.ticks_us, self.mark, self.supervisor.record_error)
