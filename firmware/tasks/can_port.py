@@ -11,6 +11,7 @@ _REFRESH = 4                    # frames from one picture: none is older than 30
 _AHEAD = 4                      # steps before a set in which no erase shall begin
 _MOST_RECEIVED = 4              # frames taken in one step
 _MASK = (1 << 30) - 1
+_HALF = 1 << 29
 _ALL = 0x7FF
 
 # Items of the events CAN_ERROR and CAN_GOOD
@@ -48,7 +49,7 @@ class CanPort:
         self._acknowledged = 0      # 1: an acknowledged frame says that the inverter is there
         self._on_request = False
         self._up = False            # configured and on the bus
-        self._last_ms = -1          # -1: no step yet | ticks of the last one
+        self._last_ms = -1          # -1: no step yet | ticks of the last one, on the grid
         self._slot = _SLOTS         # steps since a set has begun
         self._next = 0              # frame to be sent next; all sent: the number of them
         self._pending = -1          # -1: none | transmit buffer of the frame sent last
@@ -79,9 +80,13 @@ class CanPort:
         if self._taken != self._pack.params.changed:
             self._load()
         steps = 0
-        if self._last_ms >= 0:          # nothing drifts, also when a step was skipped
-            steps = (((now_ms - self._last_ms) & _MASK) + PERIOD_MS // 2) // PERIOD_MS
-        self._last_ms = now_ms
+        if self._last_ms < 0:
+            self._last_ms = now_ms
+        else:                           # on the grid of the first step: nothing drifts
+            late_ms = (now_ms - self._last_ms + PERIOD_MS // 2) & _MASK
+            if late_ms < _HALF:
+                steps = late_ms // PERIOD_MS
+                self._last_ms = (self._last_ms + steps * PERIOD_MS) & _MASK
         self._slot += steps
         if self._slot >= _SLOTS:
             self._slot = self._slot - _SLOTS if self._slot < 2 * _SLOTS else 0
