@@ -277,9 +277,10 @@ class Pack:
             self._step_power(measured, fresh)
         self._decide()
         if fresh:
-            self.joining.step(self.dip, measured.values, self.fets.wanted,
-                              self.derating.charge_target_ma, self.derating.discharge_target_ma,
-                              measured.dt_ms)
+            if self.dip or self.joining.held:       # alone there is nothing to join
+                self.joining.step(self.dip, measured.values, self.fets.wanted,
+                                  self.derating.charge_target_ma,
+                                  self.derating.discharge_target_ma, measured.dt_ms)
             self._limit(measured)
         awake = not self.faults and STANDBY <= self.state <= PROTECTION
         self.balancing.step(measured, fresh, awake, self.protection.trips)
