@@ -637,11 +637,10 @@ class Rig:
             number(-2**31, 2**31 - 1, whole=True)("value", value)
             return {"name": name, "value": self._client.set_param(name, value)}
 
-    def says_hello(self):
-        """True if the controller answers on its debug port; some milliseconds pass."""
+    def look(self):
+        """(wire, truth) as get() has them, without asking the controller for a report."""
         with self._take():
-            self._bench()
-            return self._round_trip(link.HELLO, b"", 80_000) is not None
+            return self._bench().state()
 
     def command_text(self, text):
         """A command of the debug port, as a person would type it; returns what it says.
