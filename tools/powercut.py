@@ -150,7 +150,7 @@ def report(results, rows, took_s):
               "MicroPython's unix port, its littlefs on `tools/models/flash_model.py` (torn "
               "programs and erases), the firmware's own modules."]
     lines += ["", "## On the emulated RP2040", "",
-              "The image that a board gets. Emulated time from power until what is kept is loaded; "
+              "The image that a board gets. Emulated time from power until all is loaded; "
               "*none* is a start without a cut.", "",
               "| what is done | operation cut | of it done | starts after | wrong |",
               "| --- | --: | --: | --: | --- |"]
