@@ -2,6 +2,7 @@
 
 import os
 import pty
+import struct
 import subprocess
 import sys
 import tty
@@ -60,7 +61,8 @@ class Served:
 
 @pytest.mark.slow
 @pytest.mark.rp2040
-def test_a_board_with_plain_micropython_gets_the_files_and_runs_them(plain_uf2):
+@pytest.mark.req("HST-01")
+def test_a_board_with_plain_micropython_gets_the_image_and_runs_it(plain_uf2, uf2):
     board = Served(plain_uf2)
     code, said = board.flash()
     assert code == 0, said
@@ -68,21 +70,16 @@ def test_a_board_with_plain_micropython_gets_the_files_and_runs_them(plain_uf2):
     hello = board.hello()
     assert hello["version"] == VERSION
     assert hello["hot"] == "viper"
+    with open(uf2, "rb") as image:
+        sectors = flash.sectors_of(image.read())
+    there = board.pico.flash_image()
+    for offset, data in sectors.items():
+        assert there[offset:offset + len(data)] == data, hex(offset)
 
-    # A second time there is nothing to copy, and a file that was changed is put right.
+    # A second time it is a board of ours, whose records shall stay: BOOTSEL.
     code, said = board.flash()
-    assert code == 0, said
-    assert "are there already" in said
-
-
-@pytest.mark.slow
-@pytest.mark.rp2040
-def test_files_are_refused_where_the_image_has_the_application_in_it(uf2):
-    board = Served(uf2)
-    code, said = board.flash("--files")
     assert code == 1
-    assert f"packctl {VERSION} in its image" in said
-    assert "use --uf2" in said
+    assert f"packctl {VERSION} in its image" in said and "sending the board to BOOTSEL" in said
 
 
 # ---- when things are wrong --------------------------------------------------------------------
@@ -136,17 +133,19 @@ def test_a_pico_is_the_right_board():
     flash.check_board(("rp2", "Raspberry Pi Pico with RP2040", "1.25.0", 0, None, 0), "port")
 
 
-@pytest.mark.parametrize("number, right", [
-    (6 | 3 << 8 | 4 << 10, True),
-    (5 | 3 << 8 | 4 << 10, False),      # another version of the format
-    (6 | 2 << 8 | 4 << 10, False),      # other native code
-    (6 | 3 << 8 | 10 << 10, False),     # another processor
-    (0, False),                         # no .mpy at all
-])
-def test_mpy_files_only_for_a_micropython_that_loads_them(monkeypatch, number, right):
-    monkeypatch.setattr(flash, "own_mpy_format", lambda mpy_cross: (6, 3))
-    about = ("rp2", "Raspberry Pi Pico with RP2040", "1.25.0", number, None, 0)
-    assert flash.takes_mpy(about, "mpy-cross") is right
+def test_an_image_that_is_no_uf2():
+    with pytest.raises(flash.FlashError, match="block 0 does not begin"):
+        flash.sectors_of(bytes(512))
+
+
+def test_sectors_of_a_uf2():
+    def block(address, data):
+        head = struct.pack("<8I", 0x0A324655, 0x9E5D5157, 0, address, len(data), 0, 1, 0)
+        return (head + data).ljust(508, b"\0") + struct.pack("<I", 0x0AB16F30)
+    found = flash.sectors_of(block(0x10002F00, b"\x11" * 256) + block(0x10000000, b"\x22" * 256))
+    assert list(found) == [0, 0x2000]
+    assert found[0] == b"\x22" * 256 + b"\xff" * 3840
+    assert found[0x2000] == b"\xff" * 3840 + b"\x11" * 256
 
 
 # ---- drives -------------------------------------------------------------------------------------
@@ -187,11 +186,6 @@ def test_the_drive_of_another_board_is_refused(tmp_path, image):
         flash.flash(str(drive(tmp_path / "RP2350", "RP2350")))
 
 
-def test_files_do_not_go_to_a_drive(tmp_path, image):
-    with pytest.raises(flash.FlashError, match="serial port"):
-        flash.flash(str(drive(tmp_path / "RPI-RP2")), "files")
-
-
 def test_a_running_board_is_sent_to_bootsel(tmp_path):
     class Board:
         def reset(self, how):
@@ -201,29 +195,3 @@ def test_a_running_board_is_sent_to_bootsel(tmp_path):
     assert board.how == "machine.bootloader()"
     with pytest.raises(flash.FlashError, match="not mounted within"):
         flash.to_bootsel(board, wait_s=0.1, drives=list)
-
-
-# ---- what is copied ----------------------------------------------------------------------
-
-
-def test_everything_the_board_needs_is_copied_and_nothing_of_other_ports():
-    files = flash.application()
-    for name in ("main.py", "boot.py", "version.py", "bq76952.py", "port_rp2.py", "hot/protect.py",
-                 "profiles/am5000.py"):
-        assert name in files, name
-    assert not [name for name in files if name.endswith(("_esp32.py", "_xtensa.py"))]
-
-
-def test_pin_names_become_those_of_the_chip():
-    names = {"AFE_CS": "GPIO17", "DO1": "GPIO26"}
-    assert flash.with_gpio_names('_out("AFE_CS", 1)', names) == '_out("GPIO17", 1)'
-    assert flash.with_gpio_names("for n in ('DO1', \"DO2\"):", names) == (
-        "for n in ('GPIO26', \"DO2\"):")
-    assert flash.with_gpio_names('"AFE_CS is low"  # AFE_CS', names) == '"AFE_CS is low"  # AFE_CS'
-
-
-def test_no_functional_pin_name_is_left():
-    left = set(flash.pin_names())
-    for target, path in flash.application().items():
-        source = flash.with_gpio_names(path.read_text(encoding="utf-8"), flash.pin_names())
-        assert not [n for n in left if f'"{n}"' in source or f"'{n}'" in source], target

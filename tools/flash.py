@@ -1,34 +1,35 @@
 #!/usr/bin/env python3
 """Put the firmware on a board, start it, and hear its version.
 
-    make flash PORT=/dev/ttyACM0            a Pico with MicroPython on it: copies the files
+    make flash PORT=/dev/ttyACM0            a Pico with MicroPython on it
     make flash PORT=/media/me/RPI-RP2       the drive of a Pico held in BOOTSEL: copies the UF2
-    .venv/bin/python tools/flash.py PORT [--files | --uf2] [--debug PORT2]
+    .venv/bin/python tools/flash.py PORT [--bootsel] [--debug PORT2]
 
-    --files   copy the application to the board's file system. The default where the board
-              runs a MicroPython without packctl in it.
-    --uf2     write the whole image. The default for a drive, and for a board whose image has
-              packctl frozen in; such a board is sent to BOOTSEL and its drive is waited for.
-    --debug   ask for the version on the RS232 debug port as well
+    --bootsel   send the board to BOOTSEL and copy the UF2 to its drive. The default for a board
+                whose image has packctl in it already: its records and parameters stay.
+    --debug     ask for the version on the RS232 debug port as well
 
-While files are copied both FETs are off: the firmware is stopped first. Modules go as .mpy where
-the board's MicroPython takes the format of our compiler, else as .py.
+A Pico with a plain MicroPython gets the same image over its serial port, without a drive to be
+mounted: the image is laid into the upper end of the flash, where its files were, checked there,
+and copied down by a routine that runs in RAM (stage_thumb.py). Unfrozen, as files, the
+application does not fit the RAM of an RP2040. Cut off while copying, the board starts no more;
+BOOTSEL helps.
+
+Both FETs are off while the board is flashed: the firmware is stopped first.
 """
 
 import argparse
 import ast
-import csv
+import base64
 import errno
-import hashlib
 import os
 import pathlib
 import re
 import shutil
 import struct
-import subprocess
 import sys
-import tempfile
 import time
+import zlib
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
@@ -39,26 +40,12 @@ from mpremote.transport_serial import SerialTransport           # noqa: E402
 
 import toolchain                                                # noqa: E402
 
-SOURCES = (ROOT / "firmware", ROOT / "lib")
-PINS_CSV = ROOT / "boards" / toolchain.BOARD / "pins.csv"
-ARCH = "armv6m"
-# Of the .mpy format, in the order of sys.implementation._mpy's numbers
-_ARCHS = (None, "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp",
-          "xtensa", "xtensawin", "rv32imc")
-# Unfrozen, the application fits the heap only if garbage goes while it is imported.
-_START = b"""import gc
-
-gc.threshold(8192)
-import packctl_main
-
-gc.collect()
-gc.threshold(-1)
-App = packctl_main.App
-packctl_main.main()
-"""
-_PLAIN = ("main.py", "boot.py")     # started by name, so they stay text
 _DRIVE_FILE = "INFO_UF2.TXT"
-_CHUNK = 1024
+_SECTOR = 4096                      # least piece of flash that can be erased
+_PROMPT_S = 5.0                     # for one answer of the prompt
+_SECTOR_S = 0.08                    # what erasing and writing one takes, with a little to spare
+_XIP = 0x10000000                   # address at which flash is read
+_STAGE = ROOT / "tools" / "stage_thumb.py"
 
 _ABOUT = """
 import sys, os, gc
@@ -87,72 +74,21 @@ def say(text):
     print(f"flash: {text}", flush=True)
 
 
-# ---- what is copied ----------------------------------------------------------------------
+# ---- the image ---------------------------------------------------------------------------
 
 
-def application(folders=SOURCES):
-    """{path on the board: source file} of everything that runs on an RP2040."""
-    files = {}
-    for folder in folders:
-        for path in sorted(folder.rglob("*.py")):
-            if toolchain.ONLY_FOR.get(_ending(path.name), ARCH) == ARCH:
-                files[path.relative_to(folder).as_posix()] = path
-    return files
-
-
-def _ending(name):
-    return next((ending for ending in toolchain.ONLY_FOR if name.endswith(ending)), "")
-
-
-def pin_names(path=PINS_CSV):
-    """{functional name: "GPIOn"}."""
-    with open(path, newline="", encoding="ascii") as lines:
-        return {row[0].strip(): row[1].strip() for row in csv.reader(lines)
-                if len(row) >= 2 and row[1].strip().startswith("GPIO")}
-
-
-def with_gpio_names(source, names):
-    """*source* with the functional pin names, which a MicroPython for another board does not
-    know, replaced by those of the chip. Only whole string literals are replaced."""
-    return re.sub(r"(['\"])([A-Z][A-Z0-9_]*)\1",
-                  lambda m: m.group(1) + names.get(m.group(2), m.group(2)) + m.group(1), source)
-
-
-def compiled(source, name, mpy_cross):
-    """*source* as .mpy."""
-    with tempfile.TemporaryDirectory() as folder:
-        text = pathlib.Path(folder) / "module.py"
-        text.write_text(source, encoding="utf-8")
-        out = text.with_suffix(".mpy")
-        done = subprocess.run([mpy_cross, f"-march={ARCH}", "-O3", "-s", name, "-o", out, text],
-                              capture_output=True, text=True)
-        if done.returncode:
-            raise FlashError(f"{name} does not compile: {done.stderr.strip()}")
-        return out.read_bytes()
-
-
-def payload(files, as_mpy, mpy_cross):
-    """{path on the board: bytes}."""
-    names = pin_names()
-    out = {}
-    for target, path in files.items():
-        source = with_gpio_names(path.read_text(encoding="utf-8"), names)
-        if as_mpy and target == "main.py":
-            # compiled here: the board's heap would not hold the compiler and the application
-            out["packctl_main.mpy"] = compiled(source, "packctl_main.py", mpy_cross)
-            out["main.py"] = _START
-        elif as_mpy and target not in _PLAIN:
-            out[target[:-3] + ".mpy"] = compiled(source, target, mpy_cross)
-        else:
-            out[target] = source.encode()
-    return out
-
-
-def own_mpy_format(mpy_cross):
-    """(version, sub-version) of the .mpy files that our compiler makes."""
-    said = subprocess.run([mpy_cross, "--version"], capture_output=True, text=True).stdout
-    found = re.search(r"mpy v(\d+)\.(\d+)", said)
-    return (int(found.group(1)), int(found.group(2))) if found else None
+def sectors_of(uf2):
+    """{offset in flash: bytes of one sector} of the bytes of a UF2 for the RP2040."""
+    sectors = {}
+    for at in range(0, len(uf2), 512):
+        magic0, magic1, _, address, count = struct.unpack_from("<IIIII", uf2, at)
+        if (magic0, magic1) != (0x0A324655, 0x9E5D5157) or count > 476:
+            raise FlashError(f"no UF2: block {at // 512} does not begin as one")
+        offset = address - _XIP
+        for i in range(count):
+            sector = sectors.setdefault(offset + i & -_SECTOR, bytearray(b"\xff" * _SECTOR))
+            sector[offset + i & _SECTOR - 1] = uf2[at + 32 + i]
+    return dict(sorted(sectors.items()))
 
 
 # ---- a board on a serial port ------------------------------------------------------------
@@ -213,7 +149,7 @@ class Board:
         """Stop whatever runs and take the prompt; *soft_reset* forgets its variables."""
         out, sys.stdout = sys.stdout, open(os.devnull, "w")     # mpremote prints what it got
         try:
-            self._link.enter_raw_repl(soft_reset=soft_reset, timeout_overall=self._timeout_s)
+            self._take_prompt(soft_reset)
         except (TransportError, serial.SerialException, OSError) as error:
             if isinstance(error, serial.SerialException) and not os.path.exists(self.port):
                 raise FlashError(f"{self.port} has gone; was the board unplugged?") from None
@@ -225,6 +161,18 @@ class Board:
             sys.stdout.close()
             sys.stdout = out
 
+    def _take_prompt(self, soft_reset):
+        """Ask until it answers: a board that is starting takes no notice of the first Ctrl-C."""
+        end = time.monotonic() + self._timeout_s
+        while True:
+            try:
+                self._link.enter_raw_repl(soft_reset=soft_reset,
+                                          timeout_overall=min(_PROMPT_S, self._timeout_s))
+                return
+            except TransportError:
+                if time.monotonic() >= end:
+                    raise
+
     def run(self, source, what):
         return self._guard(what, self._link.exec, source).decode("utf-8", "replace")
 
@@ -235,40 +183,14 @@ class Board:
         """(platform, machine, MicroPython version, _mpy, frozen packctl version, heap free)"""
         return self.ask(_ABOUT, "asking the board what it is")
 
-    def hash_of(self, path):
-        """SHA-256 of a file on the board, None if there is none."""
-        if not self._guard("looking at " + path, self._link.fs_exists, path):
-            return None
-        return bytes(self._guard("reading " + path, self._link.fs_hashfile, path, "sha256",
-                                 chunk_size=_CHUNK))
-
-    def files(self):
-        """Paths of every file on the board."""
-        found = self.run(
-            "import os\n"
-            "def walk(at):\n"
-            "  for row in os.ilistdir(at or '/'):\n"
-            "    path = at + '/' + row[0]\n"
-            "    if row[1] & 0x4000: walk(path)\n"
-            "    else: print(path[1:])\n"
-            "walk('')\n", "listing the files")
-        return found.split("\r\n")[:-1]
-
-    def make_folder(self, path):
-        if not self._guard("looking at " + path, self._link.fs_exists, path):
-            self._guard("making the folder " + path, self._link.fs_mkdir, path)
-
-    def write(self, path, data):
-        self._guard("writing " + path, self._link.fs_writefile, path, data, chunk_size=_CHUNK)
-
-    def remove(self, path):
-        self._guard("removing " + path, self._link.fs_rmfile, path)
-
-    def reset(self, how="machine.reset()"):
-        """Restart the chip; the port may go and come back."""
-        self._guard("the reset", self._link.exec_raw_no_follow, "import machine\n" + how)
+    def start(self, source):
+        """Run what ends with a restart of the chip; the port may go and come back."""
+        self._guard("the restart", self._link.exec_raw_no_follow, source)
         time.sleep(0.3)
         self.close()
+
+    def reset(self, how="machine.reset()"):
+        self.start("import machine\n" + how)
 
     def hear(self, seconds):
         """What the board prints by itself."""
@@ -289,45 +211,31 @@ def check_board(about, port):
                          "boards with an RP2040")
 
 
-def takes_mpy(about, mpy_cross):
-    """True if the board loads what our compiler makes."""
-    number = about[3]
-    arch = number >> 10 & 0xF
-    mine = own_mpy_format(mpy_cross)
-    return (mine is not None and number & 0xFF == mine[0] and number >> 8 & 3 == mine[1]
-            and arch < len(_ARCHS) and _ARCHS[arch] == ARCH)
+def write_image(board):
+    """Lay the image into the upper end of the board's flash, and have it copied down.
 
-
-def copy_files(board, about):
-    """Bring the application on the board; returns how many files were written."""
-    mpy_cross = toolchain.mpy_cross()
-    as_mpy = takes_mpy(about, mpy_cross)
-    if not as_mpy:
-        say("this MicroPython takes other .mpy files than we can make: copying sources")
-    new = payload(application(), as_mpy, mpy_cross)
-    there = board.files()
-    folders = {path.rsplit("/", 1)[0] for path in new if "/" in path}
-    twins = {path[:-4] + ".py" for path in new if path.endswith(".mpy")} | {
-        path[:-3] + ".mpy" for path in new if path.endswith(".py")}
-    # main.py goes last and is taken away first: a copy cut short never starts half a firmware.
-    old = [path for path in there if path in twins
-           or path not in new and "/" in path and path.rsplit("/", 1)[0] in folders]
-    changed = [path for path, data in new.items()
-               if path not in there or board.hash_of(path) != hashlib.sha256(data).digest()]
-    if not changed and not old:
-        say(f"all {len(new)} files are there already")
-        return 0
-    if "main.py" in there:
-        board.remove("main.py")
-    for path in old:
-        board.remove(path)
-    for folder in sorted(folders):
-        board.make_folder(folder)
-    order = sorted({*changed, "main.py"}, key=lambda path: (path == "main.py", path))
-    for number, path in enumerate(order, 1):
-        say(f"{number}/{len(order)} {path} ({len(new[path])} bytes)")
-        board.write(path, new[path])
-    return len(order)
+    The board restarts by itself with the new image.
+    """
+    image = toolchain.firmware()
+    if not image.frozen:
+        raise FlashError(f"{image.uf2} has no application in it; unset MICROPY_UF2")
+    sectors = sectors_of(image.uf2.read_bytes())
+    board.run(_STAGE.read_text(encoding="utf-8"), "preparing")
+    free = board.ask(f"print(begin({len(sectors)}))", "making room")
+    if free < max(sectors) + _SECTOR:
+        raise FlashError(f"the board's flash is too small: its files and the image leave {free} "
+                         f"bytes, the image reaches to {max(sectors) + _SECTOR}")
+    for number, data in enumerate(sectors.values()):
+        if number % 32 == 0:
+            say(f"{number}/{len(sectors)} blocks of {_SECTOR} bytes")
+        board.run(f"put({number}, {base64.b64encode(data)})", f"writing block {number}")
+    told = board.ask("print(checksum())", "reading it back")
+    if told != zlib.crc32(b"".join(sectors.values())):
+        raise FlashError("what was written does not read back the same; nothing was changed "
+                         "below the file system")
+    say("copying it down")
+    board.start(f"copy_down({list(sectors)})")
+    time.sleep(len(sectors) * _SECTOR_S)
 
 
 def version_of_source():
@@ -337,7 +245,7 @@ def version_of_source():
 
 def start_and_check(port, settle_s=3.0, wait_s=15.0):
     """After a reset: main.py has to be running and to give its version. Returns that."""
-    board = Board(port, wait_s)
+    board = Board(port, wait_s, timeout_s=30.0)
     try:
         text = board.hear(settle_s)
         if "Traceback" in text:
@@ -436,13 +344,10 @@ def to_bootsel(board, wait_s=20.0, drives=mounted_drives):
 # ---- command line ------------------------------------------------------------------------
 
 
-def flash(port, how=None, debug=None):
-    """Flash what is at *port*; how: None, "files" or "uf2". Returns the version that answered,
-    None where only a drive was written."""
+def flash(port, bootsel=False, debug=None):
+    """Flash what is at *port*. Returns the version that answered, None where only a drive was
+    written."""
     if os.path.isdir(port):
-        if how == "files":
-            raise FlashError(f"{port} is a drive: it takes the UF2; files need the serial port "
-                             "of a board that runs MicroPython")
         copy_uf2(pathlib.Path(port))
         say("written; the board starts by itself")
         return ask_debug_port(debug) if debug else None
@@ -455,14 +360,10 @@ def flash(port, how=None, debug=None):
         _, machine, micropython, _, frozen, _ = about
         say(f"{machine}, MicroPython {micropython}"
             + (f", packctl {frozen} in its image" if frozen else ""))
-        if how == "files" and frozen:
-            raise FlashError("this board's image has packctl in it, and that main.py would start "
-                             "instead of the copied one; use --uf2")
-        if how == "uf2" or frozen:
+        if bootsel or frozen:
             copy_uf2(to_bootsel(board))
         else:
-            copy_files(board, about)
-            board.reset()
+            write_image(board)
     finally:
         board.close()
     say("waiting for main.py")
@@ -480,13 +381,11 @@ def flash(port, how=None, debug=None):
 def main(argv=None):
     parser = argparse.ArgumentParser(description="Put the firmware on a board.")
     parser.add_argument("port", help="serial port, or folder of the BOOTSEL drive")
-    how = parser.add_mutually_exclusive_group()
-    how.add_argument("--files", dest="how", action="store_const", const="files")
-    how.add_argument("--uf2", dest="how", action="store_const", const="uf2")
+    parser.add_argument("--bootsel", action="store_true", help="through the drive of BOOTSEL")
     parser.add_argument("--debug", metavar="PORT", help="serial port wired to RS232 debug")
     args = parser.parse_args(argv)
     try:
-        flash(args.port, args.how, args.debug)
+        flash(args.port, args.bootsel, args.debug)
     except (FlashError, toolchain.ToolchainError) as error:
         print(f"flash: {error}", file=sys.stderr)
         return 1

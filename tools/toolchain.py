@@ -26,8 +26,7 @@ second call finds it there. What the user has already can be used instead:
     MICROPY_DIR     a MicroPython checkout with its submodules: built instead of the packages
     MICROPYTHON     a unix interpreter (else a `micropython` on PATH that can do enough)
     MPY_CROSS       a mpy-cross (else one on PATH of the same .mpy version)
-    MICROPY_UF2     an official UF2: the application is not frozen in, the emulator or
-                    `make flash` copies it to the file system
+    MICROPY_UF2     an official UF2, to be emulated without the application
     PACKCTL_MIRROR  address of a Debian mirror, where apt is not set up with one
 """
 
@@ -312,7 +311,7 @@ Any one of these helps:
   PACKCTL_MIRROR=<address of a Debian mirror, ending in /debian/>
   MICROPY_DIR=<a MicroPython checkout, version 1.25, with its submodules>
   for the unix interpreter alone: a `micropython` on PATH or MICROPYTHON=<path>
-  for the board alone: MICROPY_UF2=<an official UF2>"""
+  for the board alone: PACKCTL_UF2=<an image made by `make firmware`>"""
 
 
 def _no_sources(why):
