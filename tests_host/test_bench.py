@@ -8,20 +8,31 @@ import pytest
 import bench
 from bench import Row
 
+TASKS = bench.task_names(bench.MAIN.read_text("utf-8"))
 KEYS = {
     "boot.decision_ms", "load.idle_pct", "load.cpu_us", "load.polling_us", "load.scheduler_pct",
     "load.scheduler_us",
-    *(f"load.{task}_{what}" for task in bench.TASKS for what in ("pct", "us", "worst_us")),
+    *(f"load.{task}_{what}" for task in TASKS for what in ("pct", "us", "worst_us")),
     *(f"reply.{key}_{what}_ms" for key in ("rs485", "report", "report_end")
       for what in ("min", "mean", "max")), "reply.idle_pct",
     *(f"cycle.{phase[0]}_{what}_us" for phase in bench.PHASES for what in ("cpu", "wall")),
     "cycle.scan_io_polling_us", "cycle.rest_cpu_us", "cycle.cpu_us", "cycle.wall_us",
-    "heap.free", "heap.cycle", *(f"heap.{task}" for task in bench.TASKS),
+    "heap.free", "heap.cycle", *(f"heap.{task}" for task in TASKS),
     "protect.viper_us", "protect.python_us", "protect.c_us", "protect.viper_gain",
     "protect.viper_to_c", "protect.net_gain", "protect.net_to_c", "protect.different",
     "size.flash", "size.modules", "size.ram",
     "speed.host", "speed.unix", "speed.rp2040",
 }
+
+
+def test_the_names_of_tasks_are_those_of_the_table_in_its_order():
+    assert TASKS[0] == "control" and len(TASKS) == len(set(TASKS)) > 5
+    table = '    tasks = [\n        Task("a", x, 1),\n        Task("b", y, 2),\n    ]\n'
+    assert bench.task_names("def f():\n" + table) == ["a", "b"]
+    with pytest.raises(bench.BenchError):
+        bench.task_names('def f():\n    c = Task("c", z, 3)\n' + table)
+    with pytest.raises(bench.BenchError):
+        bench.task_names("")
 
 
 def rows():

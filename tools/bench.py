@@ -37,7 +37,7 @@ import link                                                     # noqa: E402
 import toolchain                                                # noqa: E402
 
 SCAN_MS = 100
-TASKS = tuple(re.findall(r'\bTask\("(\w+)"', (ROOT / "firmware" / "main.py").read_text("utf-8")))
+MAIN = ROOT / "firmware" / "main.py"
 LOAD_MA = 20_000
 
 # What a full bench does, and a quick one.
@@ -49,6 +49,15 @@ QUICK = {"steady_s": 3, "asks": 4, "cycles": 2, "memory_cycles": 10, "protect": 
 
 class BenchError(Exception):
     """Something could not be measured; the text says what and why."""
+
+
+def task_names(source):
+    """Names of the tasks in *source* of main.py, in the order of the scheduler's table."""
+    table = re.search(r"^ +tasks = \[$(.*?)^ +\]$", source, re.DOTALL | re.MULTILINE)
+    names = table and re.findall(r'^ +Task\("(\w+)",', table[1], re.MULTILINE)
+    if not names or len(names) != len(re.findall(r"\bTask\(", source)):
+        raise BenchError("main.py does not build its tasks in one list any more")
+    return names
 
 
 class Row:
@@ -152,7 +161,7 @@ def boot_and_load(image, size, rows):
         Row("load.polling_us", "... of it polling a bus",
             total.polling_us / size["steady_s"], "us", digits=0)]
     in_tasks_us = 0
-    for number, name in enumerate(TASKS, 1):
+    for number, name in enumerate(task_names(MAIN.read_text("utf-8")), 1):
         spans = [span for task, span in meter.task_spans if task == number]
         if not spans:
             raise BenchError(f"task {name} did not run in {size['steady_s']} s")
@@ -291,13 +300,16 @@ def cycle_and_memory(meter, size, rows):
     printed = meter.script(f"memory(app, {size['memory_cycles']})\nfinish(app)")
     words = [line.split() for line in printed.splitlines() if line.strip()]
     found = {" ".join(line[:-1]): int(line[-1]) for line in words}
+    named = [key[5:] for key in found if key.startswith("task ")]      # as the board has them
+    if named != task_names(MAIN.read_text("utf-8")):
+        raise BenchError("the board's tasks are " + " ".join(named))
     cycles = size["memory_cycles"]
     out = rows["Memory (emulated)"] = [
         Row("heap.free", "heap free with the pack running", found["free"], "bytes"),
         Row("heap.cycle", f"allocated per cycle, all tasks, over {cycles} cycles",
             found["allocated"] / cycles, "bytes", ("<=", 0))]
     out += [Row(f"heap.{name}", f"allocated per step of task {name}",
-                found[f"task {name}"] / 20, "bytes") for name in TASKS]
+                found[f"task {name}"] / 20, "bytes") for name in named]
 
 
 def event_log(image, size, rows):
