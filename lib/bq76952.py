@@ -310,10 +310,21 @@ class BQ76952:
         self._write(_CHECKSUM, ~total & 0xFF)
         self._write(_LENGTH, len(data) + 4)     # committed here
 
+    def holds(self, number, data):
+        """True if what *number* gives begins with *data*. AfeError. Allocates nothing."""
+        if self._fetch(number) < len(data):
+            return False
+        for i in range(len(data)):
+            if self._block[i] != data[i]:
+                return False
+        return True
+
     def read_word(self, number):
-        """The unsigned 16-bit answer of a sub-command."""
-        data = self.read_block(number, 2)
-        return data[0] | data[1] << 8
+        """The unsigned 16-bit answer of a sub-command. Allocates nothing."""
+        total = self._fetch(number)
+        if total < 2:
+            raise AfeError("sub-command 0x%04x: %d bytes, wanted 2" % (number, total))
+        return self._block[0] | self._block[1] << 8
 
     # -- configuration ---------------------------------------------------------------------
 

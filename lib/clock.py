@@ -41,19 +41,27 @@ class Clock:
 
     def read(self):
         """What the chip says now, in seconds since 2020; None: no chip, or not a known time."""
-        for chip in self._chips if self._chip is None else (self._chip,):
-            try:
-                good = chip.read(self._out)
-            except OSError:
-                continue
-            self._chip = chip
-            year, month, day, hour, minute, second = self._out
-            if not (good and is_date(year, month, day) and 0 <= hour <= 23
-                    and 0 <= minute <= 59 and 0 <= second <= 59):
-                return None
-            seconds = seconds_of(year, month, day, hour, minute, second)
-            return seconds if seconds >= _FIRST_S else None
+        if self._chip is not None:
+            return self._ask(self._chip)
+        for chip in self._chips:
+            seconds = self._ask(chip)
+            if self._chip is not None:
+                return seconds
         return None
+
+    def _ask(self, chip):
+        """As read(), of *chip*: the one from now on if it answers. Then nothing is allocated."""
+        try:
+            good = chip.read(self._out)
+        except OSError:
+            return None
+        self._chip = chip
+        year, month, day, hour, minute, second = self._out
+        if not (good and is_date(year, month, day) and 0 <= hour <= 23
+                and 0 <= minute <= 59 and 0 <= second <= 59):
+            return None
+        seconds = seconds_of(year, month, day, hour, minute, second)
+        return seconds if seconds >= _FIRST_S else None
 
     def start(self, now_ms, least_s=0):
         """First look. least_s: the newest time that is on record; 0: none."""

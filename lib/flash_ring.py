@@ -22,7 +22,15 @@ _MAGIC = 0x31474F4C
 _NONE = -1
 _AT_ONCE = 7                # numbers in one program; an eighth would not fit behind a head
 _EMPTY = b"\xff" * _PAGE
+_WHOLE = "%ds" % _PAGE
+_FORMAT = "<I%ds" % PAYLOAD
 _TRIES = 3                  # sectors that are tried for what is staged
+
+
+def _records_of(page):
+    """Views of the records in *page*."""
+    view = memoryview(page)
+    return tuple(view[at:at + RECORD] for at in range(0, _PAGE, RECORD))
 
 
 class FlashRing:
@@ -40,6 +48,8 @@ class FlashRing:
         self._first = array("i", (_NONE for _ in range(self._count)))
         self._page = bytearray(_PAGE)
         self._check = bytearray(_PAGE)
+        self._staged_views = _records_of(self._page)
+        self._check_views = _records_of(self._check)
         self._record = bytearray(RECORD)
         self._near = 0              # the sector that was read from last
         self._staged = _NONE        # byte address of the page that is being filled
@@ -203,14 +213,13 @@ class FlashRing:
 
     def _put(self, at, number, payload):
         page = self._page
-        struct.pack_into("<I", page, at, number)
-        page[at + 4:at + 4 + PAYLOAD] = payload
+        struct.pack_into(_FORMAT, page, at, number, payload)
         crc = crc16(page, at, at + RECORD - 2, 0xFFFF)
         page[at + RECORD - 2] = crc & 0xFF
         page[at + RECORD - 1] = crc >> 8
 
     def _blank(self):
-        self._page[:] = _EMPTY
+        struct.pack_into(_WHOLE, self._page, 0, _EMPTY)     # a slice would allocate
         self._staged = _NONE
         self._staged_number = 0
 
@@ -229,15 +238,16 @@ class FlashRing:
         return False
 
     def _reads_back(self):
-        page, check = self._page, self._check
-        self._region.read(self._staged, check)
-        for at in range(0, _PAGE, RECORD):
-            if self._is_staged(at) and page[at:at + RECORD] != check[at:at + RECORD]:
+        self._region.read(self._staged, self._check)
+        staged, written = self._staged_views, self._check_views
+        for i in range(len(staged)):
+            if self._is_staged(i * RECORD) and staged[i] != written[i]:
                 return False
         return True
 
     def _is_staged(self, at):
-        return struct.unpack_from("<I", self._page, at)[0] != 0xFFFFFFFF
+        page = self._page
+        return page[at] & page[at + 1] & page[at + 2] & page[at + 3] != 0xFF
 
     def _move(self):
         """Stage the same records for the next sector: this one does not hold them."""

@@ -413,6 +413,17 @@ class TestConfigure(TestCase):
         self.chip.memory[0x927A] = 4
         self.assertRaises(AfeError, lambda: [0 for _ in self.afe.verify(self.IMAGE)])
 
+    def test_what_is_held_is_compared(self):                    # req: PRO-23
+        for i in range(8):
+            self.chip.memory[0x91A8 + i] = 10 + i
+        data = bytes(range(10, 18))
+        self.assertTrue(self.afe.holds(0x91A8, data) and self.afe.holds(0x91A8, data[:1]))
+        for i in (0, 7):
+            self.chip.memory[0x91A8 + i] ^= 0x80
+            self.assertFalse(self.afe.holds(0x91A8, data))
+            self.chip.memory[0x91A8 + i] ^= 0x80
+        self.assertFalse(self.afe.holds(0x0005, b"\x34\x12\x00"))     # it gives two bytes
+
     def test_signature(self):                                   # req: PRO-23
         self.chip.signature = 0x4321
         self.assertEqual(self.afe.signature(), 0x4321)

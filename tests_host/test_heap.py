@@ -5,12 +5,19 @@ import gc
 import struct
 import unittest
 
+from bcd import to_bcd
 from bms import readings as rd
+from bms.counters import Counters
+from bms.events import STATE
 from bms.pack_state import DISCHARGING, SLEEP, Pack
 from bms.parameters import Parameters
 from bms.power import TRYING
+from bms.records import Records
 from bq76952 import BQ76952
+from clock import Clock
+from ds3231 import DS3231
 from fakes import LATE, ON_MICROPYTHON, WRAP, FakeChip, FakePin, no_wait, put16, scan_regs
+from flash_ring import PAYLOAD, FlashRing
 from hc595 import ShiftRegisters
 from mcp2515 import MCP2515
 from profiles import am5000, b1_5_1_48
@@ -72,6 +79,57 @@ class SmallI2c:
 
     def readfrom_into(self, addr, buf):
         buf[0] = 0xFF
+
+
+class QuietChip(FakeChip):
+    """Two answers that are always the same, and no notes of what was asked."""
+
+    def _execute(self, number):
+        buffer = self._buffer
+        for i in range(0x40, 0x60):
+            buffer[i] = 0
+        total = (number & 0xFF) + (number >> 8)
+        if number == 0x0005:
+            buffer[0x40] = 0x34
+            buffer[0x41] = 0x12
+            total += 0x46
+        buffer[0x60] = ~total & 0xFF
+        buffer[0x61] = 6 if number == 0x0005 else 36
+
+
+class SmallClockChip:
+    """A clock chip on I2C that shows 2026-05-17 12:00:00, and the minutes it is told."""
+
+    def __init__(self):
+        self.minute = 0
+        self._regs = bytearray((0, 0, 0x12, 1, 0x17, 5, 0x26, 0, 0, 0, 0, 0, 0, 0, 0, 0))
+
+    def readfrom_mem_into(self, addr, reg, buf):
+        self._regs[1] = to_bcd(self.minute)
+        for i in range(len(buf)):
+            buf[i] = self._regs[i]
+
+
+class SmallFlash:
+    """A region in RAM."""
+
+    sector_bytes = 4096
+    sectors = 2
+
+    def __init__(self):
+        self._bytes = bytearray(b"\xff" * 8192)
+
+    def read(self, at, buf):
+        for i in range(len(buf)):
+            buf[i] = self._bytes[at + i]
+
+    def program(self, at, data):
+        for i in range(len(data)):
+            self._bytes[at + i] &= data[i]
+
+    def erase(self, sector):
+        for i in range(4096 * sector, 4096 * sector + 4096):
+            self._bytes[i] = 0xFF
 
 
 class QuickAfe(BQ76952):
@@ -141,6 +199,16 @@ class TestControlPath(TestCase):
             afe.scan()
         self.check(scan)
         self.assertEqual((afe.failures, afe.rereads), (0, 0))
+
+    def test_the_configuration_compared_once_a_minute(self):    # req: SAF-04 PRO-23
+        chip = QuietChip(self.regs)
+        afe = BQ76952(chip, FakePin(), no_wait)
+        gain = bytes(8)
+
+        def compare():
+            if afe.signature() != 0x1234 or not afe.holds(0x91A8, gain):
+                raise ValueError
+        self.check(compare)
 
     def test_scan_with_a_bad_answer(self):                      # req: SAF-04 MEA-02
         afe = BQ76952(self.chip, FakePin(), no_wait)
@@ -257,6 +325,46 @@ class TestControlPath(TestCase):
             self.regs[0x7F] = (1 if wanted & 1 else 0) | (4 if wanted & 2 else 0)
             control.step(self.now)
         self.check(step, 6, 4)
+
+
+class TestClockAndLog(TestCase):
+    def test_the_clock_chip_asked_once_a_minute(self):          # req: SAF-04 REC-01
+        chip = SmallClockChip()
+        clock = Clock([DS3231(chip)])
+        clock.start(self.now)
+
+        def ask():
+            self.later(60_000)
+            chip.minute += 1
+            if clock.keep(self.now) or clock.read() is None:
+                raise ValueError
+        self.check(ask)
+        self.assertTrue(clock.is_valid)
+
+    def test_a_record_written(self):                            # req: SAF-04 REC-02
+        ring = FlashRing(SmallFlash())
+        ring.open()
+        ring.erase_ahead()
+        payload = bytes(range(PAYLOAD))
+
+        def write():
+            if not (ring.append(ring.newest + 1, payload) and ring.commit()):
+                raise ValueError
+        self.check(write)
+        self.assertEqual((ring.newest, ring.damaged), (15, 0))
+
+    def test_records_of_events_written(self):                   # req: SAF-04 REC-01
+        clock = Clock([DS3231(SmallClockChip())])
+        clock.start(self.now)
+        records = Records(self.pack.events, FlashRing(SmallFlash()), clock)
+        records.open()
+        counters = Counters()
+
+        def write():
+            self.pack.events.add(self.now, STATE, 1, -1, 2, 3)
+            records.write(self.now, counters)
+        self.check(write)
+        self.assertEqual(records.waiting, 0)
 
 
 class TestPanelPath(TestCase):

@@ -260,7 +260,7 @@ class Control:
             try:
                 gain_at, gain = self._image[0]
                 if (self._afe.signature() != self._signature
-                        or self._afe.read_block(gain_at, len(gain)) != gain):
+                        or not self._afe.holds(gain_at, gain)):
                     reason = _CHANGED
             except AfeError:
                 reason = _NO_ANSWER
