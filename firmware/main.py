@@ -163,13 +163,13 @@ class App:
         storage.senders.append(self.can)
         tasks = [
             Task("control", self.control, SCAN_MS, 0, 80, REST_MS),
-            Task("pcs", pcs_port, 20, 3, 50, NEVER),
+            Task("pcs", pcs_port, 25, 3, 50, NEVER),
             Task("can", self.can, CAN_MS, 20, 50, NEVER),
             Task("debug", debug_port, 30, 7, 60),
             Task("parallel", self.parallel, ALONE_MS, 5, 60, NEVER),
             Task("panel", self.panel, PANEL_MS, 40, 40),
             Task("storage", storage, STORAGE_MS, 27, 500, REST_MS),
-            Task("supervisor", self.supervisor, 1000, 43, 900),     # long: right after pcs's poll
+            Task("supervisor", self.supervisor, 1000, 53, 900),     # long: right after pcs's poll
             Task("self_tests", self.self_tests, SELF_TEST_MS, 61, 500),
         ]
         self.scheduler = Scheduler(tasks, port.ticks_us, self.mark, self.supervisor.record_error)

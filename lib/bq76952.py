@@ -4,6 +4,7 @@ Source: TI SLUUBY2B (TRM), sections 4 to 13; frames and flag patterns of section
 Only register meanings live here; what the values mean for a battery does not.
 """
 
+import micropython
 from micropython import const
 
 from bq_frames import OK, check_frames, load_frames, run_frames
@@ -134,6 +135,7 @@ class BQ76952:
 
     # -- the scan --------------------------------------------------------------------------
 
+    @micropython.native
     def scan(self):
         """Read every register of SCAN into *regs*; True if each answer was right.
 

@@ -10,6 +10,7 @@ A frame is polled for, not waited for: INT (low while there is something to read
 before the bus is used.
 """
 
+import micropython
 from errno import EIO, ENODEV
 
 from micropython import const
@@ -148,11 +149,13 @@ class MCP2515:
 
     # -- bytes on the bus -----------------------------------------------------------------
 
+    @micropython.native
     def _send_bytes(self, count):
         self._cs(0)
         self._spi.write(self._outs[count])
         self._cs(1)
 
+    @micropython.native
     def _exchange(self, count):
         self._cs(0)
         self._spi.write_readinto(self._outs[count], self._ins[count])
@@ -181,6 +184,7 @@ class MCP2515:
         out[3] = value
         self._send_bytes(4)
 
+    @micropython.native
     def _pending(self):
         """Transmit buffers that wait, bits 0 to 2."""
         self._out[0] = _READ_STATUS
@@ -318,6 +322,7 @@ class MCP2515:
 
     # -- frames ---------------------------------------------------------------------------
 
+    @micropython.native
     def send(self, id, data, flags=0):
         """Queue a frame of up to 8 bytes; the buffer's index, or None if it cannot be queued.
 
@@ -345,6 +350,7 @@ class MCP2515:
         self._last = n
         return n
 
+    @micropython.native
     def _load(self, n, id, flags, data):
         out = self._out
         out[0] = _LOAD_TX | n << 1
@@ -368,6 +374,7 @@ class MCP2515:
             out[6 + i] = data[i]
         self._send_bytes(6 + count)
 
+    @micropython.native
     def cancel_send(self, index):
         """Take back what waits in buffer *index*; True if it had not been sent."""
         if not self._pending() >> index & 1:
@@ -375,6 +382,7 @@ class MCP2515:
         self._modify(_TXB0CTRL + 16 * index, _TXREQ, 0)
         return True
 
+    @micropython.native
     def recv(self, arg=None):
         """The next frame as [id, data, flags, errors], or None.
 

@@ -9,6 +9,7 @@ feeding. The number of the running task stands in *mark*, which a port lays over
 survives a watchdog reset: afterwards it names the task that was stuck.
 """
 
+import micropython
 from array import array
 
 from due import account, next_due, pick_due
@@ -118,6 +119,7 @@ class Scheduler:
                 wait_ms = NEVER if period_ms == NEVER else task.phase_ms
                 self._due[i] = (now_ms + wait_ms) & _MASK
 
+    @micropython.native
     def run_due(self, now_ms):
         """Run every task that is due, most important first; return when the next one will be."""
         due = self._due
@@ -128,6 +130,7 @@ class Scheduler:
                 return next_due(due, count, now_ms)
             now_ms = self._run(i, now_ms)
 
+    @micropython.native
     def _run(self, i, now_ms):
         """Run task *i*; return the time after it."""
         ticks_us = self._ticks_us

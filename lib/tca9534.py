@@ -1,5 +1,6 @@
 """TCA9534: eight inputs on I2C. Source: its data sheet, register table."""
 
+import micropython
 from micropython import const
 
 ADDRESS = const(0x20)           # A2..A0 low
@@ -21,6 +22,7 @@ class TCA9534:
         self._selected = False      # the chip's pointer stays where it was put
         self.errors = 0
 
+    @micropython.native
     def read(self):
         """Levels of the eight pins, bit 0 first; -1 if the chip does not answer."""
         try:

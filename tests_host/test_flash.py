@@ -195,3 +195,9 @@ def test_a_running_board_is_sent_to_bootsel(tmp_path):
     assert board.how == "machine.bootloader()"
     with pytest.raises(flash.FlashError, match="not mounted within"):
         flash.to_bootsel(board, wait_s=0.1, drives=list)
+
+
+def test_native_code_in_a_module_of_too_many_names_is_found():
+    head = b"M\x06\x00\x1f"
+    for count, many in ((b"\x05", False), (b"\x82\x1f", False), (b"\x82\x20", True)):   # 287, 288
+        assert toolchain.too_many_names(head + count + b"\x00") is many

@@ -515,6 +515,23 @@ def mpy_cross():
     return _built("mpy-cross", tree, build)
 
 
+_MOST_NAMES = 287       # of a module with native code, see too_many_names()
+
+
+def too_many_names(mpy):
+    """Whether native code of the compiled module *mpy* may load a wrong name on the Cortex-M0+.
+
+    py/asmthumb.c of MicroPython 1.25, asm_thumb_add_reg_reg_offset(), adds the offset to
+    itself instead of to the base beyond the 31 + 255 that its other ways reach.
+    """
+    count, at = 0, 4
+    while True:                         # the first number behind the head, 7 bits a byte
+        count = count << 7 | mpy[at] & 0x7F
+        if mpy[at] < 0x80:
+            return count > _MOST_NAMES
+        at += 1
+
+
 def crosscheck(folders=("firmware", "lib")):
     """Compile every module for every processor; return a list of complaints."""
     program = mpy_cross()
@@ -522,11 +539,15 @@ def crosscheck(folders=("firmware", "lib")):
     for path in sorted(p for f in folders for p in (ROOT / f).rglob("*.py")):
         only = [arch for suffix, arch in ONLY_FOR.items() if path.name.endswith(suffix)]
         for arch in only or CROSS_ARCHS:
-            command = [program, f"-march={arch}", "-o", os.devnull, path]
-            done = subprocess.run(command, capture_output=True, text=True)
+            command = [program, f"-march={arch}", "-o", "-", path]
+            done = subprocess.run(command, capture_output=True)
+            name = f"{path.relative_to(ROOT)}: {arch}"
             if done.returncode:
-                text = (done.stderr or done.stdout).strip()
-                complaints.append(f"{path.relative_to(ROOT)}: {arch}: {text}")
+                text = (done.stderr or done.stdout).decode(errors="replace").strip()
+                complaints.append(f"{name}: {text}")
+            elif (arch == "armv6m" and "@micropython.native" in path.read_text("utf-8")
+                    and too_many_names(done.stdout)):
+                complaints.append(f"{name}: more than {_MOST_NAMES} names beside native code")
     return complaints
 
 

@@ -6,6 +6,7 @@ forgotten after 30 days. Current beyond the continuous value at other times is n
 Time counts only while the controller runs, so a reset never shortens a pause.
 """
 
+import micropython
 import struct
 from array import array
 
@@ -64,6 +65,7 @@ class Allowance:
                 count += 1
         return count
 
+    @micropython.native
     def step(self, current_ma, nominal_ma, dt_ms):
         """Advance by one scan."""
         if abs(current_ma) * 50 > nominal_ma * _MARGIN:

@@ -9,6 +9,7 @@ crossing a scan later than without balancing. Close to a threshold of a protecti
 movement would do, there is no bleeding at all.
 """
 
+import micropython
 from array import array
 
 from micropython import const
@@ -104,6 +105,7 @@ class Balancing:
 
     # -- the scans -------------------------------------------------------------------------
 
+    @micropython.native
     def settle(self, measured, now_ms, start_us):
         """Make the cells of a fresh scan fit to be used; to be called before any use of them.
 
@@ -183,6 +185,7 @@ class Balancing:
 
     # -- what the AFE is told --------------------------------------------------------------
 
+    @micropython.native
     def next_mask(self, fresh):
         """The mask that the AFE shall have until the next scan: for two scans, not for a third.
 
@@ -231,6 +234,7 @@ class Balancing:
 
     # -- the strategy ----------------------------------------------------------------------
 
+    @micropython.native
     def step(self, measured, fresh, awake, trips):
         """Decide after one scan period.
 
@@ -273,12 +277,14 @@ class Balancing:
             self.mask = self._choose(measured.cells_mv, values[rd.MIN_CELL_MV] + self._stop_mv)
             self.state = BLEEDING if self.mask else IDLE
 
+    @micropython.native
     def _clear(self, state):
         self.mask = 0
         self.state = state
         self._turn_ms = 0
         self._pause_ms = self._each_pause_ms
 
+    @micropython.native
     def _obstacle(self, measured, trips):
         """What forbids bleeding now, of STATES; 0: nothing does."""
         values = measured.values

@@ -1,5 +1,6 @@
 """Dry contacts DO1 and DO2: what each can say (DRY-01)."""
 
+import micropython
 from micropython import const
 
 from bms import pack_state as st
@@ -17,6 +18,7 @@ ASLEEP = const(6)
 _LOW_CAPACITY = mask_of("PRO-15")
 
 
+@micropython.native
 def says(function, pack):
     """True while what *function* means is so for *pack*."""
     if function == PROTECTION_OR_FAULT:

@@ -6,6 +6,7 @@ The limit follows the target at no more than SLEW_MA_S either way, and drops to 
 FET is held off or about to be.
 """
 
+import micropython
 from micropython import const
 
 from bms.readings import NO_READING
@@ -32,6 +33,7 @@ class Derating:
         self.dcl_ma = 0
         self.reasons = 0
 
+    @micropython.native
     def aim(self, values, most_ma):
         """Work the targets out.
 
@@ -51,6 +53,7 @@ class Derating:
         """What the discharge limit moves to, if the FET may be closed."""
         return self._discharge_ma
 
+    @micropython.native
     def step(self, may_charge, may_discharge, dt_ms, at_once=False):
         """Move both limits towards their targets for one scan.
 
@@ -64,15 +67,21 @@ class Derating:
             self.ccl_ma = self._charge_ma
         if at_once and may_discharge and not self.dcl_ma:
             self.dcl_ma = self._discharge_ma
-        self.ccl_ma = self._follow(self.ccl_ma, self._charge_ma, step_ma) if may_charge else 0
-        self.dcl_ma = (self._follow(self.dcl_ma, self._discharge_ma, step_ma)
-                       if may_discharge else 0)
+        if not may_charge:
+            self.ccl_ma = 0
+        elif self.ccl_ma != self._charge_ma:
+            self.ccl_ma = self._follow(self.ccl_ma, self._charge_ma, step_ma)
+        if not may_discharge:
+            self.dcl_ma = 0
+        elif self.dcl_ma != self._discharge_ma:
+            self.dcl_ma = self._follow(self.dcl_ma, self._discharge_ma, step_ma)
 
     def stop(self):
         """Both limits to 0 at once: nothing may flow."""
         self.ccl_ma = 0
         self.dcl_ma = 0
 
+    @micropython.native
     def _target(self, values, limit):
         lowest = FULL
         for i in range(len(self._curves)):
@@ -87,6 +96,7 @@ class Derating:
                     lowest = share
         return lowest
 
+    @micropython.native
     def _follow(self, now_ma, target_ma, step_ma):
         if target_ma > now_ma + step_ma:
             return now_ma + step_ma

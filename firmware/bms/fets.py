@@ -1,5 +1,6 @@
 """The one owner of both FETs: what they shall be, and whether they are (PWR-01, SAF-02)."""
 
+import micropython
 from bms.protection_rules import CHARGE, DISCHARGE
 
 FET_CHG = 0x01          # AFE FET status bits
@@ -22,10 +23,12 @@ class Fets:
         self.unsure = True
         self._disobeyed = 0
 
+    @micropython.native
     def decide(self, blocked, ready):
         """The bits to be permitted now: none until *ready* (self-test passed, no fault)."""
         return (CHARGE | DISCHARGE) & ~blocked if ready else 0
 
+    @micropython.native
     def needs_command(self, wanted):
         """True if *wanted* must be sent: it differs from the last command or was not followed."""
         return self.unsure or wanted != self.wanted or self._disobeyed > 1
@@ -36,6 +39,7 @@ class Fets:
         self.unsure = False
         self._disobeyed = 0 if self._disobeyed <= 1 else self._disobeyed
 
+    @micropython.native
     def read_back(self, status, current_ma, afe_tripped):
         """Compare the AFE's FET *status* with the command; True once it is a fault.
 

@@ -3,6 +3,7 @@
 Every pattern counts the same ticks, so all lamps of one pattern are in phase.
 """
 
+import micropython
 from micropython import const
 
 from bms import pack_state as st
@@ -93,6 +94,7 @@ _OVER_CHARGE = mask_of("PRO-01", "PRO-03")
 _UNDER_VOLTAGE = mask_of("PRO-02", "PRO-04")
 
 
+@micropython.native
 def level_of(pattern, tick):
     """0 or 1: the level of *pattern* at *tick* of 250 ms."""
     length = 0
@@ -106,6 +108,7 @@ def level_of(pattern, tick):
     return 0
 
 
+@micropython.native
 def band(soc_cpct):
     """0..5: the capacity lamp of the band that *soc_cpct* lies in."""
     for i in range(5):
@@ -128,6 +131,7 @@ def self_test_word(faults):
     return word
 
 
+@micropython.native
 def row_for(state, direction, alarms, trips, charger_seen):
     """The row of LED-03 that applies.
 
@@ -167,6 +171,7 @@ def bar_row_for(state, direction, trips, updating):
     return _BAR_ROWS[direction]
 
 
+@micropython.native
 def buzz_for(state, alarms, trips, faults):
     """The pattern of the worst that is the case (BUZ-01); over-charge makes no noise."""
     if state == st.OFF or state == st.SLEEP:
@@ -188,6 +193,7 @@ def bar(caps, top, tick):
     return lamps if caps == CAPS_UP else lamps << count - lit
 
 
+@micropython.native
 def lamp_word(row, soc_cpct, tick):
     """The word for the lamp driver: bits 0..5 L1..L6, RUN, ALM, ONOFF."""
     onoff, run, alarm, caps = row

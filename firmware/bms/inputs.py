@@ -1,6 +1,7 @@
 """What a person sets and presses: values that count once they are steady, and how long a button
 was held (DIP-01, RST-01, PWR-02)."""
 
+import micropython
 from micropython import const
 
 _MASK = const(0x3FFFFFFF)
@@ -18,6 +19,7 @@ class Steady:
         self._seen = value
         self._since_ms = 0
 
+    @micropython.native
     def sample(self, value, now_ms, for_ms):
         """Take a sample; True if *value* now counts, having been the same for *for_ms*."""
         if value != self._seen:
@@ -41,6 +43,7 @@ class HeldButton:
         self._down_ms = 0
         self._too_long = False  # held beyond what the ticks can tell
 
+    @micropython.native
     def sample(self, pressed, now_ms):
         """Take a sample; return ms that a press lasted which has just ended, else 0."""
         if pressed != self._seen:

@@ -1,5 +1,6 @@
 """When a pack may close its FETs onto the bus bar that other packs are on (COM-09)."""
 
+import micropython
 from bms import readings as rd
 from bms.protection_rules import BOTH, CHARGE, DISCHARGE
 from bms.readings import NO_READING
@@ -38,6 +39,7 @@ class Joining:
         self._may_be_first = may_be_first
         self._told_ms = 0
 
+    @micropython.native
     def step(self, dip, values, wanted, charge_ma, discharge_ma, dt_ms):
         """Decide, once a fresh scan.
 

@@ -1,5 +1,7 @@
 """The 10 A charge limiter: when it is switched in (LIM-01, LIM-02, LIM-03)."""
 
+import micropython
+
 OFF, ON, LOOKING, HELD = range(4)
 _LOOK_MS = 1000         # after switching off, the current is looked at for so long
 
@@ -29,6 +31,7 @@ class ChargeLimiter:
         self._detections = p["limiter_detections"]
         self._taken = p.changed
 
+    @micropython.native
     def step(self, current_ma, rest_ma, other_way_ma, dt_ms):
         """Advance by one scan; True while the limiter shall be in the path.
 

@@ -1,5 +1,6 @@
 """Scans to readings, each with a sequence number and an age (MEA-01, MEA-02, MEA-03, MEA-05)."""
 
+import micropython
 from array import array
 
 from bms import ntc, readings
@@ -71,6 +72,7 @@ class Measurements:
         """From now on a scan comes each *period_ms*."""
         self._usable_ms = USABLE_SCANS * period_ms
 
+    @micropython.native
     def take(self, regs, now_ms):
         """Take over a complete scan of AFE registers."""
         if self._taken != self._params.changed:

@@ -254,7 +254,9 @@ class Pack:
         measured = self.measurements
         self._was_allowed = self.allowed()
         if fresh:
-            self._watch_end_wires(measured)
+            if (self._end_wires.suspects
+                    or not 0 <= measured.values[rd.CELL_DIFF_MV] < SUNK_MV):
+                self._watch_end_wires(measured)
             conditions = self._look(measured)
             protection = self.protection
             doubtful = self._doubtful_trips(measured) if measured.safety else 0
@@ -268,7 +270,8 @@ class Pack:
             if self._is_alive(measured):
                 self._watch_fets(measured)
             self._doubt(measured)
-            self.set_fault(FAULT_SCAN, False)
+            if self.faults & FAULT_SCAN:
+                self.set_fault(FAULT_SCAN, False)
         elif measured.failed_row >= self._failed_scans:
             self.set_fault(FAULT_SCAN, True, measured.failed_row, self._failed_scans)
         self._power_scans -= 1
@@ -325,7 +328,8 @@ class Pack:
                              or self.direction == CHARGING and not self._no_charge)
         if self.charger_seen:
             conditions |= rules.CHARGER_SEEN
-        if self._terminals_free(measured):
+        if ((self._free_scans or self.protection.trips & _SHORT)
+                and self._terminals_free(measured)):
             conditions |= rules.LOAD_REMOVED
         if values[rd.PACK_MV] <= _REVERSED_MV:
             self._right_ms = -1
@@ -429,8 +433,6 @@ class Pack:
     def _watch_end_wires(self, measured):
         """A wire at an end of the stack that seems open spoils all that is said of cells."""
         values = measured.values
-        if 0 <= values[rd.CELL_DIFF_MV] < SUNK_MV and not self._end_wires.suspects:
-            return
         both = self.fets.actual == BOTH
         current_ma = values[rd.CURRENT_MA]
         drop_mv = 0
@@ -453,7 +455,8 @@ class Pack:
             self._hash = values[rd.SCAN_HASH]
             self._frozen_ms = -1
             measured.frozen = False
-            self.set_fault(FAULT_FROZEN, False)
+            if self.faults & FAULT_FROZEN:
+                self.set_fault(FAULT_FROZEN, False)
             return True
         self._frozen_ms = _longer(self._frozen_ms, measured.dt_ms)
         limit_ms = self._frozen_limit_ms

@@ -1,5 +1,6 @@
 """The state of every protection: steps the table once per fresh scan and names what changed."""
 
+import micropython
 from array import array
 
 from bms import protection_rules as rules
@@ -82,6 +83,7 @@ class Protection:
         self._forget_ms = self._params["in_a_row_forget_s"] * 1000
         self._taken = self._params.changed
 
+    @micropython.native
     def step(self, readings, dt_ms, conditions, safety, doubtful=0):
         """Advance by *dt_ms*; True if any alarm, trip or lock came or went.
 

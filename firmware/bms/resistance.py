@@ -1,5 +1,6 @@
 """A pack's own resistance, from what its voltage does when the current steps (COM-09)."""
 
+import micropython
 from bms import readings as rd
 from bms.readings import NO_READING
 
@@ -33,6 +34,7 @@ class Resistance:
             self._given_uohm = self.uohm = self._params["join_uohm"]
             self.steps = 0
 
+    @micropython.native
     def step(self, values, dt_ms):
         """Look at the readings of one fresh scan, *dt_ms* after the one before."""
         if self._taken != self._params.changed:

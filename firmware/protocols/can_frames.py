@@ -1,5 +1,6 @@
 """Encodes a snapshot into the CAN frames of an inverter (COM-02). Pure: no chip, no waiting."""
 
+import micropython
 from bms.readings import NO_READING
 from protocols import can_layout as layout
 from protocols import conditions
@@ -19,6 +20,7 @@ _LEAST_MA = 100
 _IDLE, _CHARGING, _DISCHARGING = 1 << 10 | 1, 2 << 10 | 2, 3 << 10 | 3
 
 
+@micropython.native
 def pairs_of(word, supported):
     """Word of bits n to one of bit pairs: 01 for what is set, 10 for what else is *supported*."""
     pairs = 0
@@ -61,6 +63,7 @@ class Values:
         self.cell_diff_mv = 0
         self.max_number = self.min_number = 1
 
+    @micropython.native
     def take(self, seen, quirks):
         """Work everything out of snapshot *seen*. Allocates nothing."""
         cvl_mv = seen.cvl_mv
@@ -85,6 +88,7 @@ class Values:
         _put_id(self.max_temp_id, seen.max_temp_module, seen.max_temp)
         _put_id(self.min_temp_id, seen.min_temp_module, seen.min_temp)
 
+    @micropython.native
     def _take_flags(self, seen):
         alarms, protections = seen.alarms, seen.protections
         if not seen.valid:
@@ -108,6 +112,7 @@ class Values:
         self.force_360 = 0xFF if seen.force_1 else 0
 
 
+@micropython.native
 def _put_id(text, module, index):
     """"M01C05" for index 4 of module 1; the letter stays."""
     text[1] = 0x30 + module // 10 % 10
@@ -150,6 +155,7 @@ class CanFrames:
         """Identifier of frame *i*."""
         return self.variant[layout.FRAMES][i][0]
 
+    @micropython.native
     def encode(self, i):
         """Put frame *i* into buf; its length, or -1 if what it tells is not known now."""
         _, template, fields, needs_readings = self.variant[layout.FRAMES][i]
@@ -179,6 +185,7 @@ class CanFrames:
         return len(template)
 
 
+@micropython.native
 def _put(buf, at, kind, value):
     """One field, held within its type."""
     low, high = _LIMITS[kind & 7]

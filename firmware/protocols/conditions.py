@@ -4,6 +4,7 @@ A snapshot holds two sets of the same bits: alarms (warnings) and protections (a
 because of it; faults are among them). Bits 0 to 17 are the rows of the protection table.
 """
 
+import micropython
 from micropython import const
 
 from bms import protection_rules as rules
@@ -30,6 +31,7 @@ _OF_PARTS = (rules.FAULT_SCAN | rules.FAULT_AFE | rules.FAULT_FROZEN | rules.FAU
              | rules.FAULT_ADDRESS)
 
 
+@micropython.native
 def of_faults(faults):
     """Faults of a pack as conditions; any that has no part of its own is the system's."""
     found = SYSTEM_FAULT if faults & ~_OF_PARTS else 0
@@ -111,16 +113,19 @@ def bit(name):
     raise ValueError("no condition is called " + name)
 
 
+@micropython.native
 def alarm_word(conditions, column):
     """Alarm bits of *conditions* in the protocol of *column*."""
     return _word(conditions, column, 0)
 
 
+@micropython.native
 def protection_word(conditions, column):
     """Protection bits of *conditions* in the protocol of *column*."""
     return _word(conditions, column, 1)
 
 
+@micropython.native
 def _word(conditions, column, side):
     word = 0
     i = 0

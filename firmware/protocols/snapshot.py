@@ -4,6 +4,7 @@ Every attribute is an int with its unit in the name; NO_READING where a sensor s
 The same class holds one module and the sum of many, so an encoder need not know which it has.
 """
 
+import micropython
 from array import array
 
 from bms import readings as rd
@@ -83,6 +84,7 @@ class Snapshot:
         self.max_mos_module = self.min_mos_module = 1
         self.ambient_dc = NO_READING
 
+    @micropython.native
     def fill(self, pack, now_ms):
         """Take the picture of *pack* (PackState). Allocates nothing."""
         self.valid = pack.measurements.is_usable(now_ms) and pack.soc.is_set
@@ -99,6 +101,7 @@ class Snapshot:
         else:
             self._forget_readings()
 
+    @micropython.native
     def _fill_charge(self, pack):
         soc = pack.soc
         self.soc_cpct = soc.cpct
@@ -111,6 +114,7 @@ class Snapshot:
         self.charged_wh = soc.charged_wh
         self.discharged_wh = soc.discharged_wh
 
+    @micropython.native
     def _fill_limits(self, pack):
         allowed = pack.allowed() if self.valid else 0
         self.cvl_mv = pack.cvl_mv
@@ -133,6 +137,7 @@ class Snapshot:
         self.resistance_uohm = pack.joining.resistance.uohm
         self.is_able = bool(self.valid and pack.able())
 
+    @micropython.native
     def _fill_readings(self, measured):
         values = measured.values
         cells_mv = measured.cells_mv
@@ -153,11 +158,13 @@ class Snapshot:
         self.max_temp_module = self.min_temp_module = module
         self.max_mos_module = self.min_mos_module = module
 
+    @micropython.native
     def _fill_temps(self, values):
         for i in range(SENSORS):
             self.temps_dc[i] = values[rd.TEMP_DC + i]
         self.sum_temps()
 
+    @micropython.native
     def sum_temps(self):
         """Mean and extremes from temps_dc."""
         total = count = 0

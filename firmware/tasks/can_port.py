@@ -1,6 +1,7 @@
 """CAN to the inverter: a set of frames each second, its signs of life, and a way back
 from whatever happens to the bus or to the controller chip (COM-02)."""
 
+import micropython
 from bms import events as ev
 from protocols import can_layout as layout
 
@@ -75,6 +76,7 @@ class CanPort:
         self._up = False                # with the filters of the variant, if it was up
         self._taken = params.changed
 
+    @micropython.native
     def step(self, now_ms):
         """Every PERIOD_MS: take what came, send the next frame."""
         if self._taken != self._pack.params.changed:
@@ -163,6 +165,7 @@ class CanPort:
 
     # -- each step ------------------------------------------------------------------------
 
+    @micropython.native
     def _receive(self):
         for _ in range(_MOST_RECEIVED):
             got = self._can.recv(self._got)
@@ -175,6 +178,7 @@ class CanPort:
             if self._on_request and self._next >= self._count:
                 self._next = 0
 
+    @micropython.native
     def _settle(self, now_ms):
         """The frame of the last step is out, or it is taken back: nobody is there."""
         waits = self._can.cancel_send(self._pending)
@@ -192,10 +196,12 @@ class CanPort:
             if self._acknowledged:
                 self._pack.inverter.heard()
 
+    @micropython.native
     def _allowed(self):
         limits = self._limits
         return (1 if limits.ccl_ma else 0) | (2 if limits.dcl_ma else 0)
 
+    @micropython.native
     def _send(self, now_ms):
         frames = self._frames
         i = self._next

@@ -1,5 +1,6 @@
 """Measure, protect, decide, act: one step a scan period (style guide, 8)."""
 
+import micropython
 from bms import afe_config
 from bms import events as ev
 from bms.power import TRYING
@@ -88,6 +89,7 @@ class Control:
         self._bothoff(0)
         self._lose_afe()
 
+    @micropython.native
     def step(self, now_ms):
         """One scan period."""
         self._scan(now_ms)
@@ -110,6 +112,7 @@ class Control:
         if self._pace is not None:
             self._pace(rests, now_ms)
 
+    @micropython.native
     def _scan(self, now_ms):
         pack = self._pack
         pack.now_ms = now_ms
@@ -141,7 +144,8 @@ class Control:
         if fresh:
             disobeyed = pack.fets.read_back(measured.fets, measured.values[CURRENT_MA],
                                             measured.safety & _AFE_TRIPS)
-            pack.set_fault(FAULT_FET, disobeyed, measured.fets, pack.fets.wanted)
+            if disobeyed or pack.faults & FAULT_FET:
+                pack.set_fault(FAULT_FET, disobeyed, measured.fets, pack.fets.wanted)
         self._act(now_ms)
         self._bleed(fresh)
         if fresh:
@@ -149,6 +153,7 @@ class Control:
             if pack.afe_misled:
                 self._start_anew(now_ms, _MISLED)
 
+    @micropython.native
     def _bleed(self, fresh):
         """Bleed cells until the next scan, or end it: bled and settled scans take turns."""
         balancing = self._pack.balancing
@@ -162,6 +167,7 @@ class Control:
             return
         balancing.wrote(mask, self._ticks_us())
 
+    @micropython.native
     def _count_charge(self, now_ms):
         """Every _COUNT_MS: what the AFE's integrator moved since the last time."""
         dt_ms = (now_ms - self._counted_ms) & _MASK
@@ -237,6 +243,7 @@ class Control:
         """Ticks at which the AFE's integrator and its seconds were read last, -1: not yet."""
         return self._counted_ms if self._counting else -1
 
+    @micropython.native
     def _afe_is_sound(self, now_ms):
         """False, and both FETs off, if the AFE has to be configured again (PRO-23).
 
@@ -294,6 +301,7 @@ class Control:
         self._deep = pack.power.mode == TRYING
         return afe_config.image(pack.params, self._shunt_uohm, pack.profile.CELLS, self._deep)
 
+    @micropython.native
     def _note_trips(self, measured, now_ms):
         """Record what the AFE's own protections say when it changes."""
         if measured.doubts & ~self._doubts:
@@ -303,6 +311,7 @@ class Control:
             self._pack.events.add(now_ms, ev.AFE_TRIP, 0, -1, measured.safety, self._safety)
             self._safety = measured.safety
 
+    @micropython.native
     def _act(self, now_ms):
         """Command what the pack allows, if it is not commanded yet; limiter; load detect."""
         pack = self._pack

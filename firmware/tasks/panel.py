@@ -1,5 +1,6 @@
 """Lamps, buzzer, dry contacts, button and switches: what a person at the front sees and does."""
 
+import micropython
 from bms import contacts, indication
 from bms import events as ev
 from bms import pack_state as st
@@ -21,6 +22,7 @@ _LINK_FAULTS = FAULT_ADDRESS | FAULT_LINK
 _LINK_ALARM = 1 << 25           # no row of the protection table
 
 
+@micropython.native
 def _alarms_of(pack):
     """Alarms of the table, and a bit beyond it for faults of the bus between packs."""
     alarms = pack.protection.alarms
@@ -70,6 +72,7 @@ class Panel:
             self._inverted[i] = params["do%d_inverted" % (i + 1)]
         self._taken = params.changed
 
+    @micropython.native
     def step(self, now_ms):
         """Every PERIOD_MS."""
         pack = self._pack
@@ -90,11 +93,13 @@ class Panel:
             self._state = pack.state
             self._sound_and_switch(pack)
 
+    @micropython.native
     def _put(self, word):
         if word != self._shown:
             self._show(word)
             self._shown = word
 
+    @micropython.native
     def _word(self, pack):
         """The lamps now; patterns change with the tick, rows with the state."""
         state = pack.state
@@ -112,6 +117,7 @@ class Panel:
                                      pack.charger_seen)
         return indication.lamp_word(row, pack.shown_cpct, self._tick)
 
+    @micropython.native
     def _sound_and_switch(self, pack):
         """Buzzer and dry contacts."""
         if self._buzzer is not None:
@@ -143,6 +149,7 @@ class Panel:
 
     # -- inputs ----------------------------------------------------------------------------
 
+    @micropython.native
     def _look(self, now_ms):
         """Rocker, DIP switches and button."""
         pack = self._pack

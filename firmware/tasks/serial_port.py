@@ -1,5 +1,7 @@
 """A byte stream served by a protocol: RS485 to the inverter, RS232 for the host tool."""
 
+import micropython
+
 _AT_ONCE = 64
 
 
@@ -36,6 +38,7 @@ class SerialPort:
         while self._uart.any():
             self._uart.readinto(self._buf, _AT_ONCE)
 
+    @micropython.native
     def step(self, now_ms):
         """Drop the driver when the answer is out; take what came; send what is to be sent.
 

@@ -8,6 +8,7 @@ waited too long is written all the same. The events wait in their ring meanwhile
 own protections hold.
 """
 
+import micropython
 from bms import events as ev
 from bms import kept
 from bms.counters import Counters
@@ -39,16 +40,19 @@ class ParameterKeeper:
         self._packing = 0
         self.dropped: list = []     # [(id, value)] that could not be taken over
 
+    @micropython.native
     def step(self):
-        """Once a step of the storage."""
+        """Once a step of the storage; True if the set shall be kept."""
         changed = self._params.changed
         if changed != self._seen_of:
             self._seen_of = changed
             self._settled = 0
         elif self._settled < _SETTLE_STEPS:
             self._settled += 1
+        return changed != self._kept_of and self._settled >= _SETTLE_STEPS
 
     @property
+    @micropython.native
     def dirty(self):
         return self._params.changed != self._kept_of and self._settled >= _SETTLE_STEPS
 
@@ -74,12 +78,14 @@ class CounterKeeper:
         self._seq = 0
         self._steps = 0
 
+    @micropython.native
     def step(self):
         """Once a step of the storage."""
         if self._steps < _COUNTERS_STEPS:
             self._steps += 1
 
     @property
+    @micropython.native
     def dirty(self):
         counters = self._counters
         return (counters.dirty and self._steps >= _COUNTERS_STEPS
@@ -178,6 +184,7 @@ class Storage:
 
     # -- all the time -----------------------------------------------------------------------
 
+    @micropython.native
     def step(self, now_ms):
         """Once a PERIOD_MS, right after a scan."""
         self._listen()
@@ -185,7 +192,7 @@ class Storage:
         if self._steps >= _SECOND_STEPS:
             self._steps = 0
             self._second(now_ms)
-        self._params.step()
+        settled = self._params.step()
         self._counting.step()
         if self._retry:
             self._retry -= 1
@@ -199,7 +206,9 @@ class Storage:
         if waiting and not ring.must_erase and (self._is_quiet() or waiting >= _LATE_RECORDS):
             self._write_records(now_ms)
             return
-        due = self._find_due()
+        due = -1
+        if settled or self._waiting or not self._steps:     # the others can wait a second
+            due = self._find_due()
         if due < 0 and not ring.wants_erase:
             self._waiting = 0
             return
@@ -219,6 +228,7 @@ class Storage:
         if change:
             self._note_clock(now_ms, change)
 
+    @micropython.native
     def _listen(self):
         """Count the steps since anything was received or sent."""
         traffic = 0
@@ -250,6 +260,7 @@ class Storage:
                     return False
         return self._is_quiet()
 
+    @micropython.native
     def _find_due(self):
         """Number of the keeper that has to be written, -1: none."""
         if not self._retry:
