@@ -4,11 +4,12 @@ One step a scan: readings -> conditions -> protection table -> faults -> state -
 protocols and the panel read this object; the control task acts on what it says about the FETs.
 """
 
+from micropython import const
+
 from bms import derating
 from bms import events as ev
 from bms import power as pw
 from bms import protection_rules as rules
-from bms import readings as rd
 from bms.allowance import Allowance
 from bms.asked_limits import AskedLimits
 from bms.balance_log import BalanceLog
@@ -43,7 +44,27 @@ from bms.protection_rules import (
     ITEMS,
     mask_of,
 )
-from bms.readings import NO_READING
+from bms.readings import (
+    CELL_DIFF_MV,
+    CELL_IMPLAUSIBLE,
+    CURRENT_MA,
+    LD_MV,
+    MAX_CELL,
+    MAX_CELL_MV,
+    MIN_CELL,
+    MIN_CELL_MV,
+    MIN_TEMP_DC,
+    NO_READING,
+    NTC_OPEN,
+    NTC_SHORT,
+    PACK_MV,
+    REVERSED,
+    SCAN_HASH,
+    SOC_CPCT,
+    STACK_MV,
+    SUM_IMPLAUSIBLE,
+    WIRE_OPEN,
+)
 from bms.rights import Rights
 from bms.soc import StateOfCharge
 
@@ -52,10 +73,10 @@ OFF, SELF_TEST, STANDBY, CHARGING, DISCHARGING, PROTECTION, FAIL, SLEEP = range(
 
 # doubt about a scan, fault it becomes when it lasts
 _DOUBTS = (
-    (rd.CELL_IMPLAUSIBLE, FAULT_CELL),
-    (rd.SUM_IMPLAUSIBLE, FAULT_SUM),
-    (rd.NTC_OPEN | rd.NTC_SHORT, FAULT_NTC),
-    (rd.WIRE_OPEN, FAULT_WIRE),
+    (CELL_IMPLAUSIBLE, FAULT_CELL),
+    (SUM_IMPLAUSIBLE, FAULT_SUM),
+    (NTC_OPEN | NTC_SHORT, FAULT_NTC),
+    (WIRE_OPEN, FAULT_WIRE),
     (0, FAULT_BLIND),
 )
 _DOUBT_FAULTS = FAULT_CELL | FAULT_SUM | FAULT_NTC | FAULT_WIRE | FAULT_BLIND
@@ -68,23 +89,23 @@ _OVER_CHARGE = mask_of("PRO-01", "PRO-03")
 _UNDER_VOLTAGE = mask_of("PRO-02", "PRO-04")
 _SHORT = mask_of("PRO-08")
 
-_REVERSED_MV = -150         # terminals below: a diode drop is what a reversed charger leaves
-_RIGHT_MS = 3000            # PRO-18: polarity right for so long
-_BLIND_LATER_MS = 200       # its first scans may be of two doubts: let the one that lasts be named
-_FROZEN_AT_REST = 3         # times as long as under current
-_SIGN_HIGH_MV = 40          # beyond the over-voltage protection while discharging ...
-_SIGN_LOW_MV = 200          # ... or below the under-voltage protection while charging ...
-_SIGN_MS = 3000             # ... for so long
-_POWER_SCANS = 10           # awake, nobody waits for the step of that
-_AIM_SCANS = 10             # targets of the limits are worked out each so many scans
-_LONGEST_MS = 1 << 28       # timers stop here: beyond 2**30 an int would live on the heap
-_FREE_SCANS = 5             # load detect: terminals up for so many scans
-_OPEN_MV = 500              # drop over closed FETs, beyond the current times _OPEN_UOHM
-_OPEN_UOHM = 3000
-_AGAINST_MA = 400           # current that the terminals contradict: a little less than makes ...
-_AGAINST = 5                # ... the AFE close a FET for it; each such scan counts so much, ...
-_AGAINST_MOST = 15          # ... one without takes 1 off, and so much is a fault
-_SURE_SCANS = 3             # scans until a current counts that the terminals spoke against
+_REVERSED_MV = const(-150)  # terminals below: a diode drop is what a reversed charger leaves
+_RIGHT_MS = const(3000)     # PRO-18: polarity right for so long
+_BLIND_LATER_MS = const(200)  # first scans may be of two doubts: the lasting one is to be named
+_FROZEN_AT_REST = const(3)  # times as long as under current
+_SIGN_HIGH_MV = const(40)   # beyond the over-voltage protection while discharging ...
+_SIGN_LOW_MV = const(200)   # ... or below the under-voltage protection while charging ...
+_SIGN_MS = const(3000)      # ... for so long
+_POWER_SCANS = const(10)    # awake, nobody waits for the step of that
+_AIM_SCANS = const(10)      # targets of the limits are worked out each so many scans
+_LONGEST_MS = const(1 << 28)  # timers stop here: beyond 2**30 an int would live on the heap
+_FREE_SCANS = const(5)      # load detect: terminals up for so many scans
+_OPEN_MV = const(500)       # drop over closed FETs, beyond the current times _OPEN_UOHM
+_OPEN_UOHM = const(3000)
+_AGAINST_MA = const(400)    # current that the terminals contradict: a little less than makes ...
+_AGAINST = const(5)         # ... the AFE close a FET for it; each such scan counts so much, ...
+_AGAINST_MOST = const(15)   # ... one without takes 1 off, and so much is a fault
+_SURE_SCANS = const(3)      # scans until a current counts that the terminals spoke against
 
 
 def _longer(ms, dt_ms):
@@ -255,7 +276,7 @@ class Pack:
         self._was_allowed = self.allowed()
         if fresh:
             if (self._end_wires.suspects
-                    or not 0 <= measured.values[rd.CELL_DIFF_MV] < SUNK_MV):
+                    or not 0 <= measured.values[CELL_DIFF_MV] < SUNK_MV):
                 self._watch_end_wires(measured)
             conditions = self._look(measured)
             protection = self.protection
@@ -293,21 +314,21 @@ class Pack:
     def _doubtful_trips(self, measured):
         """AFE safety bits that only say again what is already known to be a wrong reading."""
         bits = 0
-        if self.faults & _CELL_FAULTS or measured.values[rd.MAX_CELL_MV] == NO_READING:
+        if self.faults & _CELL_FAULTS or measured.values[MAX_CELL_MV] == NO_READING:
             bits = rules.AFE_BY_CELLS
-        if self.faults & FAULT_NTC or measured.doubts & (rd.NTC_OPEN | rd.NTC_SHORT):
+        if self.faults & FAULT_NTC or measured.doubts & (NTC_OPEN | NTC_SHORT):
             bits |= rules.AFE_BY_NTC
         return bits
 
     def _look(self, measured):
         """Direction, charger, load, polarity, SOC; return the conditions of the table."""
         values = measured.values
-        current_ma = values[rd.CURRENT_MA]
-        stack_mv = values[rd.STACK_MV]
+        current_ma = values[CURRENT_MA]
+        stack_mv = values[STACK_MV]
         conditions = 0
         above_mv = 0                        # a stack in doubt says nothing of the terminals
-        if not measured.doubts & (rd.SUM_IMPLAUSIBLE | rd.WIRE_OPEN):
-            above_mv = values[rd.PACK_MV] - stack_mv
+        if not measured.doubts & (SUM_IMPLAUSIBLE | WIRE_OPEN):
+            above_mv = values[PACK_MV] - stack_mv
         if not self.fets.actual:            # both open: what the shunt shows is an offset
             self.direction = STANDBY
         elif current_ma > self._rest_ma and above_mv > -self._charger_mv:
@@ -331,11 +352,11 @@ class Pack:
         if ((self._free_scans or self.protection.trips & _SHORT)
                 and self._terminals_free(measured)):
             conditions |= rules.LOAD_REMOVED
-        if values[rd.PACK_MV] <= _REVERSED_MV:
+        if values[PACK_MV] <= _REVERSED_MV:
             self._right_ms = -1
         elif self._right_ms < _RIGHT_MS:
             self._right_ms = _longer(self._right_ms, measured.dt_ms)
-        values[rd.REVERSED] = int(self._right_ms < _RIGHT_MS)
+        values[REVERSED] = int(self._right_ms < _RIGHT_MS)
         self._watch_soc(measured)
         if self.soc.cpct < self._soc_full_cpct:
             conditions |= rules.SOC_BELOW_FULL
@@ -372,7 +393,7 @@ class Pack:
         """True once load detect has seen the terminals rise after a short circuit."""
         values = measured.values
         if (self.protection.trips & _SHORT and not self.fets.actual
-                and values[rd.LD_MV] * 10 > values[rd.STACK_MV] * 6):
+                and values[LD_MV] * 10 > values[STACK_MV] * 6):
             self._free_scans = min(self._free_scans + 1, _FREE_SCANS)
         else:
             self._free_scans = 0
@@ -381,16 +402,16 @@ class Pack:
     def _watch_soc(self, measured):
         """Keep the last trusted readings for the estimate, and show what it says."""
         values = measured.values
-        if values[rd.MAX_CELL_MV] != NO_READING and values[rd.MIN_TEMP_DC] != NO_READING:
-            self._soc_max_mv = values[rd.MAX_CELL_MV]
-            self._soc_min_mv = values[rd.MIN_CELL_MV]
-            self._soc_temp_dc = values[rd.MIN_TEMP_DC]
+        if values[MAX_CELL_MV] != NO_READING and values[MIN_TEMP_DC] != NO_READING:
+            self._soc_max_mv = values[MAX_CELL_MV]
+            self._soc_min_mv = values[MIN_CELL_MV]
+            self._soc_temp_dc = values[MIN_TEMP_DC]
             if not self.soc.is_set:
                 self.soc.start(self._soc_min_mv, self._soc_temp_dc)
         if self.fets.actual:
             self._soc_open = False
         if self.soc.is_set:
-            values[rd.SOC_CPCT] = self.soc.cpct
+            values[SOC_CPCT] = self.soc.cpct
 
     def count_charge(self, charge_uah, dt_ms):
         """Give the estimate what was moved in the last *dt_ms*.
@@ -400,11 +421,11 @@ class Pack:
         if not self.soc.is_set:
             return
         values = self.measurements.values
-        self.soc.step(charge_uah, dt_ms, values[rd.CURRENT_MA], self._soc_max_mv,
+        self.soc.step(charge_uah, dt_ms, values[CURRENT_MA], self._soc_max_mv,
                       self._soc_min_mv, self._soc_temp_dc,
                       self._soc_open and not self.faults & FAULT_WELD)
         self._soc_open = not self.fets.actual
-        values[rd.SOC_CPCT] = self.soc.cpct
+        values[SOC_CPCT] = self.soc.cpct
 
     def _doubt(self, measured):
         """A doubt about the readings that lasts is a fault; it goes after as long without."""
@@ -418,7 +439,7 @@ class Pack:
             mask, fault = _DOUBTS[i]
             wrong = measured.doubts & mask != 0
             if fault == FAULT_BLIND:        # the other doubts take turns: none of them lasts
-                wrong = (measured.values[rd.MAX_CELL_MV] == NO_READING
+                wrong = (measured.values[MAX_CELL_MV] == NO_READING
                          and not self.faults & _CELL_FAULTS)
             if wrong == (self.faults & fault != 0):
                 self._doubt_ms[i] = -1
@@ -434,10 +455,10 @@ class Pack:
         """A wire at an end of the stack that seems open spoils all that is said of cells."""
         values = measured.values
         both = self.fets.actual == BOTH
-        current_ma = values[rd.CURRENT_MA]
+        current_ma = values[CURRENT_MA]
         drop_mv = 0
         if both:
-            drop_mv = values[rd.PACK_MV] - values[rd.STACK_MV]
+            drop_mv = values[PACK_MV] - values[STACK_MV]
             if drop_mv <= _OPEN_MV + _resistive_mv(current_ma):
                 drop_mv = 0
         if self._end_wires.look(values, drop_mv, not both and abs(current_ma) <= self._rest_ma,
@@ -451,8 +472,8 @@ class Pack:
         stillness mean that the AFE has stopped measuring, sooner where a current flows.
         """
         values = measured.values
-        if values[rd.SCAN_HASH] != self._hash:
-            self._hash = values[rd.SCAN_HASH]
+        if values[SCAN_HASH] != self._hash:
+            self._hash = values[SCAN_HASH]
             self._frozen_ms = -1
             measured.frozen = False
             if self.faults & FAULT_FROZEN:
@@ -460,7 +481,7 @@ class Pack:
             return True
         self._frozen_ms = _longer(self._frozen_ms, measured.dt_ms)
         limit_ms = self._frozen_limit_ms
-        if abs(values[rd.CURRENT_MA]) <= self._other_way_ma:
+        if abs(values[CURRENT_MA]) <= self._other_way_ma:
             limit_ms *= _FROZEN_AT_REST
         if self._frozen_ms >= limit_ms:
             measured.frozen = True
@@ -473,12 +494,12 @@ class Pack:
         "The other way" keeps a protection from tripping; it may not do so without end.
         """
         values = measured.values
-        if (self.direction == DISCHARGING and values[rd.MAX_CELL_MV] >= self._sign_high_mv
+        if (self.direction == DISCHARGING and values[MAX_CELL_MV] >= self._sign_high_mv
                 or self.direction == CHARGING
-                and NO_READING < values[rd.MIN_CELL_MV] <= self._sign_low_mv):
+                and NO_READING < values[MIN_CELL_MV] <= self._sign_low_mv):
             self._sign_ms = _longer(self._sign_ms, measured.dt_ms)
             if self._sign_ms >= _SIGN_MS:
-                self.set_fault(FAULT_SIGN, True, values[rd.CURRENT_MA], 0)
+                self.set_fault(FAULT_SIGN, True, values[CURRENT_MA], 0)
         else:
             self._sign_ms = -1
 
@@ -486,7 +507,7 @@ class Pack:
         """SAF-05: current against an open FET, and no conduction through closed ones."""
         if self.fets.wanted & self.fets.actual == BOTH:
             self._weld_ms = -1
-            drop_mv = abs(measured.values[rd.PACK_MV] - measured.values[rd.STACK_MV])
+            drop_mv = abs(measured.values[PACK_MV] - measured.values[STACK_MV])
             if drop_mv > _OPEN_MV:
                 self._watch_drop(measured, drop_mv)
             else:
@@ -496,7 +517,7 @@ class Pack:
             self._watch_weld(measured)
 
     def _watch_weld(self, measured):
-        current_ma = measured.values[rd.CURRENT_MA]
+        current_ma = measured.values[CURRENT_MA]
         wanted = self.fets.wanted       # not what is closed: the AFE may close one in bursts
         if (current_ma > self._fet_fail_ma and not wanted & CHARGE
                 or current_ma < -self._fet_fail_ma and not wanted & DISCHARGE):
@@ -508,7 +529,7 @@ class Pack:
 
     def _watch_drop(self, measured, drop_mv):
         """Closed FETs with a drop between stack and terminals: one of them is open."""
-        if (drop_mv <= _OPEN_MV + _resistive_mv(measured.values[rd.CURRENT_MA])
+        if (drop_mv <= _OPEN_MV + _resistive_mv(measured.values[CURRENT_MA])
                 or measured.doubts):
             self._open_ms = -1
             return
@@ -545,7 +566,7 @@ class Pack:
 
     def measured_ma(self):
         """Current of the newest scan; 0 if there is none."""
-        current_ma = self.measurements.values[rd.CURRENT_MA]
+        current_ma = self.measurements.values[CURRENT_MA]
         return 0 if current_ma == NO_READING else current_ma
 
     def clear(self):
@@ -563,10 +584,10 @@ class Pack:
         if value == NO_READING:
             value = 0                   # tripped by the AFE: its status is in a record of its own
         cell = -1
-        if reading == rd.MAX_CELL_MV:
-            cell = values[rd.MAX_CELL]
-        elif reading == rd.MIN_CELL_MV:
-            cell = values[rd.MIN_CELL]
+        if reading == MAX_CELL_MV:
+            cell = values[MAX_CELL]
+        elif reading == MIN_CELL_MV:
+            cell = values[MIN_CELL]
         changed = before ^ now
         if changed & ALARM:
             self.events.add(self.now_ms, ev.ALARM if now & ALARM else ev.ALARM_CLEAR, i, cell,
@@ -589,7 +610,7 @@ class Pack:
     def _step_power(self, measured, fresh):
         """Off, awake or asleep."""
         values = measured.values
-        current_ma = values[rd.CURRENT_MA]
+        current_ma = values[CURRENT_MA]
         trips = self.protection.trips
         conditions = 0
         if fresh and not measured.frozen:
@@ -608,10 +629,10 @@ class Pack:
             conditions |= pw.OVER_DISCHARGED
         if trips & _OVER_CHARGE:
             conditions |= pw.OVER_CHARGED
-        news = self.power.step(self.now_ms, conditions, values[rd.PACK_MV],
-                               values[rd.MIN_CELL_MV])
+        news = self.power.step(self.now_ms, conditions, values[PACK_MV],
+                               values[MIN_CELL_MV])
         if news:
-            self._note_power(news, values[rd.PACK_MV])
+            self._note_power(news, values[PACK_MV])
 
     def _note_power(self, news, pack_mv):
         """Record what happened; measured values of the time before are none any more."""
@@ -656,7 +677,7 @@ class Pack:
     def _limit(self, measured):
         """Limiter, allowance and the limits told to the inverter."""
         values = measured.values
-        current_ma = values[rd.CURRENT_MA]
+        current_ma = values[CURRENT_MA]
         self.limiter_in = self.limiter.step(current_ma, self._rest_ma, self._other_way_ma,
                                             measured.dt_ms)
         self.allowance.step(current_ma, self._nominal_ma, measured.dt_ms)
@@ -666,8 +687,8 @@ class Pack:
         if self._limit_scans <= 0:          # the limits move slowly: no need to aim each scan
             self._limit_scans = _AIM_SCANS
             self.derating.aim(values, self.allowance.limit_ma())
-            if values[rd.MAX_CELL_MV] != NO_READING:
-                self.charge_voltage.step(values[rd.MAX_CELL_MV], values[rd.STACK_MV],
+            if values[MAX_CELL_MV] != NO_READING:
+                self.charge_voltage.step(values[MAX_CELL_MV], values[STACK_MV],
                                          self._limit_ms)
             if self.soc.is_set:
                 self.requests.step(self.soc.cpct, self._limit_ms)
