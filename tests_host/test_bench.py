@@ -20,6 +20,8 @@ KEYS = {
     "heap.free", "heap.cycle", *(f"heap.{task}" for task in TASKS),
     "protect.viper_us", "protect.python_us", "protect.c_us", "protect.viper_gain",
     "protect.viper_to_c", "protect.net_gain", "protect.net_to_c", "protect.different",
+    *(f"log.{key}" for key in ("open_ms", "held", "write_us", "write_worst_us", "read_us",
+                               "erases")),
     "size.flash", "size.modules", "size.ram",
     "speed.host", "speed.unix", "speed.rp2040",
 }

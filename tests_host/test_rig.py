@@ -655,7 +655,7 @@ def test_every_target_is_deterministic_and_survives_power_cut_and_reset(target, 
         bench.run(4000)
         seen = bench.get()
         assert seen["wire"]["fets"] == {"chg": 1, "dsg": 1, "pchg": 0}
-        assert 3 <= seen["report"]["uptime_s"] <= 4
+        assert 2 <= seen["report"]["uptime_s"] <= 4     # it counts from after the test of RAM
         traces.append((bench.trace(), bench.events(), seen))
         bench.close()
     assert traces[0] == traces[1]

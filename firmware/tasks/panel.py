@@ -9,8 +9,8 @@ from bms.inputs import HeldButton, Steady
 from bms.protection_rules import FAULT_ADDRESS, FAULT_LINK
 
 PERIOD_MS = 50
-_STEPS_A_TICK = indication.TICK_MS // PERIOD_MS
-_STEPS_A_WORD = indication.WORD_TICKS * _STEPS_A_TICK
+_WORD_MS = indication.WORD_TICKS * indication.TICK_MS
+_MASK = (1 << 30) - 1           # ticks wrap there
 _DIP_STABLE_MS = 1000           # DIP-01
 _RST = 0x10                     # input of the button
 _PRESS_MS = 3000                # RST-01: sleep or wake from here,
@@ -52,13 +52,13 @@ class Panel:
         self._is_bar = pack.profile.PANEL == "bar"
         self._shown = -1
         self._state = -1
-        self._steps = 0
         self._tick = 0
+        self._tick_ms = -1          # when it began: an erase of the flash may cost a step
         self._dip = Steady()
         self._rocker = Steady()
         self._button = HeldButton()
         self._play: tuple = ()      # words of a sequence that is shown, (): none
-        self._played = 0            # steps of it
+        self._play_ms = -1          # when it began, -1: it begins now
         self._taken = -1            # params.changed that these are of:
         self._buzzer_on = 0
         self._functions = [0] * len(outputs)
@@ -79,17 +79,18 @@ class Panel:
         if self._taken != pack.params.changed:
             self._load()
         self._look(now_ms)
-        self._steps += 1
-        if self._steps == _STEPS_A_TICK:
-            self._steps = 0
-            self._tick += 1
-            if self._tick == indication.TICKS:
-                self._tick = 0
+        if self._tick_ms < 0:
+            self._tick_ms = (now_ms - PERIOD_MS) & _MASK
+        since_ms = (now_ms - self._tick_ms) & _MASK
+        ticked = since_ms >= indication.TICK_MS
+        if ticked:
+            self._tick_ms = (now_ms - since_ms % indication.TICK_MS) & _MASK
+            self._tick = (self._tick + since_ms // indication.TICK_MS) % indication.TICKS
         if self._play:
-            self._go_on()
-        elif self._steps == 0 or pack.state != self._state:
+            self._go_on(now_ms)
+        elif ticked or pack.state != self._state:
             self._put(self._word(pack))
-        if self._steps == 0 or pack.state != self._state:
+        if ticked or pack.state != self._state:
             self._state = pack.state
             self._sound_and_switch(pack)
 
@@ -131,14 +132,15 @@ class Panel:
 
     def _start(self, words):
         self._play = words
-        self._played = 0
+        self._play_ms = -1
 
-    def _go_on(self):
+    def _go_on(self, now_ms):
         """The sequence, then what comes after it."""
         words = self._play
         power = self._pack.power
-        at = self._played // _STEPS_A_WORD
-        self._played += 1
+        if self._play_ms < 0:
+            self._play_ms = now_ms
+        at = ((now_ms - self._play_ms) & _MASK) // _WORD_MS
         if at < len(words) and (words is not indication.SLEEP_SEQUENCE or power.goes()):
             self._put(words[at])
             return

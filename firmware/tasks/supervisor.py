@@ -5,7 +5,7 @@ import gc
 from bms import events as ev
 from bms.protection_rules import FAULT_TASK
 
-_COLLECT_S = 10     # nothing allocates in steady state; what requests leave is little
+_COLLECT_S = 60     # nothing allocates in steady state; what requests leave is little
 _MASK = (1 << 30) - 1
 _STREAK = 5         # steps in a row that raise before a task is a fault (SAF-03)
 
