@@ -29,7 +29,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 TOOLS = ROOT / "tools"
 PINS_CSV = ROOT / "boards" / "PACKCTL_PICO" / "pins.csv"
 FIRMWARE = (ROOT / "firmware", ROOT / "lib")
-UNIX_HEAP = "32M"
+UNIX_HEAP = "64M"               # the bench keeps every edge of every lamp
 _PULLED_UP = ("AFE_CS", "CAN_CS")       # by the board, while the controller does not drive them
 
 
