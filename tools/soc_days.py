@@ -67,7 +67,7 @@ def firmware(board, days):
     began = time.monotonic()
     rig_targets.UNIX_HEAP = "64M"       # the bench keeps every edge of the lamps
     rig_targets.SimTarget.chunk_us = 1_000_000      # nobody is on the ports
-    rig = Rig()
+    rig = Rig(wall_s=600.0)     # the machine may be busy
     rig.open(board=board, seed=SEED, plant={"soc": SOC})
     rig.set(fault={"shunt_gain": 1 + GAIN, "shunt_offset_ma": OFFSET_MA})
     rig.power(on=False)         # the sensor is wrong from the first start on

@@ -636,7 +636,8 @@ that they show the offset as it was first seen: a minute with the rocker off bef
 start is what an installer does anyway; without it, the first look is all there is until two ends
 of charge lie ten days apart.
 
-That the whole firmware gives what this stepping gives is shown on [its own page](soc-days.md).
+`tools/soc_days.py`, the second half of `make soc-report`, lays days of the whole firmware on the
+bench beside this stepping and writes `soc-days.md`.
 
 ## Where the cells come from
 
