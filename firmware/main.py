@@ -160,7 +160,7 @@ class App:
             link, AsciiPort(self.system, pack, identity, Trusted())))
         self._pcs = pcs_port
         storage.ports += [pcs_port, self.parallel]      # the debug port's bytes come by DMA
-        storage.senders.append(self.can)
+        storage.senders += self.can, self.panel
         tasks = [
             Task("control", self.control, SCAN_MS, 0, 80, REST_MS),
             Task("pcs", pcs_port, 25, 3, 50, NEVER),

@@ -130,6 +130,10 @@ class Panel:
 
     # -- sequences -------------------------------------------------------------------------
 
+    def is_busy(self):
+        """True while a sequence is shown: an erase of the flash would hold one of its lamps."""
+        return len(self._play) > 0
+
     def _start(self, words):
         self._play = words
         self._play_ms = -1
