@@ -361,13 +361,13 @@ def views():
                      limit_reasons=["protection", "alarm"], temp_dc=[None] * 4))
     full.controls = press("rwT")[0]
     full.speed, full.paused, full.message, full.is_error = 0.5, True, "long " * 60, True
-    full.names = {"item": ["PRO-01"], "state": ["standby", "charging"]}
     full.events = [
         {"seq": 1, "uptime_ms": 2**30 - 5, "event": "boot", "item": 0, "cell": -1},
-        {"seq": 2, "uptime_ms": 10, "event": "trip", "item": 0, "cell": 3, "value": 3700,
-         "limit": 3600},
+        {"seq": 2, "uptime_ms": 10, "event": "trip", "item": 0, "name": "PRO-01", "cell": 3,
+         "value": 3700, "limit": 3600},
         {"seq": 3, "uptime_ms": 11, "event": "trip", "item": 9, "cell": 3, "value": 1},
-        {"seq": 4, "uptime_ms": 12, "event": "state", "item": 1, "value": 0},
+        {"seq": 4, "uptime_ms": 12, "event": "state", "item": 1, "name": "standby",
+         "before": "self_test"},
         {"seq": 5, "uptime_ms": 12, "event": "state", "item": 7, "value": 0},
         {"seq": 6, "uptime_ms": 13, "event": 99, "item": None}] * 5
     yield "much known", full

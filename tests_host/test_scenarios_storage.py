@@ -206,3 +206,21 @@ def test_an_exported_log_is_replayed_through_the_decision_code(rig):
         if event["event"] == "trip":
             event["value"] -= 300           # a log that does not tell the truth
     assert "contradicts" in {row[3] for row in replay.replay(log)}
+
+
+@pytest.mark.req("PRO-25")
+@pytest.mark.targets("host")
+def test_a_record_names_what_it_happened_to(rig, target):
+    opened(rig, target)
+    rig.param("cell_ov_delay_ms", 2000)
+    rig.run(4000)
+    rig.set(cell_mv={"7": 3700})
+    rig.run(4000)
+    records = rig.events()["events"]
+    named = {(e["event"], e["name"]) for e in records}
+    assert {("parameter", "cell_ov_delay_ms"), ("alarm", "PRO-01"), ("trip", "PRO-01"),
+            ("first_out", "PRO-01"), ("state", "protection")} <= named
+    trip = next(e for e in records if e["event"] == "trip")
+    assert (trip["cell"], trip["limit"]) == (7, 3600) and trip["time"].endswith("Z")
+    left = next(e for e in records if (e["event"], e["name"]) == ("state", "protection"))
+    assert left["before"] == "standby"

@@ -14,6 +14,7 @@ Frame: 0xB5, version 1, sequence, type, length (16 bit little-endian), payload, 
 """
 
 import binascii
+import datetime
 import os
 import select
 import struct
@@ -237,6 +238,14 @@ class Param:
 # ---- requests -----------------------------------------------------------------------------
 
 
+# which field of the report lists the names of what an event happens to
+_NAMED_BY = {"alarm": "alarms", "alarm_clear": "alarms", "trip": "protections",
+             "release": "protections", "lock": "locked", "unlock": "locked", "fault": "faults",
+             "fault_clear": "faults", "state": "state", "first_out": "first_out",
+             "sleep": "sleep_reason", "wake": "woken_by", "sleep_refused": "sleep_refused"}
+_EPOCH = datetime.datetime(2020, 1, 1)
+
+
 class Client:
     """The pack's debug port as an object.
 
@@ -303,7 +312,36 @@ class Client:
         return self.decode_report(self._exchange(REPORT, b""))
 
     def events(self, since=0):
-        """Records after sequence number *since*, oldest first, as dicts."""
+        """Records after sequence number *since*, oldest first, as dicts.
+
+        Beside the fields of its schema each has *name*, what it happened to in words (None where
+        the number says it all), and *time*, ISO 8601 UTC (None: the clock was not set); a change
+        of state has *before*, the state that was left.
+        """
+        records = self._event_records(since)
+        for record in records:
+            record["name"] = self._name_of(record)
+            if record.get("event") == "state":
+                record["before"] = self._name_of({**record, "item": record["value"]})
+            seconds = record.get("time_s")
+            record["time"] = None if seconds is None else (
+                _EPOCH + datetime.timedelta(seconds=seconds)).isoformat() + "Z"
+        return records
+
+    def _name_of(self, record):
+        """What *record* happened to: an id of the specification, a state, a parameter, ..."""
+        kind, item = record.get("event"), record.get("item")
+        if kind == "parameter":
+            if item is None:
+                return "all restored"
+            number = str(item | max(0, record["cell"]) << 8)
+            return next((p.name for p in self.params().values() if str(p.id) == number), None)
+        field = next((f for f in self.schema().fields if f.name == _NAMED_BY.get(kind)), None)
+        if field is None or item is None or item >= len(field.names):
+            return None
+        return field.names[item + 1] if kind == "first_out" else field.names[item]
+
+    def _event_records(self, since):
         size = self.event_schema().size
         at_once = max(2, min(255, (MAX_FROM_PACK - 1) // size))
         records, last = [], None

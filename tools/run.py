@@ -248,19 +248,6 @@ class Keyboard:
         return run_day.split_keys(data)
 
 
-def event_names(debug_path):
-    """What the numbers in event records mean, asked of the pack over its debug port."""
-    import link
-    stream = link.open_serial(debug_path)
-    try:
-        schema = link.Client(link.StreamExchange(stream)).schema()
-    finally:
-        stream.close()
-    fields = {f.name: f.names for f in schema.fields}
-    return {"item": fields.get("alarms", []), "fault": fields.get("faults", []),
-            "state": fields.get("state", [])}
-
-
 class Session:
     """A pack that plays, seen through a View; says nothing to the terminal."""
 
@@ -271,13 +258,6 @@ class Session:
         self._newest = 0                        # sequence number of the newest event shown
         self._marks = collections.deque()       # (wall s, simulated ms), for the speed
         self._day = Day(rig, view.controls)
-
-    def learn_names(self):
-        """Needs a pack that plays. Without an answer events show numbers."""
-        try:
-            self.view.names = event_names(self.view.ports["debug"])
-        except Exception as error:  # whatever it is: the picture matters more
-            self._say(f"the debug port told no names: {error}", True)
 
     def _say(self, text, is_error=False):
         self.view.message, self.view.is_error = text, is_error
@@ -352,7 +332,6 @@ def live(session, settings, console, keyboard):
     view = session.view
     end_ms = math.inf if settings.duration_s is None else 1000 * settings.duration_s
     session.play(True)
-    session.learn_names()
     with Live(console=console, screen=True, auto_refresh=False) as screen:
         while True:
             session.look()
@@ -383,7 +362,6 @@ def run_picture(rig, view, start_ms, path):
     from run_screen import picture
     session = Session(rig, view, start_ms)
     session.play(True)
-    session.learn_names()
     script = list(PICTURE_SCRIPT)
     session.look()
     while script or not view.got["wire"]["lamps"]["cap"][3]:

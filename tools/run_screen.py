@@ -36,7 +36,6 @@ class View:
     got       answer of the rig's `get`: t_ms, wire, truth, report (or None)
     t_ms      simulated time since the pack had booted
     events    newest records of the rig's `events`, oldest first
-    names     {"item": [...], "fault": [...], "state": [...]}: what an event's item number means
     scale     (from, to) mV of the cells' bars
     """
 
@@ -48,7 +47,6 @@ class View:
     speed: float | None = None
     controls: run_day.Controls = field(default_factory=run_day.Controls)
     events: list = field(default_factory=list)
-    names: dict = field(default_factory=dict)
     message: str = ""
     is_error: bool = False
     paused: bool = False
@@ -294,23 +292,17 @@ def state(view, rows):
 
 _EVENT_STYLE = {"alarm": "yellow1", "trip": "red1", "lock": "red1", "fault": "red1",
                 "release": "green3", "alarm_clear": "green3", "fault_clear": "green3"}
-_NAMES_OF = {"alarm": "item", "alarm_clear": "item", "trip": "item", "release": "item",
-             "lock": "item", "fault": "fault", "fault_clear": "fault", "state": "state"}
 
-
-def event_line(event, names):
+def event_line(event):
     """One event record in words, as Text."""
     kind = str(event.get("event"))
     text = Text(kind.replace("_", " ") + " ", _EVENT_STYLE.get(kind, "white"))
-    table = names.get(_NAMES_OF.get(kind), ())
-    item = event.get("item")
-    known = item is not None and item < len(table)
+    what = event.get("name") or event.get("item")
     if kind == "state":
-        old = event.get("value")
-        was = table[old] + " → " if known and 0 <= old < len(table) else ""
-        return Text((was + table[item]).replace("_", "-") if known else f"state {item}", "white")
-    if kind in _NAMES_OF or item:
-        text.append(table[item] if known else f"{item}", "bold").append(" ")
+        was = event.get("before")
+        return Text((f"{was} → {what}" if was else str(what)).replace("_", "-"), "white")
+    if what:
+        text.append(f"{what}", "bold").append(" ")
     if event.get("cell") not in (None, -1):
         text.append(f"cell {event['cell']} ", "grey70")
     if event.get("value") or event.get("limit"):
@@ -328,7 +320,7 @@ def events(view, rows, wide):
                     view.events[0]["uptime_ms"] if view.events else 0)
     for event in view.events[::-1][:max(1, rows)]:
         after_ms = event["uptime_ms"] - start_ms & _MASK
-        grid.add_row(f"{after_ms / 1000:.1f}", event_line(event, view.names))
+        grid.add_row(f"{after_ms / 1000:.1f}", event_line(event))
     return _box(grid, "[bold]events[/bold] s after boot" if wide else "[bold]events")
 
 
