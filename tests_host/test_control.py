@@ -3,7 +3,7 @@
 import unittest
 
 from bms import events as ev
-from bms import pack_state as st
+from bms import states as st
 from bms.pack_state import Pack
 from bms.parameters import Parameters
 from bms.protection_rules import FAULT_AFE, FAULT_FET, FAULT_SCAN

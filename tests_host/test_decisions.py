@@ -3,7 +3,7 @@
 import unittest
 
 from bms import events as ev
-from bms import pack_state as st
+from bms import states as st
 from bms import protection_rules as rules
 from bms import readings as rd
 from bms.derating import CHARGE_LIMIT, DISCHARGE_LIMIT, Derating

@@ -9,10 +9,11 @@ from bcd import to_bcd
 from bms import readings as rd
 from bms.counters import Counters
 from bms.events import STATE
-from bms.pack_state import DISCHARGING, SLEEP, Pack
+from bms.pack_state import Pack
 from bms.parameters import Parameters
 from bms.power import TRYING
 from bms.records import Records
+from bms.states import DISCHARGING, SLEEP
 from bq76952 import BQ76952
 from clock import Clock
 from ds3231 import DS3231

@@ -3,7 +3,7 @@
 import unittest
 
 from bms import indication as ind
-from bms import pack_state as st
+from bms import states as st
 
 RUN, ALM, ONOFF = 0x40, 0x80, 0x100
 CAPS = 0x3F

@@ -2,7 +2,7 @@
 
 import unittest
 
-from bms import pack_state as st
+from bms import states as st
 from bms.pack_state import Pack
 from bms.parameters import Parameters
 from fakes import LATE, WRAP, FakePin

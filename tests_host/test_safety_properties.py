@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from bms import pack_state
+from bms import states
 from bms import readings as rd
 from bms.pack_state import Pack
 from bms.parameters import RULES, TABLE, Parameters
@@ -364,7 +364,7 @@ class PackMachine(RuleBasedStateMachine):
         if pack.faults & faults or not pack.afe_ready or not self.seen or (
                 self.failed >= self.most_failed):
             assert allowed == 0
-        elif self.settled and pack.state not in (pack_state.OFF, pack_state.SLEEP):
+        elif self.settled and pack.state not in (states.OFF, states.SLEEP):
             assert allowed == BOTH & ~pack.protection.blocked
 
     @invariant()

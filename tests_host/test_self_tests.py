@@ -6,7 +6,7 @@ from array import array
 
 from bms import events as ev
 from bms import indication
-from bms import pack_state as st
+from bms import states as st
 from bms import protection_rules as rules
 from bms.pack_state import Pack
 from bms.parameters import Parameters

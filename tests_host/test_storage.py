@@ -330,12 +330,12 @@ class TestRecords(TestCase):
         self.assertEqual(boots, [1, 2, 3, 4])
 
     def test_first_out_outlives_a_reset(self):                  # req: REC-03
-        self.pack._note_first_out(7, 3, 3651, 3600)
+        self.pack.note_first_out(7, 3, 3651, 3600)
         self.run_steps(5)
         self.start()
         self.assertEqual(self.pack.first_out[:4], (7, 3, 3651, 3600))
         self.assertEqual(self.pack.first_out_age_s, -1)     # no clock: age not known
-        self.pack._note_first_out(8, -1, 1, 2)
+        self.pack.note_first_out(8, -1, 1, 2)
         self.assertEqual((self.pack.first_out[0], self.pack.first_out_age_s), (8, None))
 
     def test_trips_are_counted_once_over_starts(self):          # req: REC-02

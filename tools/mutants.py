@@ -44,6 +44,9 @@ _SLOWER = 4             # a mutant may take so much longer than the tests do wit
 _EXTRA_S = 3            # ... and that
 _MEMORY = 2 << 30
 
+_PACK_TESTS = ("test_pack_state", "test_rows", "test_decisions", "test_derating", "test_control",
+               "test_balancing")
+
 # module: (file, functions and classes left out, tests in the order in which they are run)
 TARGETS = {
     "bq_frames_py": ("lib/bq_frames_py.py", (), ("test_bq_frames", "test_bq76952")),
@@ -63,10 +66,15 @@ TARGETS = {
     "bms.limiter": ("firmware/bms/limiter.py", (), ("test_limiter",)),
     "bms.derating": ("firmware/bms/derating.py", (), ("test_derating", "test_decisions")),
     "bms.allowance": ("firmware/bms/allowance.py", (), ("test_allowance",)),
-    "bms.pack_state": ("firmware/bms/pack_state.py",
-                       ("remaining_mah", "_watch_soc", "count_charge"),
-                       ("test_pack_state", "test_rows", "test_decisions", "test_derating",
-                        "test_control", "test_balancing")),
+    "bms.timer": ("firmware/bms/timer.py", (), _PACK_TESTS),
+    "bms.faults": ("firmware/bms/faults.py", (), _PACK_TESTS),
+    "bms.doubts": ("firmware/bms/doubts.py", (), _PACK_TESTS),
+    "bms.fet_watch": ("firmware/bms/fet_watch.py", (), _PACK_TESTS),
+    "bms.sign_watch": ("firmware/bms/sign_watch.py", (), _PACK_TESTS),
+    "bms.flow": ("firmware/bms/flow.py", (), _PACK_TESTS),
+    "bms.notes": ("firmware/bms/notes.py", (), _PACK_TESTS),
+    "bms.pack_state": ("firmware/bms/pack_state.py", ("remaining_mah", "count_charge"),
+                       _PACK_TESTS),
     "bms.afe_config": ("firmware/bms/afe_config.py", ("realised",),
                        ("test_afe_config", "test_control")),
     "tasks.control": ("firmware/tasks/control.py", (), ("test_control", "test_balancing")),

@@ -3,7 +3,7 @@
 import micropython
 from micropython import const
 
-from bms import pack_state as st
+from bms import states as st
 from bms.protection_rules import mask_of
 
 # functions, the value of do1_function and do2_function

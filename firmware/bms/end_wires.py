@@ -6,7 +6,18 @@ cell were empty. What gives it away
   at rest: how low it gets; a cell that far below all others would be beyond use anyway
 """
 
-from bms.readings import CELL_DIFF_MV, CELL_SUM_MV, MIN_CELL, MIN_CELL_MV, NO_READING
+from bms.fet_watch import OPEN_MV, resistive_mv
+from bms.protection_rules import BOTH
+from bms.readings import (
+    CELL_DIFF_MV,
+    CELL_SUM_MV,
+    CURRENT_MA,
+    MIN_CELL,
+    MIN_CELL_MV,
+    NO_READING,
+    PACK_MV,
+    STACK_MV,
+)
 
 SUNK_MV = 400               # below the other cells, and as much of it ...
 _HALF = 2                   # ... in the drop as leaves less than a half unexplained
@@ -19,7 +30,7 @@ class EndWires:
 
     cells     cells fitted
 
-    suspects  something is remembered: look() has to see every scan. Else only those whose cells
+    suspects  something is remembered: watch() has to see every scan. Else only those whose cells
               are SUNK_MV apart or not to be believed
     """
 
@@ -28,6 +39,24 @@ class EndWires:
         self._held_mv = 0           # 0: nothing seen | the fault lasts while sunk so far
         self._scans = 0             # in a row that show it
         self.suspects = False
+
+    def watch(self, measured, fets, rest_ma, wire_mv, faulty):
+        """A wire at an end of the stack that seems open spoils all that is said of cells.
+
+        measured, fets      Measurements of the newest scan; Fets
+        rest_ma, wire_mv    parameters rest_ma and open_wire_mv
+        faulty              the fault is up: it lasts until the cell is back
+        """
+        values = measured.values
+        both = fets.actual == BOTH
+        current_ma = values[CURRENT_MA]
+        drop_mv = 0
+        if both:
+            drop_mv = values[PACK_MV] - values[STACK_MV]
+            if drop_mv <= OPEN_MV + resistive_mv(current_ma):
+                drop_mv = 0
+        if self.look(values, drop_mv, not both and abs(current_ma) <= rest_ma, wire_mv, faulty):
+            measured.doubt_cells()
 
     def look(self, values, drop_mv, resting, wire_mv, faulty):
         """True if an end wire seems to be open, from the second scan on that shows it.

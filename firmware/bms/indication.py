@@ -6,7 +6,7 @@ Every pattern counts the same ticks, so all lamps of one pattern are in phase.
 import micropython
 from micropython import const
 
-from bms import pack_state as st
+from bms import states as st
 from bms.protection_rules import (
     FAULT_AFE,
     FAULT_CLOCK,
@@ -135,7 +135,7 @@ def self_test_word(faults):
 def row_for(state, direction, alarms, trips, charger_seen):
     """The row of LED-03 that applies.
 
-    state         of pack_state; direction: STANDBY, CHARGING or DISCHARGING by current
+    state         of states; direction: STANDBY, CHARGING or DISCHARGING by current
     alarms, trips bit i = ITEMS[i]
     charger_seen  an over-charge protection without a charger shows as standby
     """

@@ -8,7 +8,7 @@ import struct
 from array import array
 
 from bms import as1_codes
-from bms import pack_state as st
+from bms import states as st
 from bms import power as pw
 from bms import readings as rd
 from bms.balancing import STATES as BALANCE_STATES

@@ -9,7 +9,7 @@ from array import array
 
 from bms import readings as rd
 from bms.fleet import Fleet
-from bms.pack_state import CHARGING, DISCHARGING
+from bms.states import CHARGING, DISCHARGING
 from bms.protection_rules import CHARGE, DISCHARGE, FAULT_ADDRESS, FAULT_LINK
 from bms.readings import NO_READING
 from protocols import conditions

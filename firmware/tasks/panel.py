@@ -3,7 +3,7 @@
 import micropython
 from bms import contacts, indication
 from bms import events as ev
-from bms import pack_state as st
+from bms import states as st
 from bms import power as pw
 from bms.inputs import HeldButton, Steady
 from bms.protection_rules import FAULT_ADDRESS, FAULT_LINK

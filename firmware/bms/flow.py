@@ -1,0 +1,99 @@
+"""Where the current flows and what is at the terminals: the conditions of the protection table."""
+
+import micropython
+from bms import protection_rules as rules
+from bms.protection_rules import mask_of
+from bms.readings import (
+    CURRENT_MA,
+    LD_MV,
+    PACK_MV,
+    REVERSED,
+    STACK_MV,
+    SUM_IMPLAUSIBLE,
+    WIRE_OPEN,
+)
+from bms.sign_watch import TerminalWatch
+from bms.states import CHARGING, DISCHARGING, STANDBY
+from bms.timer import longer
+from micropython import const
+
+_SHORT = mask_of("PRO-08")
+_REVERSED_MV = const(-150)  # terminals below: a diode drop is what a reversed charger leaves
+_RIGHT_MS = const(3000)     # PRO-18: polarity right for so long
+_FREE_SCANS = const(5)      # load detect: terminals up for so many scans
+
+
+class Flow:
+    """Direction, charger, load and polarity.
+
+    direction      STANDBY, CHARGING or DISCHARGING of bms.states
+    charger_seen   terminals say that a charger is there
+    contradicted   the terminals say that the sign of the current is wrong
+    above_mv       terminals above the stack, 0 where the stack is in doubt
+    """
+
+    def __init__(self):
+        self.direction = STANDBY
+        self.charger_seen = False
+        self.contradicted = False
+        self.above_mv = 0
+        self._other_way_ma = self._charger_mv = self._rest_ma = 0
+        self._right_ms = _RIGHT_MS  # -1: reversed | ms since polarity was first right again
+        self._free_scans = 0
+        self._terminals = TerminalWatch()
+
+    def load(self, params):
+        self._other_way_ma = params["other_way_ma"]
+        self._charger_mv = params["charger_seen_mv"]
+        self._rest_ma = params["rest_ma"]
+
+    @micropython.native
+    def look(self, measured, actual, trips):
+        """Look at the newest scan; return the conditions of the table, all but that of SOC.
+
+        actual   FETs that are closed; trips: of Protection
+        """
+        values = measured.values
+        current_ma = values[CURRENT_MA]
+        charger_mv = self._charger_mv
+        conditions = 0
+        above_mv = 0                        # a stack in doubt says nothing of the terminals
+        if not measured.doubts & (SUM_IMPLAUSIBLE | WIRE_OPEN):
+            above_mv = values[PACK_MV] - values[STACK_MV]
+        direction = STANDBY                 # at rest, or against what the terminals say;
+        if actual:                          # both open: what the shunt shows is an offset
+            if current_ma > self._rest_ma and above_mv > -charger_mv:
+                direction = CHARGING
+                conditions = rules.CHARGE_FLOWS
+            elif current_ma < -self._rest_ma and above_mv < charger_mv:
+                direction = DISCHARGING
+        self.direction = direction
+        self.above_mv = above_mv
+        terminals = self._terminals
+        if terminals.weighing or abs(above_mv) > charger_mv:
+            self.contradicted = terminals.weigh(current_ma, above_mv, charger_mv, actual)
+        charges = direction == CHARGING and not terminals.no_charge
+        if charges and current_ma > self._other_way_ma:
+            conditions |= rules.CHARGING
+        elif (direction == DISCHARGING and current_ma < -self._other_way_ma
+                and not terminals.no_discharge):
+            conditions |= rules.DISCHARGING
+        self.charger_seen = charges or above_mv > charger_mv
+        if self.charger_seen:
+            conditions |= rules.CHARGER_SEEN
+        if (self._free_scans or trips & _SHORT) and self._are_free(values, actual, trips):
+            conditions |= rules.LOAD_REMOVED
+        if values[PACK_MV] <= _REVERSED_MV:
+            self._right_ms = -1
+        elif self._right_ms < _RIGHT_MS:
+            self._right_ms = longer(self._right_ms, measured.dt_ms)
+        values[REVERSED] = 1 if self._right_ms < _RIGHT_MS else 0
+        return conditions
+
+    def _are_free(self, values, actual, trips):
+        """True once load detect has seen the terminals rise after a short circuit."""
+        if trips & _SHORT and not actual and values[LD_MV] * 10 > values[STACK_MV] * 6:
+            self._free_scans = min(self._free_scans + 1, _FREE_SCANS)
+        else:
+            self._free_scans = 0
+        return self._free_scans >= _FREE_SCANS

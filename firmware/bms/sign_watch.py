@@ -1,0 +1,86 @@
+"""A current whose sign is not borne out: by the terminals, or by the cells (MEA-03)."""
+
+import micropython
+from bms.fet_watch import resistive_mv
+from bms.readings import MAX_CELL_MV, MIN_CELL_MV, NO_READING
+from bms.states import CHARGING, DISCHARGING
+from bms.timer import longer
+from micropython import const
+
+_SIGN_HIGH_MV = const(40)   # beyond the over-voltage protection while discharging ...
+_SIGN_LOW_MV = const(200)   # ... or below the under-voltage protection while charging ...
+_SIGN_MS = const(3000)      # ... for so long
+_AGAINST_MA = const(400)    # current that the terminals contradict: a little less than makes ...
+_AGAINST = const(5)         # ... the AFE close a FET for it; each such scan counts so much, ...
+_AGAINST_MOST = const(15)   # ... one without takes 1 off, and so much is a fault
+_SURE_SCANS = const(3)      # scans until a current counts that the terminals spoke against
+
+
+class TerminalWatch:
+    """Whether the terminals bear the current out.
+
+    A shunt that is off by some ampere shows a current that does not flow, and the AFE then
+    closes the other FET in bursts, to spare its diode; what a scan reads is partly of a burst
+    and partly not. So a current counts only after some scans in which the terminals did not
+    say the opposite, and where they contradict it again and again it is a fault.
+
+    no_charge, no_discharge   scans for which a current that way is no evidence yet
+    weighing                  one of the counts is not 0: weigh() has to see every scan
+    """
+
+    def __init__(self):
+        self.no_charge = 0
+        self.no_discharge = 0
+        self.weighing = False
+        self._against = 0           # grows while current and terminals contradict each other
+
+    def weigh(self, current_ma, above_mv, charger_mv, actual):
+        """True if the sign of the current is wrong.
+
+        above_mv     terminals above the stack
+        charger_mv   parameter charger_seen_mv
+        actual       FETs that are closed
+        """
+        wrong = False
+        far_mv = charger_mv + resistive_mv(current_ma)
+        if above_mv < -far_mv:
+            self.no_charge = _SURE_SCANS
+        elif self.no_charge:
+            self.no_charge -= 1
+        if above_mv > far_mv:
+            self.no_discharge = _SURE_SCANS
+        elif self.no_discharge:
+            self.no_discharge -= 1
+        if actual and (current_ma > _AGAINST_MA and self.no_charge == _SURE_SCANS
+                       or current_ma < -_AGAINST_MA and self.no_discharge == _SURE_SCANS):
+            self._against = min(self._against + _AGAINST, _AGAINST_MOST)
+            wrong = self._against == _AGAINST_MOST
+        elif self._against:
+            self._against -= 1
+        self.weighing = self._against + self.no_charge + self.no_discharge > 0
+        return wrong
+
+
+class CellWatch:
+    """A cell far beyond its limit while the current seems to relieve it.
+
+    "The other way" keeps a protection from tripping; it may not do so without end.
+    """
+
+    def __init__(self):
+        self._ms = -1               # -1: not | ms since it was first seen
+        self._high_mv = self._low_mv = 0
+
+    def load(self, params):
+        self._high_mv = params["cell_ov_trip_mv"] + _SIGN_HIGH_MV
+        self._low_mv = params["cell_uv_trip_mv"] - _SIGN_LOW_MV
+
+    @micropython.native
+    def contradicts(self, values, direction, dt_ms):
+        """True if the sign of the current is wrong, by the *values* of a scan."""
+        if (direction == DISCHARGING and values[MAX_CELL_MV] >= self._high_mv
+                or direction == CHARGING and NO_READING < values[MIN_CELL_MV] <= self._low_mv):
+            self._ms = longer(self._ms, dt_ms)
+            return self._ms >= _SIGN_MS
+        self._ms = -1
+        return False
