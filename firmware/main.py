@@ -11,7 +11,7 @@ import version
 from bms import afe_config, as1_codes
 from bms import events as ev
 from bms.pack_state import Pack
-from bms.parameters import Parameters, check_profile
+from bms.parameters import check_profile
 from bms.protection_rules import FAULT_HOT, FAULT_PROFILE, FAULTS, ITEMS
 from bms.self_test import fast_functions_agree
 from bq76952 import BQ76952
@@ -75,11 +75,11 @@ class App:
     def __init__(self, profile):
         refused = None
         try:
-            check_profile(profile)
+            params = check_profile(profile)
         except ValueError as error:     # PRF-03: runs, says why, and never closes a FET
             refused = str(error)
             profile = am5000
-        params = Parameters(profile.DEFAULTS)
+            params = check_profile(profile)
         self.params = params
         self.refused = refused
         self.pack = pack = Pack(profile, params, SCAN_MS)

@@ -568,6 +568,16 @@ class Rig:
         self._due.pop(seq, None)
         return None
 
+    def hears(self, us):
+        """Ask who is there and let *us* pass; True if this or an earlier question of the kind was
+        answered. For a controller that is starting: nothing is waited for."""
+        with self._take():
+            self._bench()
+            self._send(link.HELLO, b"")
+            self._advance(us)
+            return any(frame.kind == link.HELLO | link.ANSWER
+                       for frame in self._answers.values())
+
     def _exchange(self, kind, payload):
         """A request of link.Client over the simulated wire; simulated time passes."""
         target = self._target

@@ -210,7 +210,8 @@ PANELS = ("table", "bar")       # lamps of LED-03, of LED-04
 
 
 def check_profile(profile):
-    """ValueError with the name of what is wrong if *profile* contradicts itself (PRF-03)."""
+    """The Parameters of *profile*; ValueError with the name of what is wrong if it contradicts
+    itself (PRF-03)."""
     if not 3 <= profile.CELLS <= 16:
         raise ValueError("CELLS: the AFE reads 3 to 16 cells, not %d" % profile.CELLS)
     if not 1000 <= profile.CAPACITY_MAH <= 1_000_000:
@@ -225,7 +226,7 @@ def check_profile(profile):
                 raise ValueError("CURVES, %s: %d is outside 0..1000" % (reason, points[i][1]))
             if i and points[i][0] <= points[i - 1][0]:
                 raise ValueError("CURVES, %s: readings must rise from point to point" % reason)
-    Parameters(profile.DEFAULTS)
+    return Parameters(profile.DEFAULTS)
 
 
 class Parameters:

@@ -14,6 +14,7 @@ from bms import readings as rd
 from bms.balancing import STATES as BALANCE_STATES
 from bms.events import NAMES as EVENT_NAMES
 from bms.protection_rules import BOTH, FAULTS, ITEMS
+from crc16 import crc16
 
 _IDS = "|".join(row[0] for row in ITEMS)
 _FAULTS = "|".join(row[0] for row in FAULTS)
@@ -155,10 +156,10 @@ def fields_for(profile):
 
 def schema_id(fields):
     """16 bits that change when the fields do."""
-    total = 0
+    total = 0xFFFF
     for row in fields:
-        for c in line_of(row):
-            total = (total * 31 + ord(c)) & 0xFFFF
+        line = line_of(row).encode()
+        total = crc16(line, 0, len(line), total)
     return total
 
 
