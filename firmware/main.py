@@ -92,6 +92,7 @@ class App:
         storage.keep("soc", pack.soc)
         storage.keep("requests", pack.requests)
         storage.keep("power", pack.power)
+        pack.recall_over_charge()
         storage.open(port.ticks_ms())
         pack.set_fault(FAULT_PROFILE, refused is not None)
         afe = BQ76952(

@@ -410,11 +410,46 @@ class TestBoot(Case):
         self.assertTrue(self.power.dirty)
 
     def test_a_record_that_cannot_be_is_refused(self):          # req: PAR-02
-        for kept in (b"", b"\x01", b"\x63\x00", b"\x01\x02\x03"):
+        for kept in (b"", b"\x01", b"\x63\x00", b"\x01\x02\x03", b"\x63" + bytes(7), bytes(9)):
             self.assertRaises(ValueError, self.power.from_bytes, kept)
 
 
+    def test_a_record_of_an_earlier_version_is_taken(self):     # req: PAR-02
+        again = self.booted(b"\x01\x04", True)
+        self.assertEqual((again.mode, again.reason, again.tries, again.full_s),
+                         (pw.ASLEEP, pw.OVER_DISCHARGE, 4, 0))
+
+
 class TestRecharge(Case):
+    def test_two_days_are_not_begun_anew_by_a_reset(self):      # req: PWR-13 PAR-02
+        self.params.set("sleep_standby_s", 2_592_000)
+        self.power.full_trips = 5
+        self.run_s(2 * DAY_S - 100, REST | pw.OVER_CHARGED)
+        kept = self.power.to_bytes()
+        self.power = Power(self.params)
+        self.power.from_bytes(kept)
+        self.assertEqual((self.power.full_trips, self.power.dirty), (5, False))
+        self.power.start(True, False)
+        self.power.step(self.now, REST | pw.OVER_CHARGED, STACK_MV, CELL_MV)
+        self.run_s(99, REST | pw.OVER_CHARGED)
+        self.assertEqual(self.news, [])
+        self.run_s(1, REST | pw.OVER_CHARGED)
+        self.assertEqual(self.news, [pw.RECHARGE])
+
+    def test_an_hour_of_it_is_kept(self):                       # req: PWR-13 PAR-02
+        self.power.full_trips = 1
+        self.assertTrue(self.power.dirty)                       # the trip itself, at once
+        self.power.saved()
+        self.run_s(3599, REST | pw.OVER_CHARGED)
+        self.assertFalse(self.power.dirty)
+        self.run_s(1, REST | pw.OVER_CHARGED)
+        self.assertTrue(self.power.dirty)
+        self.power.saved()
+        self.power.full_trips = 0
+        self.assertTrue(self.power.dirty)                       # and its release
+        self.run_s(1)
+        self.assertEqual(self.power.full_s, 0)
+
     def test_charging_is_allowed_again_after_two_days(self):    # req: PWR-13
         self.params.set("sleep_standby_s", 2_592_000)
         self.run_s(2 * DAY_S - 1, REST | pw.OVER_CHARGED)

@@ -376,6 +376,18 @@ class TestSettings(TestCase):
                 self.assertEqual(self.protection.limit_of(i, TRIPPED), trip, name)
 
 
+class TestRecall(TestCase):
+    def test_a_trip_of_before_a_start_holds_until_its_own_release(self):   # req: PRO-01 PWR-13
+        self.protection.recall(self.bit("PRO-01"))
+        self.values[rd.MAX_CELL_MV] = 3301
+        for _ in range(100):
+            self.assertEqual(self.step(100, rules.SOC_BELOW_FULL), CHARGE)
+        self.assertEqual((self.told, self.protection.trips), ([], self.bit("PRO-01")))
+        self.values[rd.MAX_CELL_MV] = 3300
+        self.assertEqual(self.step(100, rules.SOC_BELOW_FULL), 0)
+        self.assertEqual((len(self.told), self.protection.trips), (1, 0))
+
+
 class TestChanges(TestCase):
     def test_each_change_is_told_once(self):                    # req: PRO-25
         self.values[rd.MIN_CELL_MV] = 2650

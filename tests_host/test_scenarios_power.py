@@ -314,6 +314,41 @@ def test_charging_is_allowed_again_after_the_set_time(rig, target):
     assert closed(rig) == {"chg", "dsg"} and report(rig)["state"] == "charging"
 
 
+@pytest.mark.targets("host", "unix")
+@pytest.mark.req("PWR-13")
+@pytest.mark.req("PRO-01")
+@pytest.mark.req("PAR-02")
+def test_a_reset_neither_releases_over_charge_nor_begins_the_wait_anew(rig, target):
+    opened(rig, target, params={"recharge_s": 120})
+    rig.set(charger_mv=56_000, charger_ma=20_000, cell_mv={"3": 3650})
+    rig.run(6000)
+    rig.set(cell_mv={"3": 3400})                        # not low enough to release
+    rig.run(40_000)
+    at_ms = rig.get()["t_ms"]
+    rig.power(False)                                    # the wait goes on from what was kept
+    rig.run(1000)
+    rig.power(True)
+    rig.run(20_000)
+    now = report(rig)
+    assert now["state"] == "protection" and now["protections"] == ["PRO-01"]
+    assert now["first_out"] == "PRO-01"
+    rig.command_text("reset")
+    rig.run(50_000)
+    assert not any(value for _, _, value in edges(rig, at_ms, "fets.chg"))
+    trips = [e for e in rig.events(0)["events"] if e["event"] == "trip" and e["item"] == 0]
+    assert len(trips) == 1                              # one trip, however many starts
+    rig.run(70_000)
+    assert closed(rig) == {"chg", "dsg"} and report(rig)["state"] == "charging"
+    opens = [t for t, _, value in edges(rig, at_ms, "fets.chg") if value]
+    assert 60_000 <= opens[0] <= 121_000, opens
+    rig.set(load_ma=None, charger_mv=None, charger_ma=None)
+    rig.power(False)
+    rig.run(500)
+    rig.power(True)                                     # a release is kept too
+    rig.run(3000)
+    assert closed(rig) == {"chg", "dsg"}
+
+
 # -- rocker, faults and resets --------
 
 

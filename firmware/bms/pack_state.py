@@ -291,6 +291,13 @@ class Pack(Faults):
     def _on_change(self, i, before, now):
         note_change(self, self._was_allowed, i, before, now)
 
+    def recall_over_charge(self):
+        """At a start: an over-charge protection that had not released holds on (PRO-01, PWR-13).
+
+        A supply that fails is none of the ways out of it.
+        """
+        self.protection.recall(self.power.full_trips & OVER_CHARGE)
+
     def release(self, items):
         """Release the *items* of the protection table before their own rules do (PWR-13)."""
         self.protection.release(items)
@@ -317,6 +324,7 @@ class Pack(Faults):
             conditions |= pw.CHARGER
         if trips & UNDER_VOLTAGE:
             conditions |= pw.OVER_DISCHARGED
+        self.power.full_trips = trips & OVER_CHARGE
         if trips & OVER_CHARGE:
             conditions |= pw.OVER_CHARGED
         news = self.power.step(self.now_ms, conditions, values[PACK_MV],

@@ -10,6 +10,8 @@ STORING   what has to outlast the sleep is being stored
 TRYING    a timed wake after over-discharge: both FETs closed, to see whether charge flows
 """
 
+import struct
+
 from micropython import const
 
 MODES = ("awake", "trying", "leaving", "looking", "storing", "asleep", "off")
@@ -55,6 +57,9 @@ _STORED_WITHIN_MS = const(10_000)
 _PAUSE_S = const(600)           # after a refusal, before the next try by itself
 _SETTLE_MS = const(200)         # the AFE measures anew after its sleep, before a FET closes
 _CHARGE_MS = const(2000)        # charge current for so long ends a timed wake
+_KEEP_S = const(3600)           # of waiting for PWR-13 are lost with the supply, at most
+_KEPT = "<BBHI"                 # reason, tries, full_trips, full_s
+_KEPT_1 = "<BB"                 # of an earlier version
 
 
 class Power:
@@ -67,6 +72,8 @@ class Power:
     tries      timed wakes in a row without charge
     store      what has to last shall be stored now: stored() says that it was
     urgent     the next scan has to step it; else a step a second is enough while it is AWAKE
+    full_trips over-voltage protections that are tripped, set before each step; after a start
+               what was kept. full_s: not used since the first of them (PWR-13)
     """
 
     def __init__(self, params):
@@ -96,7 +103,8 @@ class Power:
         self._low_s = -1            # lowest cell below the sleep voltage, -1: not
         self._pause_s = 0
         self._slept_s = 0           # since sleep began, less the periods that ended with a wake
-        self._full_s = 0            # over-charged and not used
+        self.full_trips = self.full_s = 0
+        self._kept_full = self._kept_full_s = 0
         self._sleep_cell_mv = self._sleep_cell_s = self._sleep_standby_s = self._sleep_uv_s = 0
         self._sleep_ext_mv = self._wake_mv = self._wake_period_s = self._wake_tries = 0
         self._wake_try_ms = self._recharge_s = 0
@@ -136,23 +144,32 @@ class Power:
     @property
     def dirty(self):
         """What a reset may not forget is not what was kept last."""
-        return self._kept != self._lasting() or self._kept_tries != self.tries
+        return (self._kept != self._lasting() or self._kept_tries != self.tries
+                or self._kept_full != self.full_trips
+                or self.full_s - self._kept_full_s >= _KEEP_S)
 
     def to_bytes(self):
-        """Why it sleeps, and the timed wakes."""
-        return bytes((self._lasting(), self.tries))
+        """Why it sleeps, the timed wakes, and how long it waits for the recovery voltage."""
+        return struct.pack(_KEPT, self._lasting(), self.tries, self.full_trips, self.full_s)
 
     def saved(self):
         """What to_bytes() gave is kept."""
         self._kept = self._lasting()
         self._kept_tries = self.tries
+        self._kept_full = self.full_trips
+        self._kept_full_s = self.full_s
 
     def from_bytes(self, data):
         """Take over what was kept; start() makes use of it. ValueError if it is not of here."""
-        if len(data) != 2 or data[0] >= len(REASONS):
+        if len(data) == struct.calcsize(_KEPT_1):
+            data = bytes(data) + bytes(struct.calcsize(_KEPT) - len(data))
+        if len(data) != struct.calcsize(_KEPT) or data[0] >= len(REASONS):
             raise ValueError("no reason to sleep")
-        self._kept = data[0]
-        self._kept_tries = self.tries = data[1]
+        self._kept, self.tries, self.full_trips, full_s = struct.unpack(_KEPT, data)
+        self.full_s = min(full_s, _LONGEST_S)
+        self._kept_tries = self.tries
+        self._kept_full = self.full_trips
+        self._kept_full_s = self.full_s
 
     def stored(self):
         """What *store* asks for was done."""
@@ -250,11 +267,11 @@ class Power:
     def _recharges(self, seconds, conditions):
         """PWR-13: True once when the recovery voltage has not been reached for long enough."""
         if not conditions & OVER_CHARGED:
-            self._full_s = 0
+            self.full_s = self._kept_full_s = 0
         elif not conditions & (CHARGES | DISCHARGES):
-            self._full_s += seconds
-            if self._full_s >= self._recharge_s:
-                self._full_s = 0
+            self.full_s += seconds
+            if self.full_s >= self._recharge_s:
+                self.full_s = self._kept_full_s = 0
                 return True
         return False
 

@@ -137,6 +137,14 @@ class Protection:
                 self._state[i * STATE + _FLAGS] &= ~(TRIPPED | LOCKED)
                 self._state[i * STATE + _TRIP_MS] = self._state[i * STATE + _HELD_MS] = 0
 
+    def recall(self, mask):
+        """At a start: the items of *mask* were tripped before it and have not released."""
+        for i in range(len(ITEMS)):
+            if mask >> i & 1:
+                self._state[i * STATE + _FLAGS] |= TRIPPED
+                self._flags[i] |= TRIPPED       # no news: the trip is in the records
+                self.trips |= 1 << i
+
     def limit_of(self, i, flags):
         """The threshold of item *i* that was crossed: of the trip if *flags* has TRIPPED."""
         return self._rows[i * WIDTH + (4 if flags & TRIPPED else 2)]
