@@ -339,23 +339,28 @@ class SPI:
         self._cs = hw.line("AFE_CS") if id == 0 else None
         # A whole frame at once, where the chip model offers it:
         # frame3(b0, b1, b2, start_us, end_us) -> 24 bits, instead of select, 3 x shift, deselect
-        self._frame3 = getattr(getattr(hw.stand, "afe", None), "frame3", None) if id == 0 else None
+        self._afe = getattr(hw.stand, "afe", None) if id == 0 else None
+        self._frame3 = getattr(self._afe, "frame3", None)
 
     def write_readinto(self, tx, rx):
         count = len(tx)
         cs = self._cs
         if count == 3 and self._frame3 is not None and not cs.level and not cs.selected:
-            clock = hw.clock
-            clock.advance(self._frame3_us)
-            end_us = clock.now_us
+            clock = hw.clock                # this runs 650 times a simulated second
+            start_us = clock.now_us
+            end_us = start_us + self._frame3_us
+            if end_us < clock.next_us:
+                clock.now_us = end_us
+            else:
+                clock.advance_to(end_us)
             try:
-                bits = self._frame3(tx[0], tx[1], tx[2], end_us - self._frame3_us, end_us)
+                bits = self._frame3(tx[0], tx[1], tx[2], start_us, end_us)
             except Exception as error:
                 raise BenchFault("AFE model: %r" % error)
             rx[0] = bits >> 16
             rx[1] = bits >> 8 & 0xFF
             rx[2] = bits & 0xFF
-            next_us = hw.stand.next_event_us
+            next_us = self._afe.next_us     # a frame changes nothing else
             if next_us < clock.next_us:
                 clock.next_us = next_us
             return
