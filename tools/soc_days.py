@@ -6,9 +6,11 @@ tasks, storage), through the same days, with the same sensor error, and what it 
 beside what the study's stepping gives. Writes docs/soc-days.md and its picture.
 
     .venv/bin/python tools/soc_days.py [--days 2] [--boards host,unix] [--out docs]
+    .venv/bin/python tools/soc_days.py --page       from what a run has reached by now
 """
 
 import argparse
+import json
 import math
 import os
 import pathlib
@@ -62,8 +64,13 @@ def stepping(days):
     return rows
 
 
+def reached(board):
+    """Where a run keeps its rows while it goes on: [rows, seconds]."""
+    return soc_study.ROOT / "build" / f"soc-days-{board}.json"
+
+
 def firmware(board, days):
-    """The same of the whole firmware on *board*, and how much faster than real time it ran."""
+    """The same of the whole firmware on *board*; kept as it goes, see reached()."""
     began = time.monotonic()
     rig_targets.UNIX_HEAP = "64M"       # the bench keeps every edge of the lamps
     rig_targets.SimTarget.chunk_us = 1_000_000      # nobody is on the ports
@@ -82,12 +89,12 @@ def firmware(board, days):
             got = rig.get()
             rows.append((minute + PIECE_MIN, got["report"]["soc"],
                          got["report"]["soc_uncertainty_cpct"] / 100, 100 * got["truth"]["soc"]))
+            reached(board).write_text(json.dumps([rows, time.monotonic() - began]))
             if not (minute + PIECE_MIN) % 360:
                 print("%s: %d h, %.2f %% (true %.2f %%), %d s" % (
                     board, (minute + PIECE_MIN) // 60, rows[-1][1], rows[-1][3],
                     time.monotonic() - began), flush=True)
     rig.close()
-    return rows, days * 86_400 / (time.monotonic() - began)
 
 
 def since_full(rows):
@@ -132,6 +139,12 @@ def picture(found, steps, path):
     plt.close(figure)
 
 
+def load(board):
+    """(rows, times real time) of what a run on *board* has reached."""
+    rows, seconds = json.loads(reached(board).read_text())
+    return [tuple(row) for row in rows], rows[-1][0] * 60 / seconds
+
+
 def page(found, steps, days):
     """docs/soc-days.md."""
     lines = [
@@ -143,14 +156,16 @@ def page(found, steps, days):
         "start with an empty memory. SOC every %d minutes." % LOOK_MIN, "",
         "From the first end of charge on (before it, a guess from the rest voltage, of which a "
         "millivolt is", "half a per cent or more):", "",
-        "| firmware on | largest difference to the stepping (aim: <= %.1f %%) | ... before "
-        "| largest error | the stepping's | speed, times real time |" % AIM,
-        "| --- | --: | --: | --: | --: | --: |"]
+        "| firmware on | hours | largest difference to the stepping (aim: <= %.1f %%) | ... "
+        "before | largest error | the stepping's | speed, times real time |" % AIM,
+        "| --- | --: | --: | --: | --: | --: | --: |"]
     for board, (rows, speed) in found.items():
         before, since = apart(rows, steps)
-        lines.append("| %s | %.2f %% %s | %.2f %% | %.2f %% | %.2f %% | %.0f |" % (
-            board, since, soc_study.verdict(since <= AIM), before, error_of(rows),
-            error_of(steps), speed))
+        hours = rows[-1][0] // 60
+        lines.append("| %s | %d%s | %.2f %% %s | %.2f %% | %.2f %% | %.2f %% | %.0f |" % (
+            board, hours, "" if hours == 24 * days else " **of %d**" % (24 * days),
+            since, soc_study.verdict(since <= AIM), before, error_of(rows),
+            error_of(steps[:len(rows)]), speed))
     lines += ["", "![SOC of firmware and stepping](soc-days.png)", ""]
     return "\n".join(lines)
 
@@ -160,12 +175,15 @@ def main():
     parser.add_argument("--days", type=int, default=2)
     parser.add_argument("--boards", default="host,unix")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--page", action="store_true", help="run nothing")
     parser.add_argument("--out", type=pathlib.Path, default=soc_study.ROOT / "docs")
     args = parser.parse_args()
     boards = args.boards.split(",")
     steps = stepping(args.days)
-    with ProcessPoolExecutor(args.jobs) as pool:
-        found = dict(zip(boards, pool.map(firmware, boards, [args.days] * len(boards))))
+    if not args.page:
+        with ProcessPoolExecutor(args.jobs) as pool:
+            list(pool.map(firmware, boards, [args.days] * len(boards)))
+    found = {board: load(board) for board in boards}
     args.out.mkdir(parents=True, exist_ok=True)
     picture(found, steps, args.out / "soc-days.png")
     text = page(found, steps, args.days)
