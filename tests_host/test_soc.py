@@ -298,6 +298,43 @@ class TestLearning(unittest.TestCase):
         self.assertFalse(pack.soc.see_zero(300, 500))           # 330 mA
         self.assertEqual(pack.soc.offset_ua, 0)
 
+    def test_the_first_look_is_taken_as_it_is(self):            # req: SOC-02
+        for offset_ma in (100, -100, 50):
+            pack = Pack()
+            pack.soc.see_zero(offset_ma * 1500 * 65536 // 36_000_000, 1500)
+            self.assertTrue(abs(pack.soc.offset_ua - 1000 * offset_ma) <= 500, pack.soc.offset_ua)
+
+    def idle(self, load_ma, noise_ma, seconds=900, look_off_ma=8, offset_ma=50):
+        """A first look that was off, then FETs closed and a load: what the offset is taken for."""
+        pack = Pack()
+        pack.soc.see_zero((offset_ma + look_off_ma) * 1500 * 65536 // 36_000_000, 1500)
+        rng = Lcg(7)
+        for _ in range(seconds // 10):
+            noise_ua = 1732 * noise_ma * (rng.below(2001) - 1000) // 1000
+            charge_uah = (1000 * (offset_ma - load_ma) + noise_ua) * 10 // 3600
+            pack.soc.step(charge_uah, STEP_MS, offset_ma - load_ma, 3300, 3300, 250, False)
+        return pack.soc
+
+    def test_an_idle_pack_shows_the_offset_better(self):        # req: SOC-02
+        for noise_ma in (1, 3):
+            for off_ma in (3 * noise_ma, -3 * noise_ma):
+                soc = self.idle(0, noise_ma, look_off_ma=off_ma)
+                self.assertTrue(abs(soc.offset_ua - 50_000) <= 2500, soc.offset_ua)
+                self.assertTrue(2000 < soc.drift_u_ua < 5000, soc.drift_u_ua)
+
+    def test_a_small_load_is_no_offset(self):                   # req: SOC-01
+        for load_ma, noise_ma in ((5, 0), (12, 1), (35, 3), (-35, 3), (100, 3), (1000, 3)):
+            for seconds in (900, 7200):
+                soc = self.idle(load_ma, noise_ma, seconds, look_off_ma=0)
+                self.assertTrue(abs(soc.offset_ua - 50_000) <= 500, (load_ma, soc.offset_ua))
+
+    def test_it_has_to_be_idle_for_ten_minutes(self):
+        soc = self.idle(0, 3, 590)
+        self.assertTrue(abs(soc.offset_ua - 58_000) <= 500, soc.offset_ua)
+        pack = Pack()                                   # zero was never seen: 50 mA may be a load
+        pack.run(-50, 7000)
+        self.assertEqual(pack.soc.offset_ua, 0)
+
     def test_a_run_of_months_teaches_little_capacity(self):     # req: SOC-03
         pack = Pack().see_zero().full()
         pack.jump(-36_000, 9000)

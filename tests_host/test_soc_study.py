@@ -82,9 +82,10 @@ def test_one_ampere_for_a_month_is_counted():
 
 @needs_compiler
 @pytest.mark.req("SOC-02")
-@pytest.mark.parametrize("seed", (2, 3))
-def test_thirty_days_of_partial_cycles(seed):
-    worst, covered = soc_study.partial_cycles((seed, 60))
+@pytest.mark.parametrize(("seed", "idle_min", "rest_min"), ((2, 0, 30), (3, 0, 30), (18, 15, 0)))
+def test_thirty_days_of_partial_cycles(seed, idle_min, rest_min):
+    """Rocker on and current at once: an empty pack shows its zero. Or some idle minutes first."""
+    worst, covered = soc_study.partial_cycles((seed, idle_min, rest_min))
     assert worst <= 5
     assert covered >= 0.95
 

@@ -43,6 +43,13 @@ _ZERO_FIRST_S = 8           # both FETs open for so long give a first value
 _ZERO_WINDOW_S = 300
 _ZERO_MOST_UAH = 250_000
 _ZERO_MOST_65536THS = 1900
+_IDLE_S = 600               # both FETs closed and nothing but what may be the sensor's offset
+_IDLE_U_UA = 2000           # a load that small looks the same
+_IDLE_MOST_UA = 30_000
+_IDLE_MOST_MA = 60          # the same of a scan, with its noise
+_IDLE_NOISE = 47            # 100 uA: what the bound of a look at zero has for 10 s of noise
+_IDLE_WORTH_U_UA = 6000     # what is known better than this is not looked at again,
+_IDLE_LAST_U_UA = 26_000    # and of what is known worse a load could hide in it
 _RESIDUAL_MIN = 10 * 1440   # between two ends of charge that teach the drift
 _RESIDUAL_U_PERMILLE = 15   # two ends of charge, and what balancing took between them
 _IN_U_PPM = 400             # of the charge put in
@@ -61,12 +68,13 @@ def _weight(u, u_new):
 
 
 def _zero_u_ua(ms):
-    """Bound of a look at zero of that length: twice its noise, and what the sensor drifts.
+    """Bound of a look at zero of that length: its noise, and what the sensor drifts.
 
     The AFE's data sheet gives a step of its 16 bits (7.6 uV) for three deviations in 250 ms;
-    that is 10 mA at 0.25 mOhm, and less by the root of the number of them.
+    that is 10 mA at 0.25 mOhm, and less by the root of the number of them. Three of these
+    deviations are allowed for: a board may be worse.
     """
-    return 500 + 316_000 // _root(ms)
+    return 500 + 474_000 // _root(ms)
 
 
 def _root(x):
@@ -124,6 +132,8 @@ class StateOfCharge:
         self._drift_rest = 0        # uA min, 0..59
         self._zero_uah = 0
         self._zero_ms = -1          # -1: a FET is closed | ms since both were seen open
+        self._idle_uah = self._idle_ms = 0
+        self._idle_ua = self._idle_last_ua = self._idle_steps = 0
         self._day_min = 0
         # charge since the end of charge that began the present lesson about drift
         self._lesson_mah = 0
@@ -309,6 +319,8 @@ class StateOfCharge:
             self._look_at_zero(charge_uah, dt_ms)
         elif self._zero_ms >= 0:
             self._end_of_zero()
+        elif _IDLE_WORTH_U_UA < self._drift_u_ua <= _IDLE_LAST_U_UA:
+            self._look_at_idle(charge_uah, dt_ms)
         if -self._ocv_rest_ma <= current_ma <= self._ocv_rest_ma:
             if self._rest_ms < _LONGEST_MS:
                 self._rest_ms += dt_ms
@@ -596,7 +608,8 @@ class StateOfCharge:
     def _take_drift(self, ua, u_ua):
         old = min(self._drift_u_ua // 10, 10_000)
         new = min(u_ua // 10, 10_000)
-        weight = _weight(old, new)
+        # where nothing was known, nothing of it is mixed in
+        weight = 256 if self._drift_u_ua >= _OFFSET_U_UA else _weight(old, new)
         self._drift_ua += (ua - self._drift_ua) * weight // 256
         old = old * (256 - weight) // 256
         new = new * weight // 256
@@ -642,6 +655,39 @@ class StateOfCharge:
         ua = self._zero_uah * 3600 // seconds
         if abs(ua) <= _OFFSET_MOST_UA:
             self._take_drift(ua + self._self_ua, _SELF_U_UA + _zero_u_ua(1000 * seconds))
+
+    def _look_at_idle(self, charge_uah, dt_ms):
+        """FETs closed, and for ten minutes no more flows than the first look may be off by.
+
+        That is a pack to which nothing is connected yet, after a look that was too short to know
+        the offset well. How far off a look of its length is, follows from the noise seen now: so
+        a load is taken for offset only if it is smaller than that, and the better the sensor, the
+        smaller.
+        """
+        step_s = dt_ms // 1000
+        if (not 8 <= step_s <= 18 or abs(charge_uah) > 1000
+                or abs(self._current_ma - self.offset_ua // 1000) > _IDLE_MOST_MA):
+            self._idle_ms = 0
+            return
+        ua = charge_uah * 36_000 // (dt_ms // 100)
+        if not self._idle_ms:
+            self._idle_uah = self._idle_ua = self._idle_steps = 0
+        else:
+            self._idle_ua += abs(ua - self._idle_last_ua)
+            self._idle_steps += 1
+        self._idle_last_ua = ua
+        self._idle_uah += charge_uah
+        self._idle_ms += dt_ms
+        if self._idle_ms < _IDLE_S * 1000:
+            return
+        ua = self._idle_uah * 3600 // (self._idle_ms // 1000)
+        self._idle_ms = 0
+        noise_ua = self._idle_ua // self._idle_steps    # 1.13 deviations of a step
+        look_ua = self._drift_u_ua - _SELF_U_UA - 500
+        most_ua = _IDLE_U_UA + noise_ua * 8 // 3 * (look_ua // 100) // _IDLE_NOISE
+        if abs(ua - self.offset_ua) <= min(most_ua, _IDLE_MOST_UA):
+            self._take_drift(ua + self._self_ua, _SELF_U_UA + _IDLE_U_UA)
+            self._saved_cpct = -1
 
     def _learn_drift(self):
         """From one end of charge to another nothing has moved: what was counted is drift.
