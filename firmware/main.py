@@ -8,7 +8,7 @@ import machine
 import bq_frames
 import civil
 import version
-from bms import afe_config, as1_codes
+from bms import afe_config, as1_codes, limit_reasons
 from bms import events as ev
 from bms.pack_state import Pack
 from bms.parameters import check_profile
@@ -148,7 +148,8 @@ class App:
         self.stuck = self.mark[0]       # number of the task a watchdog reset interrupted, 0: none
         self.reporter = Reporter(pack, self.control, self.supervisor)
         link = Link(pack, self.reporter, self._identity(profile, serial), {
-            "why": self._why, "reset": self._reset, "limits": lambda words: pack.limits_text(),
+            "why": self._why, "reset": self._reset,
+            "limits": lambda words: limit_reasons.text_of(pack),
             "afe": lambda words: afe_config.realised(params, SHUNT_UOHM),
             "clear": lambda words: self._clear(), "profile": self._set_profile,
             "unlock": self._unlock, "clock": self._clock_command, "save": self._save,

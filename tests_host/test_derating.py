@@ -3,6 +3,7 @@
 import unittest
 
 from bms.derating import interpolate
+from bms.limit_reasons import OTHERS, reasons_of, text_of
 from bms.pack_state import Pack
 from bms.parameters import Parameters
 from bms.protection_rules import ITEMS
@@ -65,7 +66,7 @@ class TestNominal(Case):
     def test_a_healthy_pack_gives_its_nominal_current(self):    # req: DER-03 PRF-01
         self.assertEqual((self.pack.ccl_ma, self.pack.dcl_ma), (50_000, 50_000))
         self.assertEqual(self.pack.derating.reasons, 0)
-        self.assertIn("no limit is below nominal", self.full().limits_text())
+        self.assertIn("no limit is below nominal", text_of(self.full()))
 
     def full(self):
         """A pack with its allowance."""
@@ -330,7 +331,7 @@ class TestZero(Case):
 class TestReasons(Case):
     def text(self, regs):
         self.settle(regs)
-        return self.pack.limits_text()
+        return text_of(self.pack)
 
     def test_each_reason_names_item_and_value(self):            # req: DER-05
         full, empty = scan_regs(), scan_regs()
@@ -338,12 +339,12 @@ class TestReasons(Case):
         set_cells(empty, 3300, 2951)
         mosfet = scan_regs()
         put16(mosfet, 0x7A, 901 + 2731)
-        for regs, words in ((full, ("CCL: PRO-01 highest cell, value 3451",)),
-                            (empty, ("DCL: PRO-02 lowest cell, value 2951",)),
-                            (warm(521), ("CCL: PRO-10 hottest cell, value 521",
-                                         "DCL: PRO-12 hottest cell, value 521")),
-                            (warm(99), ("CCL: PRO-09 coldest cell, value 99",)),
-                            (warm(-161), ("DCL: PRO-11 coldest cell, value -161",)),
+        for regs, words in ((full, ("CCL: PRO-01 highest cell (cell 1), value 3451",)),
+                            (empty, ("DCL: PRO-02 lowest cell (cell 1), value 2951",)),
+                            (warm(521), ("CCL: PRO-10 hottest cell (sensor 0), value 521",
+                                         "DCL: PRO-12 hottest cell (sensor 0), value 521")),
+                            (warm(99), ("CCL: PRO-09 coldest cell (sensor 0), value 99",)),
+                            (warm(-161), ("DCL: PRO-11 coldest cell (sensor 0), value -161",)),
                             (mosfet, ("CCL: PRO-17 MOSFETs, value 901",
                                       "DCL: PRO-17 MOSFETs, value 901"))):
             self.setUp()
@@ -359,14 +360,14 @@ class TestReasons(Case):
         regs = scan_regs()
         set_cells(regs, 3600)
         self.assertIn("held off: charge", self.text(regs))
-        self.assertFalse("discharge" in self.pack.limits_text())
+        self.assertFalse("discharge" in text_of(self.pack))
         self.setUp()
         regs = scan_regs()
         set_cells(regs, 2700)
         self.assertIn("held off: discharge", self.text(regs))
         self.pack.set_fault(0x20, True)
         self.scan(regs)
-        self.assertIn("held off: charge discharge", self.pack.limits_text())
+        self.assertIn("held off: charge discharge", text_of(self.pack))
 
     def test_a_used_allowance_is_a_reason(self):                # req: DER-05 DER-03
         self.params.set("boost_ma", 100_000)
@@ -375,12 +376,23 @@ class TestReasons(Case):
             self.pack.allowance.step(100_000, 50_000, 1000)
         self.assertIn("short-time allowance used, 1 uses", self.text(scan_regs()))
 
+    def test_a_limit_that_still_rises_has_a_reason(self):       # req: DER-05
+        def others():
+            return [OTHERS[i] for i in range(len(OTHERS))
+                    if reasons_of(self.pack) >> len(self.profile.CURVES) + i & 1]
+        self.pack.derating.stop()
+        self.scan(scan_regs())
+        self.assertEqual((self.pack.ccl_ma, others()), (200, ["limit still rising"]))
+        self.assertIn("still rising: CCL 200 of 50000 mA", text_of(self.pack))
+        self.settle(scan_regs())
+        self.assertEqual((self.pack.ccl_ma, others()), (50_000, []))
+
     def test_no_reading_is_named_so(self):                      # req: DER-05
         regs = scan_regs()
         put16(regs, 0x34, 4500)
         for _ in range(6):
             self.scan(regs)
-        self.assertIn("value none", self.pack.limits_text())
+        self.assertIn("value none", text_of(self.pack))
 
     def test_reasons_go_with_their_cause(self):                 # req: DER-05
         self.settle(warm(520))

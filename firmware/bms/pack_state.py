@@ -24,7 +24,6 @@ from bms.flow import Flow
 from bms.inverter_watch import InverterWatch
 from bms.joining import Joining
 from bms.limiter import ChargeLimiter
-from bms.limits_text import limits_text
 from bms.measurements import Measurements
 from bms.notes import OVER_CHARGE, UNDER_VOLTAGE, note_change, note_power
 from bms.power import Power
@@ -378,10 +377,6 @@ class Pack(Faults):
                 self.requests.step(self.soc.cpct, self._limit_ms)
             self._limit_ms = 0
         self.derating.step(free & CHARGE, free & DISCHARGE, measured.dt_ms, self.dip > 0)
-
-    def limits_text(self):
-        """Why each limit is below nominal: item, value (DER-05)."""
-        return limits_text(self)
 
     @micropython.native
     def allowed(self):

@@ -7,13 +7,13 @@ other change. Sentinels for "no reading": all ones in B, H, I; the most negative
 import struct
 from array import array
 
-from bms import as1_codes
+from bms import as1_codes, limit_reasons
 from bms import states as st
 from bms import power as pw
 from bms import readings as rd
 from bms.balancing import STATES as BALANCE_STATES
 from bms.events import NAMES as EVENT_NAMES
-from bms.protection_rules import BOTH, FAULTS, ITEMS
+from bms.protection_rules import FAULTS, ITEMS
 from crc16 import crc16
 
 _IDS = "|".join(row[0] for row in ITEMS)
@@ -148,7 +148,7 @@ def line_of(row):
 
 def fields_for(profile):
     """FIELDS with the reasons that *profile* may lower a limit for."""
-    reasons = "|".join([row[3] for row in profile.CURVES] + ["FET held off", "allowance used"])
+    reasons = "|".join([row[3] for row in profile.CURVES] + list(limit_reasons.OTHERS))
     return tuple(
         (name, letter, count, unit % reasons if "%s" in unit else unit, meaning)
         for name, letter, count, unit, meaning in FIELDS)
@@ -258,16 +258,10 @@ class Reporter:
 
     def _limits_into(self, row):
         pack = self._pack
-        reasons = pack.derating.reasons
-        curves = len(pack.profile.CURVES)
-        if pack.allowed() != BOTH:
-            reasons |= 1 << curves
-        if pack.allowance.limit_ma() < pack.params["boost_ma"]:
-            reasons |= 2 << curves
         row[_LIMITS] = pack.cvl_mv
         row[_LIMITS + 1] = pack.ccl_ma
         row[_LIMITS + 2] = pack.dcl_ma
-        row[_LIMITS + 3] = reasons
+        row[_LIMITS + 3] = limit_reasons.reasons_of(pack)
         row[_LIMITS + 4] = int(pack.limiter_in)
         row[_LIMITS + 5] = pack.allowance.uses()
 
