@@ -29,8 +29,8 @@ class TestFrames(unittest.TestCase):
 
     def test_a_request_as_on_the_wire(self):                    # req: COM-03
         length = wire.request(self.out, self.info, wire.ASK_STATE, 2, wire.BAR_KNOWN, 0xCE40,
-                              0x0A0B0C, 0)
-        self.assertEqual(bytes(self.out[:length]), b"~25024670200E0201CE400A0B0CFA8A\r")
+                              0x0A0B0C, 8000)
+        self.assertEqual(bytes(self.out[:length]), b"~25024670D0120201CE400A0B0C1F40F9AF\r")
         parser = parsed(self.out, length)
         self.assertTrue(wire.is_request(parser) and not wire.is_answer(parser))
         self.assertEqual((wire.request_tag(parser), wire.told_bar_mv(parser)),
@@ -39,8 +39,18 @@ class TestFrames(unittest.TestCase):
     def test_no_bar_is_no_reading(self):                        # req: COM-09
         length = wire.request(self.out, self.info, wire.ASK_STATE, 9, wire.MAY_BE_FIRST, 0, 1)
         parser = parsed(self.out, length)
-        self.assertEqual((wire.told_bar_mv(parser), parser.info[1]),
-                         (NO_READING, wire.MAY_BE_FIRST))
+        self.assertEqual((wire.told_bar_mv(parser), parser.info[1], wire.told_soc_cpct(parser)),
+                         (NO_READING, wire.MAY_BE_FIRST, -1))
+
+    def test_the_charge_of_all_is_told_with_each_request(self):     # req: LED-04
+        for command in (wire.ASK_STATE, wire.ASK_IDENTITY, wire.ROLL_CALL):
+            for cpct in (0, 1, 4980, 10_000):
+                length = wire.request(self.out, self.info, command, 3, 0, 0, 1, cpct, 5)
+                parser = parsed(self.out, length)
+                self.assertTrue(wire.is_request(parser))
+                self.assertEqual(wire.told_soc_cpct(parser), cpct)
+                if command == wire.ROLL_CALL:
+                    self.assertEqual(wire.told_turn(parser), 5)
 
     def test_a_state_comes_back_as_it_was(self):                # req: COM-03
         rng = Lcg(5)

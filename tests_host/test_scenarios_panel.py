@@ -149,6 +149,41 @@ def test_the_bar_of_the_other_profile(rig, target, values, order):
                        if found == lamp), (start, lamp, edges)
 
 
+def lit_at_most(rig, ms=4000):
+    """Capacity lamps of each module's bar at its fullest, in the next *ms*."""
+    start_ms = rig.module(0).get()["t_ms"]
+    most = [sum(module["wire"]["lamps"]["cap"]) for module in rig.get_all()["modules"]]
+    counts = list(most)
+    rig.run(ms)
+    for i in range(len(most)):
+        for t_ms, signal, value in rig.module(i).trace(start_ms)["edges"]:
+            if signal.startswith("lamps.cap.") and t_ms > start_ms:
+                counts[i] += 1 if value else -1
+                most[i] = max(most[i], counts[i])
+    return most
+
+
+@pytest.mark.targets("host", "unix")
+@pytest.mark.req("LED-04")
+@pytest.mark.req("COM-03")
+def test_every_pack_of_the_other_profile_shows_the_charge_of_the_system(rig, target):
+    rig.fleet(modules=3, board=target, profile="b1-5.1-48", plant=[
+        {"soc": 0.30, "temp_c": 25}, {"soc": 0.55, "temp_c": 25}, {"soc": 0.80, "temp_c": 25}])
+    rig.run(15_000)
+    rig.set(load_ma=30_000)
+    rig.run(3000)
+    reports = [module["report"] for module in rig.get_all()["modules"]]
+    bands = [sum(r["soc"] >= edge for edge in BANDS) for r in reports]
+    assert len(set(bands)) > 1                          # each by itself would show its own
+    system = sum(reports[0]["system_soc_cpct"] / 100 >= edge for edge in BANDS)
+    assert lit_at_most(rig) == [system] * 3
+    rig.module(0).power(on=False)                       # nobody knows it any more
+    rig.run(14_000)
+    reports = [module["report"] for module in rig.get_all()["modules"][1:]]
+    assert all(r["faults"] for r in reports)
+    assert lit_at_most(rig)[1:] == [sum(r["soc"] >= edge for edge in BANDS) for r in reports]
+
+
 @pytest.mark.targets("host", "unix")
 @pytest.mark.req("LED-04")
 def test_red_of_the_other_profile(rig, target):

@@ -4,7 +4,8 @@ Frames are those of the PACE family (VER 25, CID1 46, ADR = INFO 0 = address of 
 monitor for it sees well-formed traffic; the commands are our own, because a slave has to tell
 more than PACE's 42 and 44 do: its limits, its FETs, its resistance and who it is.
 
-    ASK_STATE, ASK_IDENTITY, ROLL_CALL   master: address, flags, bar (mV), tag; roll call: + round
+    ASK_STATE, ASK_IDENTITY, ROLL_CALL   master: address, flags, bar (mV), tag, SOC of all packs
+                                         together (0.01 %, FFFF: not known); roll call: + round
     answer (CID2 0)                      slave: address, command, tag, body
 
 A tag is 24 bits of a pack's unique id: two packs with one address have different tags.
@@ -27,7 +28,8 @@ MAY_BE_FIRST = const(2)
 _BODY = const(5)            # of an answer
 _STATE_LEN = const(57)      # up to the cells
 _IDENTITY_LEN = const(34)
-_REQUEST_LEN = const(7)
+_REQUEST_LEN = const(9)
+_NO_SOC = const(0xFFFF)
 _NO_TEMP = const(-0x8000)
 _LIMIT_MA = const(10)       # unit of current limits
 _UOHM = const(10)           # unit of the resistance
@@ -86,12 +88,16 @@ def get_signed(info, at, size):
     return value - (1 << 8 * size) if value >> 8 * size - 1 else value
 
 
-def request(out, info, command, address, flags, bar_mv, tag, turn=0):
-    """Write a master's request into *out*; return its length. *info*: a work buffer."""
+def request(out, info, command, address, flags, bar_mv, tag, soc_cpct=-1, turn=0):
+    """Write a master's request into *out*; return its length. *info*: a work buffer.
+
+    soc_cpct  of all packs together, -1: not known
+    """
     info[0] = address
     info[1] = flags
     put(info, 2, bar_mv, 2)
     put(info, 4, tag, 3)
+    put(info, 7, soc_cpct if soc_cpct >= 0 else _NO_SOC, 2)
     length = _REQUEST_LEN
     if command == ROLL_CALL:
         info[length] = turn
@@ -136,6 +142,17 @@ def answer_tag(parser):
 def told_bar_mv(parser):
     """Voltage of the bar in a request, NO_READING if no other pack is on it."""
     return get(parser.info, 2, 2) if parser.info[1] & BAR_KNOWN else NO_READING
+
+
+def told_soc_cpct(parser):
+    """State of charge of all packs together in a request, -1: the master does not know it."""
+    soc_cpct = get(parser.info, 7, 2)
+    return soc_cpct if soc_cpct <= 10_000 else -1
+
+
+def told_turn(parser):
+    """Number of the round of a roll call, 0..7."""
+    return parser.info[_REQUEST_LEN] & SLOTS - 1
 
 
 def roll_call_answer(out, info, address, tag):

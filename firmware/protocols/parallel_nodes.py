@@ -74,12 +74,14 @@ class Slave:
         if wire.is_request(parser):
             self._heard_ms = now_ms
             self._watch_masters(wire.request_tag(parser), now_ms)
+            if self._pack.profile.PANEL == "bar":       # LED-04
+                self._pack.system_cpct = -1 if self._rival else wire.told_soc_cpct(parser)
             self._wanted = 0
             if parser.adr == own:
                 self._wanted = parser.cid2
                 self._from_ms = now_ms + GAP_MS
                 if parser.cid2 == wire.ROLL_CALL:
-                    self._from_ms += self._slot_ms * wire.slot_of(self._tag, parser.info[7] & 7)
+                    self._from_ms += self._slot_ms * wire.slot_of(self._tag, wire.told_turn(parser))
                 self._from_ms &= _MASK
                 if not self._rival:
                     self._pack.joining.told(wire.told_bar_mv(parser),
@@ -110,6 +112,7 @@ class Slave:
                 pack.set_fault(FAULT_LINK, False)
         elif silent_ms > _MASTER_LOST_MS:
             pack.set_fault(FAULT_LINK, True, MASTER)
+            pack.system_cpct = -1       # nobody knows it any more
         if pack.faults & FAULT_ADDRESS and (now_ms - self._twice_ms) & _MASK > _TWICE_MS:
             pack.set_fault(FAULT_ADDRESS, False)
         command = self._wanted
@@ -143,7 +146,7 @@ class Master:
         self._roll_ms = _roll_slot_ms(baud) * wire.SLOTS + 2 * GAP_MS
         self._longest_ms = _START_MS + wire.LONGEST_CHARS * 10_000 // baud + 2 * _PAUSE_MS
         self._info = bytearray(16)
-        self.out = bytearray(18 + 2 * 8)
+        self.out = bytearray(18 + 2 * 10)
         count = LAST + 1
         self._seen_ms = array("i", (0 for _ in range(count)))       # of those online
         self._tags = array("i", (-1 for _ in range(count)))         # -1: not known
@@ -172,6 +175,7 @@ class Master:
         self._first = 0             # address that may be first on the bar, 0: none
         self._first_ms = now_ms
         self._passed = 0            # addresses that had their turn to be first
+        self._soc_cpct = -1         # of all packs together
         for i in range(len(self._tags)):
             self._tags[i] = -1
             self._garbled[i] = self._identified[i] = 0
@@ -295,7 +299,7 @@ class Master:
         if self._command == wire.ROLL_CALL:
             self._turn[address] = (turn + 1) & 7
         return wire.request(self.out, self._info, self._command, address, flags,
-                            max(0, bar_mv), self._tag, turn)
+                            max(0, bar_mv), self._tag, self._soc_cpct, turn)
 
     def sent(self, now_ms):
         """The request is out."""
@@ -355,8 +359,10 @@ class Master:
         self._pause_ms = 10 * (self._throw() & 15)  # another master must not keep in step
         fleet = self._fleet
         self._system.update(now_ms)
+        whole = self._system.whole
+        self._soc_cpct = -1 if fleet.is_alone() or not whole.valid else whole.soc_cpct
         if self._pack.profile.PANEL == "bar":       # LED-04
-            self._pack.system_cpct = -1 if fleet.is_alone() else self._system.whole.soc_cpct
+            self._pack.system_cpct = self._soc_cpct
         for address in range(FIRST, LAST + 1):
             if (fleet.twice >> address & 1
                     and (now_ms - self._twice_ms[address]) & _MASK > _TWICE_MS):

@@ -115,6 +115,7 @@ class ParallelBus:
         pack = self._pack
         self._dip = pack.dip
         self._system.fleet.clear()
+        pack.system_cpct = -1
         self._last_ms = now_ms
         if self._dip == 0:
             self._node = None
