@@ -303,6 +303,30 @@ class TestDoubts(TestCase):
             self.assertEqual(self.pack.faults & fault, fault, kind)
             self.assertEqual((self.pack.state, self.pack.allowed()), (st.FAIL, 0), kind)
 
+    def test_limits_are_zero_two_scans_before(self):            # req: COM-05
+        """A frame that says so leaves within 50 ms: both scans of margin are not needed."""
+        def fails():
+            self.miss()
+
+        def freezes():
+            self.jitter = 1         # nothing moves
+            self.scan(scan_regs(current_ma=-20_000))
+
+        steps = [(kind, lambda kind=kind: self.scan(self.bad(kind))) for kind, _ in self.KINDS]
+        for kind, step in steps + [("scan", fails), ("frozen", freezes)]:
+            self.setUp()
+            for _ in range(60):
+                self.scan(scan_regs(current_ma=-20_000), 1000)
+            limits = []
+            for _ in range(200):
+                step()
+                limits.append((self.pack.ccl_ma, self.pack.dcl_ma))
+                if not self.pack.allowed():
+                    break
+            self.assertTrue(min(limits[0]) > 0, kind)           # one bad scan says nothing yet
+            self.assertEqual(limits[-3:], 3 * [(0, 0)], kind)
+            self.assertEqual(self.pack.allowed(), 0, kind)
+
     def test_it_goes_after_as_long_without(self):               # req: MEA-03
         self.scan(scan_regs())
         self.hold(self.bad("sum"), 2000)

@@ -407,6 +407,19 @@ def test_a_limit_is_zero_on_the_wire_before_the_fet_opens(rig, target, stimulus,
 
 @pytest.mark.req("COM-05")
 @FAST
+@pytest.mark.parametrize("fault", [{"afe_silent": True}, {"ntc_open": 1}])
+def test_both_limits_are_zero_on_the_wire_before_a_fault_opens_the_fets(rig, target, fault):
+    _, start_ms = ready(rig, target)
+    rig.set(fault=fault)
+    rig.run(3_000)
+    opened_ms = min(t for t, name, value in rig.trace(since_ms=start_ms)["edges"]
+                    if name in ("fets.chg", "fets.dsg") and not value)
+    zero_ms = [t for t, _, data in frames(rig, start_ms, 0x351) if data[2:6] == bytes(4)][0]
+    assert zero_ms < opened_ms
+
+
+@pytest.mark.req("COM-05")
+@FAST
 def test_a_protection_is_on_the_wire(rig, target):
     ready(rig, target)
     rig.set(cell_mv={"3": 3700})

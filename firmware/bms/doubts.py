@@ -37,6 +37,7 @@ _DOUBT_FAULTS = FAULT_CELL | FAULT_SUM | FAULT_NTC | FAULT_WIRE | FAULT_BLIND
 _CELL_FAULTS = FAULT_CELL | FAULT_SUM | FAULT_WIRE
 _BLIND_LATER_MS = const(200)  # first scans may be of two doubts: the lasting one is to be named
 _FROZEN_AT_REST = const(3)  # times as long as under current
+_SOON_MS = const(300)       # limits are 0 so long before a fault opens the FETs (COM-05)
 
 
 def doubtful_trips(measured, faults):
@@ -50,9 +51,13 @@ def doubtful_trips(measured, faults):
 
 
 class Doubts:
-    """Times what is doubted. The methods take Measurements of the newest scan and Faults."""
+    """Times what is doubted. The methods take Measurements of the newest scan and Faults.
+
+    soon    a fault is about to be raised
+    """
 
     def __init__(self):
+        self.soon = False
         self._doubting = False      # a timer of a doubt runs
         self._doubt_ms = [-1 for _ in _DOUBTS]
         self._hash = 0
@@ -84,6 +89,8 @@ class Doubts:
             ms = longer(self._doubt_ms[i], measured.dt_ms)
             self._doubt_ms[i] = ms
             later_ms = _BLIND_LATER_MS if wrong and fault == FAULT_BLIND else 0
+            if wrong and ms >= self._delay_ms + later_ms - _SOON_MS:
+                self.soon = True
             if ms >= self._delay_ms + later_ms:
                 self._doubt_ms[i] = -1
                 faults.set_fault(fault, wrong, measured.doubts, 0)
@@ -95,6 +102,7 @@ class Doubts:
         The noise of the converter moves some bit in nearly every scan, so a few seconds of
         stillness mean that the AFE has stopped measuring, sooner where a current flows.
         """
+        self.soon = False
         now = measured.values[SCAN_HASH]
         if now == self._hash:
             self._stand_still(measured, faults)
@@ -111,6 +119,7 @@ class Doubts:
         limit_ms = self._frozen_limit_ms
         if abs(measured.values[CURRENT_MA]) <= self._other_way_ma:
             limit_ms *= _FROZEN_AT_REST
+        self.soon = self._frozen_ms >= limit_ms - _SOON_MS
         if self._frozen_ms >= limit_ms:
             measured.frozen = True
             faults.set_fault(FAULT_FROZEN, True, self._frozen_ms, limit_ms)

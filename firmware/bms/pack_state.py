@@ -71,6 +71,7 @@ LATCHED = (FAULT_WELD, FAULT_OPEN, FAULT_SIGN, rules.FAULT_RAM, rules.FAULT_PROG
 
 _POWER_SCANS = const(10)    # awake, nobody waits for the step of that
 _AIM_SCANS = const(10)      # targets of the limits are worked out each so many scans
+_SOON_SCANS = const(2)      # limits are 0 so many scans before failing ones open the FETs (COM-05)
 
 
 class Pack(Faults):
@@ -204,8 +205,10 @@ class Pack(Faults):
         self._was_allowed = self.allowed()
         if fresh:
             self._protect(measured)
-        elif measured.failed_row >= self._failed_scans:
-            self.set_fault(FAULT_SCAN, True, measured.failed_row, self._failed_scans)
+        elif measured.failed_row >= self._failed_scans - _SOON_SCANS:
+            self.derating.stop()
+            if measured.failed_row >= self._failed_scans:
+                self.set_fault(FAULT_SCAN, True, measured.failed_row, self._failed_scans)
         self._power_scans -= 1
         if self._power_scans <= 0 or self.power.urgent or self.power.mode != pw.AWAKE:
             self._power_scans = _POWER_SCANS
@@ -364,7 +367,9 @@ class Pack(Faults):
         self.limiter_in = self.limiter.step(current_ma, self._rest_ma, self._other_way_ma,
                                             measured.dt_ms)
         self.allowance.step(current_ma, self._nominal_ma, measured.dt_ms)
-        free = 0 if self.power.leaves() else self.allowed() & ~self.protection.pending
+        free = 0
+        if not self._doubts.soon and not self.power.leaves():
+            free = self.allowed() & ~self.protection.pending
         self._limit_scans -= 1
         self._limit_ms += measured.dt_ms
         if self._limit_scans <= 0:          # the limits move slowly: no need to aim each scan
