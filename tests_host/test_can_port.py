@@ -131,6 +131,17 @@ class TestSets(TestCase):
             self.assertTrue(abs(b - a - 20) <= 1, marks)
         self.assertTrue(abs(marks[-1] - marks[0] - 20 * (len(marks) - 1)) <= 1)
 
+    def test_a_parameter_of_something_else_disturbs_no_set(self):      # req: COM-02
+        self.steps(23)
+        self.pack.params.set("oc_release_ms", 50_000)
+        self.steps(37)
+        for ident in (0x351, 0x359, 0x35C, 0x35E):
+            self.assertEqual(self.idents().count(ident), 3, hex(ident))
+        self.assertEqual(self.can.calls, [("init", 500_000)])
+        self.pack.params.set("can_variant", 3)                  # has other filters
+        self.steps(21)
+        self.assertEqual(len(self.can.calls), 2)
+
     def test_an_erase_finds_a_pause_between_sets(self):         # req: COM-02
         busy = []
         for _ in range(40):

@@ -46,6 +46,7 @@ class CanPort:
         self._datas = tuple(data[:n] for n in range(9))
         self._got = [0, None, 0, 0]
         self._taken = -1
+        self._variant = -1          # that the chip's filters are for
         self._silent = False        # by parameter
         self._acknowledged = 0      # 1: an acknowledged frame says that the inverter is there
         self._on_request = False
@@ -64,17 +65,19 @@ class CanPort:
 
     def _load(self):
         params = self._pack.params
+        self._taken = params.changed
         self._silent = params["inverter_port"] == RS485_ONLY
         frames = self._frames
-        frames.choose(params["can_variant"])
+        if self._variant != params["can_variant"]:
+            self._variant = params["can_variant"]
+            frames.choose(self._variant)
+            self._next = self._count = len(frames)
+            self._up = False            # with the filters of the variant, if it was up
         heard_by = params["can_keep_alive"] - 1
         if heard_by < 0:
             heard_by = frames.variant[layout.HEARD]
         self._acknowledged = heard_by == layout.OR_ACKNOWLEDGED
         self._on_request = frames.variant[layout.QUIRKS] & layout.ON_REQUEST != 0
-        self._next = self._count = len(frames)
-        self._up = False                # with the filters of the variant, if it was up
-        self._taken = params.changed
 
     @micropython.native
     def step(self, now_ms):
