@@ -19,7 +19,7 @@ def table(rig):
     """{address: {column: number}} of the master's own view of its packs."""
     lines = rig.module(0)._client.command("fleet").splitlines()
     names = lines[0].split(";")
-    rows = [dict(zip(names, line.split(";"))) for line in lines[1:]]
+    rows = [dict(zip(names, line.split(";"), strict=True)) for line in lines[1:]]
     return {int(row["address"]): {k: int(v) for k, v in row.items()} for row in rows}
 
 

@@ -66,6 +66,7 @@ class TestSnapshot(unittest.TestCase):
                       seen.mos_dc, seen.ambient_dc, seen.temps_dc[0]):
             self.assertEqual(value, NO_READING)
         self.assertEqual(list(seen.cells_mv), [0] * 16)
+        self.assertEqual((seen.charge_on, seen.discharge_on, seen.discharging), (False,) * 3)
 
     def test_nothing_is_valid_before_the_first_scan(self):      # req: MEA-05
         self.system.update(self.now)

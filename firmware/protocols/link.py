@@ -19,8 +19,8 @@ SEQ_BENCH = 0x80        # sequence numbers from here on are a test bench's, whic
                         # its requests are answered, but are no communication (PWR-10, PWR-11)
 _HEAD = 6
 _LONGEST_IN = 512
-_LONGEST_OUT = 640
-_TEXT_ROOM = 560
+_LONGEST_OUT = 768
+_TEXT_ROOM = 704             # the table of 15 packs (command `fleet`) has up to 640
 _GAP_MS = 500          # a pause this long inside a frame drops it
 
 _UNKNOWN = 1

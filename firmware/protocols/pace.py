@@ -242,6 +242,8 @@ class Pace:
         if self._needs(0):
             return 0
         own = self._system.own
+        if not own.valid:
+            return self._fail(RTN_REFUSED)
         put_u16(self._info, 0, rounded(own.remaining_mah, 10))
         put_u16(self._info, 2, rounded(own.full_mah, 10))
         put_u16(self._info, 4, rounded(own.design_mah, 10))

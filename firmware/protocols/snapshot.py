@@ -87,10 +87,12 @@ class Snapshot:
     @micropython.native
     def fill(self, pack, now_ms):
         """Take the picture of *pack* (PackState). Allocates nothing."""
-        self.valid = pack.measurements.is_usable(now_ms) and pack.soc.is_set
+        is_usable = pack.measurements.is_usable(now_ms)
+        self.valid = is_usable and pack.soc.is_set
         self.module = pack.dip if pack.dip else 1
         self._fill_charge(pack)
         self._fill_limits(pack)
+        self._fill_flow(pack, is_usable)
         self.alarms = pack.protection.alarms
         if pack.faults & (FAULT_LINK | FAULT_ADDRESS):
             self.alarms |= conditions.LINK_FAULT
@@ -129,13 +131,18 @@ class Snapshot:
         self.force_1 = requests.force_1
         self.force_2 = requests.force_2
         self.full_request = requests.full
-        self.charge_on = pack.fets.actual & CHARGE != 0
-        self.discharge_on = pack.fets.actual & DISCHARGE != 0
-        self.charging = pack.direction == CHARGING
-        self.discharging = pack.direction == DISCHARGING
         self.limiting = pack.limiter_in
         self.resistance_uohm = pack.joining.resistance.uohm
         self.is_able = bool(self.valid and pack.able())
+
+    @micropython.native
+    def _fill_flow(self, pack, is_usable):
+        """FETs and direction are readings too: old ones say nothing (MEA-05)."""
+        actual = pack.fets.actual if is_usable else 0
+        self.charge_on = actual & CHARGE != 0
+        self.discharge_on = actual & DISCHARGE != 0
+        self.charging = is_usable and pack.direction == CHARGING
+        self.discharging = is_usable and pack.direction == DISCHARGING
 
     @micropython.native
     def _fill_readings(self, measured):
