@@ -38,6 +38,7 @@ class Measurements:
         self._cells = cells
         self._low_mv = self._high_mv = self._sum_mv = self._wire_mv = 0
         self._cal = array("i", (0 for _ in range(readings.CAL_COUNT)))
+        self._gains, self._offsets = _calibration(params, cells)
         self._usable_ms = USABLE_SCANS * period_ms
         self._at_ms = 0
         self.values = array("i", (NO_READING for _ in range(readings.COUNT)))
@@ -52,6 +53,7 @@ class Measurements:
         self.battery = 0
         self.fets = 0
 
+    @micropython.native
     def _load(self):
         p = self._params
         self._low_mv = p["cell_low_limit_mv"]
@@ -59,13 +61,13 @@ class Measurements:
         self._sum_mv = p["cell_sum_error_mv"]
         self._wire_mv = p["open_wire_mv"]
         cal = self._cal
-        for i in range(self._cells):
-            cal[readings.CAL_CELL_GAIN + i] = _share(p["cal_cell%d_gain_ppm" % i])
-            cal[readings.CAL_CELL_OFFSET + i] = p["cal_cell%d_offset_mv" % i]
-        cal[readings.CAL_CURRENT_GAIN] = _share(p["cal_current_gain_ppm"])
-        cal[readings.CAL_CURRENT_OFFSET] = p["cal_current_offset_ma"]
-        for i in range(6):
-            cal[readings.CAL_TEMP_OFFSET + i] = p["cal_temp%d_offset_dc" % i]
+        values = p.values
+        rows = self._gains
+        for i in range(0, len(rows), 2):
+            cal[rows[i]] = _share(values[rows[i + 1]])
+        rows = self._offsets
+        for i in range(0, len(rows), 2):
+            cal[rows[i]] = values[rows[i + 1]]
         self._taken = p.changed
 
     def pace(self, period_ms):
@@ -117,6 +119,21 @@ class Measurements:
         return self.seq > 0 and not self.frozen and self.age_ms(now_ms) <= self._usable_ms
 
 
+def _calibration(params, cells):
+    """(slot of the calibration, row of its parameter) of all gains, and of all offsets; looked
+    up once, because a change of any parameter is taken over within a scan."""
+    gains = [(readings.CAL_CURRENT_GAIN, "cal_current_gain_ppm")]
+    offsets = [(readings.CAL_CURRENT_OFFSET, "cal_current_offset_ma")]
+    for i in range(cells):
+        gains.append((readings.CAL_CELL_GAIN + i, "cal_cell%d_gain_ppm" % i))
+        offsets.append((readings.CAL_CELL_OFFSET + i, "cal_cell%d_offset_mv" % i))
+    for i in range(6):
+        offsets.append((readings.CAL_TEMP_OFFSET + i, "cal_temp%d_offset_dc" % i))
+    return [array("H", (x for slot, name in pairs for x in (slot, params.row_of(name))))
+            for pairs in (gains, offsets)]
+
+
+@micropython.native
 def _share(ppm):
     """Parts per million as 32768ths, rounded to nearest."""
     return (ppm * 32768 + 500_000) // 1_000_000

@@ -344,6 +344,10 @@ class Parameters:
         """The id of parameter *name*; ValueError if there is none."""
         return TABLE[self._row(name)][0]
 
+    def row_of(self, name):
+        """The place of parameter *name* in values; ValueError if there is none."""
+        return self._row(name)
+
     def describe(self, i):
         """Row *i* of TABLE as text: id;name;unit;min;max;default;value;help."""
         number, name, unit, low, high, _, text = TABLE[i]

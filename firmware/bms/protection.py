@@ -34,6 +34,7 @@ class Protection:
         self._rows = array("i", (0 for _ in range(WIDTH * len(ITEMS))))
         self._state = array("i", (0 for _ in range(STATE * len(ITEMS))))
         self._flags = bytearray(len(ITEMS))
+        self._from = self._plan()
         self._forget_ms = 0
         self._safety = 0
         self.stepped = False
@@ -54,32 +55,41 @@ class Protection:
         """The count of parameter changes that the rows were made from."""
         return self._taken
 
-    def _number(self, entry):
-        """The value of a parameter entry of a row."""
-        if isinstance(entry, str):
-            return self._params[entry]
-        if isinstance(entry, tuple):
-            return self._params[entry[0]] + entry[1]
-        return entry or 0
-
-    def _load(self):
-        """Fill the rows from the parameters; timers and flags stay as they are."""
+    def _plan(self):
+        """Fill in the columns of the rows that are constant, and return (slot of the rows, row
+        of its parameter, number to add) of each of the others, one after another."""
+        plan = array("h")
         for i in range(len(ITEMS)):
             item = ITEMS[i]
-            alarm = self._number(item[rules.ALARM])
-            end = item[rules.ALARM_END]
-            row = (
-                item[rules.READING], int(item[rules.WORSE] == BELOW), alarm,
-                self._params[end] if isinstance(end, str) else alarm - item[rules.WORSE] * end,
-                self._number(item[rules.TRIP]), self._number(item[rules.RELEASE]),
-                self._number(item[rules.DELAY]),
-                ((ALARM if item[rules.ALARM] is not None else 0)
+            alarm, alarm_end = item[rules.ALARM], item[rules.ALARM_END]
+            if not isinstance(alarm_end, str):      # a hysteresis
+                name, more = _entry(alarm)
+                alarm_end = (name, more - item[rules.WORSE] * alarm_end)
+            columns = (
+                item[rules.READING], int(item[rules.WORSE] == BELOW), alarm, alarm_end,
+                item[rules.TRIP], item[rules.RELEASE], item[rules.DELAY],
+                ((ALARM if alarm is not None else 0)
                  | (TRIPPED if item[rules.TRIP] is not None else 0)),
-                item[rules.NEED], item[rules.ANY], self._number(item[rules.AFTER]),
-                self._number(item[rules.LOCK]), item[rules.BLOCKS], item[rules.MUTE],
-                item[rules.AFE])
+                item[rules.NEED], item[rules.ANY], item[rules.AFTER], item[rules.LOCK],
+                item[rules.BLOCKS], item[rules.MUTE], item[rules.AFE])
             for column in range(WIDTH):
-                self._rows[i * WIDTH + column] = row[column]
+                name, more = _entry(columns[column])
+                slot = i * WIDTH + column
+                if name is None:
+                    self._rows[slot] = more
+                else:
+                    for number in (slot, self._params.row_of(name), more):
+                        plan.append(number)
+        return plan
+
+    @micropython.native
+    def _load(self):
+        """Fill the rows from the parameters; timers and flags stay as they are."""
+        rows = self._rows
+        values = self._params.values
+        plan = self._from
+        for k in range(0, len(plan), 3):
+            rows[plan[k]] = values[plan[k + 1]] + plan[k + 2]
         self._forget_ms = self._params["in_a_row_forget_s"] * 1000
         self._taken = self._params.changed
 
@@ -148,3 +158,12 @@ class Protection:
     def limit_of(self, i, flags):
         """The threshold of item *i* that was crossed: of the trip if *flags* has TRIPPED."""
         return self._rows[i * WIDTH + (4 if flags & TRIPPED else 2)]
+
+
+def _entry(entry):
+    """(name of a parameter or None, number to add) of an entry of a row."""
+    if isinstance(entry, str):
+        return entry, 0
+    if isinstance(entry, tuple):
+        return entry
+    return None, entry or 0
