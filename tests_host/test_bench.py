@@ -13,7 +13,7 @@ KEYS = {
     "boot.decision_ms", "load.idle_pct", "load.cpu_us", "load.polling_us", "load.scheduler_pct",
     "load.scheduler_us",
     *(f"load.{task}_{what}" for task in TASKS for what in ("pct", "us", "worst_us")),
-    *(f"reply.{key}_{what}_ms" for key in ("rs485", "report", "report_end")
+    *(f"reply.{key}_{what}_ms" for key in ("rs485", "busy", "report", "report_end")
       for what in ("min", "mean", "max")), "reply.idle_pct",
     *(f"cycle.{phase[0]}_{what}_us" for phase in bench.PHASES for what in ("cpu", "wall")),
     "cycle.scan_io_polling_us", "cycle.rest_cpu_us", "cycle.cpu_us", "cycle.wall_us",

@@ -22,6 +22,7 @@ import pathlib
 import random
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import time
@@ -136,10 +137,10 @@ def table(sections, previous=None):
 # ---- sections -----------------------------------------------------------------------------------
 
 
-def new_meter(image):
-    """An emulated board with a pack that is being discharged."""
+def new_meter(image, stand=None):
+    """An emulated board with a pack that is being discharged. *stand*: options of the models."""
     from meter import Meter
-    meter = Meter(image.uf2)
+    meter = Meter(image.uf2, stand)
     meter.target.set({"load_ma": LOAD_MA})
     return meter
 
@@ -239,7 +240,45 @@ def replies(meter, size, rows):
     rows["Replies (emulated; wire time of the request not counted)"] = out
 
 
-REPLY_AIMS = {("rs485", "max"): ("<=", 50)}         # COM-06, whatever else goes on
+REPLY_AIMS = {("rs485", "max"): ("<=", 50), ("busy", "max"): ("<=", 50)}    # COM-06
+
+
+def busy_replies(image, size, rows):
+    """The same questions to a master on the parallel bus, with the longest set of CAN frames, a
+    blinking panel, and each time a record written to flash; debug port as before."""
+    meter = new_meter(image, {"dip": 1})
+    meter.run_until_edges(("fets.chg", "fets.dsg"))
+    number = {row[1]: row[0] for row in parameter_table()}
+    victron = struct.pack("<Hi", number["can_variant"], 3)
+    meter.ask_debug(link.encode(link.SEQ_CLIENT[0], link.PARAM_SET, victron))
+    meter.run(2_000_000)
+    phase = random.Random(2)
+    first = []
+    for i in range(size["asks"]):
+        change = struct.pack("<Hi", number["oc_release_ms"], 60_000 + 1000 * (i % 2))
+        meter.pico.debug_feed(link.encode(link.SEQ_CLIENT[0] + i % 100, link.PARAM_SET, change))
+        meter.run(phase.randrange(20_000, 220_000))
+        ver, cid2, info = RS485_REQUESTS[i % len(RS485_REQUESTS)]
+        request = pylontech_request(cid2, info, ver=ver, adr=1 if ver == 0x25 else 2)
+        if i % 2:
+            meter.pico.debug_feed(link.encode(link.SEQ_CLIENT[0], link.REPORT))
+        first_us, _, answer = meter.ask_rs485(request)
+        if first_us is None or answer[7:9] != b"00":
+            raise BenchError(f"request {request!r} on RS485 was answered {answer!r}")
+        first.append(first_us / 1000)
+    rows["Replies of a busy master (emulated)"] = [
+        Row(f"reply.busy_{what}_ms", f"RS485: end of request to first byte, {what}", value, "ms",
+            REPLY_AIMS.get(("busy", what)), 2)
+        for what, value in (("min", min(first)), ("mean", sum(first) / len(first)),
+                            ("max", max(first)))]
+
+
+def parameter_table():
+    """(number, name, ...) of every parameter."""
+    sys.path.insert(0, str(TOOLS / "mocks"))
+    sys.path.insert(0, str(ROOT / "firmware"))
+    from bms.parameters import TABLE
+    return TABLE
 
 
 PHASES = (      # key, name, [(tag of device.py, sign)]
@@ -438,6 +477,7 @@ def run(size, only=SECTIONS):
             meter = attempt("boot and load", boot_and_load, image, size, rows)
             if meter:
                 attempt("replies", replies, meter, size, rows)
+            attempt("busy replies", busy_replies, image, size, rows)
         meter = meter or new_meter(image)
         if "board" in only:
             attempt("cycle and memory", cycle_and_memory, meter, size, rows)
