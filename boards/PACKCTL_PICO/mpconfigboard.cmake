@@ -9,3 +9,9 @@ set(MICROPY_FROZEN_MANIFEST ${MICROPY_BOARD_DIR}/manifest.py)
 # one file becomes 4. tools/toolchain.py checks the result.
 set_source_files_properties(${CMAKE_BINARY_DIR}/frozen_content.c PROPERTIES
     COMPILE_OPTIONS "-Daligned(bytes)=aligned(4)")
+
+# The rest of the image is compiled for size, as the port does. These are what running code calls
+# for each name, call and number; the port does the same with map.c and vm.c.
+foreach(file bc nativeglue obj objarray objfun objint objtype qstr runtime)
+    set_source_files_properties(${MICROPY_DIR}/py/${file}.c PROPERTIES COMPILE_OPTIONS "-O2")
+endforeach()
