@@ -9,21 +9,16 @@ _LATEST_MS = 500_000        # times 1000 still fits a word
 
 
 def pick_due(due, count, now):
-    """Index of the first entry of *due* that is not after *now*, else -1."""
-    for i in range(count):
-        if ((now - due[i]) & _MASK) < _HALF:
-            return i
-    return -1
-
-
-def next_due(due, count, now):
-    """The earliest entry of *due*, as ticks. *now* tells which way round the wrap is."""
+    """Index of the first entry of *due* that is not after *now*, else minus the ticks until the
+    earliest one."""
     best = _HALF
     for i in range(count):
-        ahead = ((due[i] - now + _HALF) & _MASK) - _HALF
+        ahead = (due[i] - now) & _MASK
+        if ahead == 0 or ahead > _HALF:
+            return i
         if ahead < best:
             best = ahead
-    return (now + best) & _MASK
+    return -best
 
 
 # Columns of a task's row in the table

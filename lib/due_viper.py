@@ -6,25 +6,16 @@ import micropython
 @micropython.viper
 def pick_due(due: ptr32, count: int, now: int) -> int:
     mask = int(0x3FFFFFFF)
-    i = 0
-    while i < count:
-        if ((now - due[i]) & mask) < 0x20000000:
-            return i
-        i += 1
-    return -1
-
-
-@micropython.viper
-def next_due(due: ptr32, count: int, now: int) -> int:
-    mask = int(0x3FFFFFFF)
     best = 0x20000000
     i = 0
     while i < count:
-        ahead = ((due[i] - now + 0x20000000) & mask) - 0x20000000
+        ahead = (due[i] - now) & mask
+        if ahead == 0 or ahead > 0x20000000:
+            return i
         if ahead < best:
             best = ahead
         i += 1
-    return (now + best) & mask
+    return 0 - best
 
 
 @micropython.viper

@@ -12,7 +12,7 @@ survives a watchdog reset: afterwards it names the task that was stuck.
 import micropython
 from array import array
 
-from due import account, next_due, pick_due
+from due import account, pick_due
 from due_py import DEADLINE_MS, LATE, MET, OVERRUNS, PERIOD_MS, ROW, STREAK, WORST_US
 
 NEVER = 1 << 28         # as a period: three days, which is as long as it can be
@@ -93,12 +93,11 @@ class Scheduler:
 
     def __init__(self, tasks, ticks_us, mark, on_error=None):
         self.tasks = tasks
-        self._ticks_us = ticks_us
-        self._mark = mark
         self._on_error = on_error
         self._count = len(tasks)
         self._due = array("i", (0 for _ in tasks))
         self._table = array("i", (0 for _ in range(ROW * len(tasks))))
+        self._parts = (self._due, self._table, tasks, mark, ticks_us)   # looked up at once
         for i in range(self._count):
             tasks[i].booked_in(self._table, i * ROW)
 
@@ -122,33 +121,26 @@ class Scheduler:
     @micropython.native
     def run_due(self, now_ms):
         """Run every task that is due, most important first; return when the next one will be."""
-        due = self._due
+        due, table, tasks, mark, ticks_us = self._parts
         count = self._count
         while True:
             i = pick_due(due, count, now_ms)
             if i < 0:
-                return next_due(due, count, now_ms)
-            now_ms = self._run(i, now_ms)
-
-    @micropython.native
-    def _run(self, i, now_ms):
-        """Run task *i*; return the time after it."""
-        ticks_us = self._ticks_us
-        task = self.tasks[i]
-        failed = 0
-        start_us = ticks_us()
-        self._mark[0] = i + 1
-        try:
-            task.work.step(now_ms)
-        except Exception as error:              # noqa: BLE001 - SAF-03: whatever a task raises
-            failed = 1
-            self._failed(task, error)
-        self._mark[0] = 0
-        took_us = (ticks_us() - start_us) & _MASK
-        now_ms = account(self._due, self._table, i, now_ms, took_us, failed)
-        if failed and self._on_error is not None:
-            self._on_error(task, now_ms)
-        return now_ms
+                return (now_ms - i) & _MASK
+            task = tasks[i]
+            failed = 0
+            start_us = ticks_us()
+            mark[0] = i + 1
+            try:
+                task.work.step(now_ms)
+            except Exception as error:          # noqa: BLE001 - SAF-03: whatever a task raises
+                failed = 1
+                self._failed(task, error)
+            mark[0] = 0
+            took_us = (ticks_us() - start_us) & _MASK
+            now_ms = account(due, table, i, now_ms, took_us, failed)
+            if failed and self._on_error is not None:
+                self._on_error(task, now_ms)
 
     def _failed(self, task, error):
         task.errors += 1
