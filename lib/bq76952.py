@@ -192,6 +192,7 @@ class BQ76952:
 
     # -- frames ----------------------------------------------------------------------------
 
+    @micropython.native
     def _exchange(self, first, second):
         """One frame out, the answer to an earlier one in (in self._frame)."""
         frame = self._frame
@@ -205,11 +206,13 @@ class BQ76952:
             self._cs(1)
         self._wait(_GAP_US)
 
+    @micropython.native
     def _answered(self, first):
         """True if the last answer echoes *first* with a right CRC."""
         frame = self._frame
         return frame[0] == first and CRC8[CRC8[first] ^ frame[1]] == frame[2]
 
+    @micropython.native
     def _read(self, reg, tries=_TRIES):
         """One register by asking until it is echoed; -1 after *tries* + 1 frames."""
         self._exchange(reg, _DUMMY)
@@ -219,6 +222,7 @@ class BQ76952:
                 return self._frame[1]
         return -1
 
+    @micropython.native
     def read_register(self, reg):
         """One direct-command byte. AfeError if the chip does not answer."""
         value = self._read(reg)
@@ -226,6 +230,7 @@ class BQ76952:
             raise AfeError("register 0x%02x: no valid answer in %d frames" % (reg, _TRIES + 1))
         return value
 
+    @micropython.native
     def _write(self, reg, value):
         """Write one register and see the write echoed. AfeError if it never is.
 
@@ -264,6 +269,7 @@ class BQ76952:
             raise AfeError("sub-command 0x%04x: %d bytes, wanted %d" % (number, total, length))
         return bytes(self._block[:length])
 
+    @micropython.native
     def _fetch(self, number):
         """Read what *number* gives into self._block; return its length. Allocates nothing."""
         self.command(number)
@@ -277,12 +283,28 @@ class BQ76952:
         if not 0 <= length <= 32:
             raise AfeError("sub-command 0x%04x: %d bytes" % (number, length))
         check = (number & 0xFF) + (number >> 8)
+        self._read_block(length)
         for i in range(length):
-            self._block[i] = self.read_register(_BUFFER + i)
             check += self._block[i]
         if self.read_register(_CHECKSUM) != ~check & 0xFF:
             raise AfeError("sub-command 0x%04x: checksum wrong" % number)
         return length
+
+    @micropython.native
+    def _read_block(self, length):
+        """The first *length* bytes of the buffer into self._block, one frame a byte.
+
+        An answer comes with the next question; a byte that does not is read alone.
+        """
+        block = self._block
+        self._exchange(_BUFFER, _DUMMY)
+        for i in range(length):
+            self._exchange(_BUFFER + i + 1, _DUMMY)
+            if self._answered(_BUFFER + i):
+                block[i] = self._frame[1]
+            else:
+                block[i] = self.read_register(_BUFFER + i)
+                self._exchange(_BUFFER + i + 1, _DUMMY)
 
     def read_charge(self):
         """Read the charge integrator into charge_units, charge_65536ths and charge_s.
