@@ -606,6 +606,7 @@ class TimedFlash(RPSSI):
     def __init__(self, pico, name, times):
         self.pico = pico
         self.erase_ns, self.program_ns = (us * 1000 for us in times)
+        self._first_erase_ns = self.erase_ns
         self.busy_until_ns = 0
         self.op_count = 0
         self._cut = None                # (operations to go, fraction done)
@@ -614,6 +615,9 @@ class TimedFlash(RPSSI):
 
     def cut(self, count, torn):
         self._cut = [count, torn] if count else None
+
+    def set_erase_ms(self, ms):
+        self.erase_ns = self._first_erase_ns if ms is None else ms * 1_000_000
 
     def reset(self):
         super().reset()

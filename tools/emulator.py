@@ -248,6 +248,10 @@ class EmulatedPico:
         half of the flash, takes nothing any more; None: all are good again."""
         self.chip.ssi.bad_at = -1 if block is None else FLASH_BYTES // 2 + block * 4096
 
+    def set_erase_ms(self, ms):
+        """What an erase of 4 KiB takes from now on; None: as at the beginning."""
+        self.chip.ssi.set_erase_ms(ms)
+
     @property
     def flash_ops(self):
         """Erases and page programs since power-on of the bench."""

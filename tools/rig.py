@@ -112,6 +112,7 @@ MODEL_FAULTS = ("afe_silent", "afe_crc", "afe_stuck_low", "afe_stuck_high", "afe
                 "rtc_jump_s", "can_bus_off", "can_no_ack", "can_overflow", "can_reset")
 WIRE_FAULTS = {"rs485_noise": number(0, 1), "rs485_echo": flag, "rs485_babble": number(0, 1)}
 FLASH_FAULTS = {"flash_bad_block": number(0, 255, whole=True), "flash_full": flag,
+                "flash_erase_ms": number(1, 1000, whole=True),
                 "cut_at_flash_op": number(1, 1_000_000, whole=True), "torn": number(0, 1)}
 FIRMWARE_FAULTS = {"task_hang": text, "task_raise": text, "heap_full": flag}
 LATER: dict = {}                # kinds that no target can do yet: why

@@ -339,6 +339,8 @@ class PicoTarget:
         cut = faults.pop("cut_at_flash_op", 0)
         torn = faults.pop("torn", 0.5)
         bad = faults.pop("flash_bad_block", -1)
+        if "flash_erase_ms" in faults:
+            self._pico.set_erase_ms(faults.pop("flash_erase_ms"))
         if faults or "fault" in values:
             values["fault"] = faults
         try:

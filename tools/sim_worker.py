@@ -349,6 +349,9 @@ class Worker:
             self.flash.cut(count or 0, torn)
         if "flash_full" in faults:
             hw.flash_full = bool(faults.pop("flash_full"))
+        if "flash_erase_ms" in faults:
+            ms = faults.pop("flash_erase_ms")
+            self.flash.erase_us = self.flash_model.ERASE_US if ms is None else 1000 * ms
         if "flash_bad_block" in faults:
             block = faults.pop("flash_bad_block")
             self.flash.bad = set() if block is None else {block}

@@ -81,7 +81,8 @@ class Slave:
                 self._wanted = parser.cid2
                 self._from_ms = now_ms + GAP_MS
                 if parser.cid2 == wire.ROLL_CALL:
-                    self._from_ms += self._slot_ms * wire.slot_of(self._tag, wire.told_turn(parser))
+                    slot = wire.slot_of(self._tag, wire.told_turn(parser))
+                    self._from_ms += self._slot_ms * slot
                 self._from_ms &= _MASK
                 if not self._rival:
                     self._pack.joining.told(wire.told_bar_mv(parser),
