@@ -167,3 +167,48 @@ def test_the_sums_lie_where_the_firmware_looks_for_them():
              if isinstance(node, ast.Assign)}
     board = toolchain._board_files(toolchain.BOARD)
     assert ast.literal_eval(names["SUMS"]) == 0x10000000 + toolchain._flash_limit(board) - 4096
+
+
+_DMA_SETUP = """
+import machine, time, memory_rp2
+from pio_uart import PioUart
+for i in range(12):                 # of the firmware that was interrupted
+    machine.mem32[0x50000010 + 0x40 * i] = 0
+uart = PioUart(machine.Pin('DBG_TX'), machine.Pin('DBG_RX'))
+ram = memory_rp2.Ram()
+parts = range((min(uart._rx_base, uart._tx_base) - 0x20000000) // 512,
+              (max(uart._rx_base + 1023, uart._tx_base + 2047) - 0x20000000) // 512 + 1)
+some = bytearray(1024)
+"""
+_DMA_RUN = """
+got = bytearray()
+bad = []
+uart.write(bytes([(i * 7 + 1) & 0xFF for i in range(500)]))
+begun = time.ticks_ms()
+while time.ticks_diff(time.ticks_ms(), begun) < 120:
+    for part in parts:
+        if not ram.check(part, 0):
+            bad.append(part)
+    got += some[:uart.readinto(some) or 0]
+print(bad, got == bytes([(i * 37 + 5) & 0xFF for i in range(900)]), len(got))
+"""
+
+
+@pytest.mark.rp2040
+@pytest.mark.req("SAF-07", "COM-06")
+def test_what_dma_moves_is_neither_lost_nor_taken_for_a_bad_ram(uf2):
+    """Bytes come and go on the debug port while the memory of its rings is tested."""
+    from emu_periph import RawRepl
+    from emulator import EmulatedPico
+    pico = EmulatedPico(uf2)
+    repl = RawRepl(pico)
+    pico.run_for(1_500_000)
+    assert repl.exec(_DMA_SETUP, 3000)[1] == b""
+    heard = []
+    pico.on_debug = lambda byte, now_us: heard.append(byte)
+    for _ in range(2):
+        heard.clear()
+        pico.debug_feed(bytes((i * 37 + 5) & 0xFF for i in range(900)))
+        assert repl.exec(_DMA_RUN, 3000) == (b"[] True 900\r\n", b"")
+        assert bytes(heard) == bytes((i * 7 + 1) & 0xFF for i in range(500))
+    assert pico.debug_port.errors == 0
