@@ -16,7 +16,7 @@ SHELL := /bin/bash
 
 # Variables given on the command line (DURATION=20 PLAIN=1) reach the tools as environment.
 
-.PHONY: help setup ready firmware run rig test test-fast fuzz lint soc-report dbc trace bench campaign mutants powercut flash size clean
+.PHONY: help setup ready firmware run rig test test-fast fuzz lint soc-report dbc trace days bench campaign mutants powercut flash size clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -96,6 +96,11 @@ dbc: setup ## docs/packctl.dbc: the CAN frames for other programs, from the firm
 
 trace: setup ## which test proves which requirement
 	@$(PY) tools/trace.py
+
+days: ready ## a day of each mode of an inverter, ten minutes of 15 packs, a million states of a fleet
+	@PACKCTL_AS1_HOUR_S=3600 PACKCTL_FLEET_S=600 PACKCTL_FLEET_STATES=1000000 \
+		nice $(PY) -m pytest tests_host/test_as1.py tests_host/test_scenarios_fleet.py \
+		tests_host/test_fleet_properties.py -k "whole_day or lossy_bus or random_states"
 
 bench: ready ## time, memory and load on the emulated Pico (build/bench.json)
 	@$(PY) tools/bench.py

@@ -1,5 +1,7 @@
 """A hybrid inverter that knows the battery only from the wire: a day of each of its modes."""
 
+import os
+
 import pytest
 from as1 import (
     AS1,
@@ -19,6 +21,7 @@ from as1 import (
 )
 
 pytestmark = pytest.mark.req("AS1-02")
+HOUR_S = int(os.environ.get("PACKCTL_AS1_HOUR_S", "0"))     # make days: 3600
 CHARGED = Wire(cvl_mv=56_000, ccl_ma=60_000, dcl_ma=60_000, may_charge=True, may_discharge=True,
                mv=52_000, soc_pct=60, t_s=0)
 
@@ -178,6 +181,39 @@ def test_a_day_of_demand_response(rig):
             assert -flow.ac_w <= DRM_CONSUME_W.get(d, RATED_W) + 1
             assert flow.ac_w <= DRM_GENERATE_W.get(d, RATED_W) + 1
     assert all(flow.ac_w == 0 for flow in hours(day, 2, 4))
+
+
+@pytest.mark.skipif(not HOUR_S, reason="`make days` plays whole days, some ten minutes each")
+@pytest.mark.req("COM-02", "COM-05", "DER-04")
+@pytest.mark.parametrize("mode", MODES)
+def test_a_whole_day_with_every_second_of_it(rig, mode):
+    """The clock is not compressed: the battery is filled and emptied as in a house."""
+    rig.open("host", profile="b1-5.1-48", plant={"soc": 0.5})
+    rig.run(40_000)
+    outages = ((18.0, 19.0),) if mode == "back-up" else ()
+    day = Day(rig, Can(rig), AS1(mode), HOUR_S, outages)
+    seen = {"low": 1.0, "high": 0.0, "limits": [(60_000, 60_000)] * 2, "far": 0.0}
+
+    def check(row):
+        hour, world, flow, wire = row
+        truth = rig.look()[1]
+        limits = seen["limits"] = [(wire["ccl_ma"], wire["dcl_ma"]), seen["limits"][0]]
+        most_ma, least_ma = (max(pair) for pair in zip(*limits, strict=True))
+        assert -least_ma - 1500 <= truth["current_ma"] <= most_ma + 1500, row
+        assert not outages or world.grid or flow.served, hour
+        seen["low"], seen["high"] = (min(seen["low"], truth["soc"]),
+                                     max(seen["high"], truth["soc"]))
+        seen["far"] = max(seen["far"], abs(100 * truth["soc"] - wire["soc_pct"]))
+        day.rows[:-2] = []              # a day of them would be too many
+
+    day.run(each=check)
+    report = rig.get()["report"]
+    assert report["protections"] == report["faults"] == [] and report["task_errors"] == 0
+    assert not [row for row in rig.events()["events"] if row["event"] in ("trip", "fault")]
+    assert day.link.wire.frames > 24 * HOUR_S * 0.99
+    assert seen["low"] >= 0.085                                 # 10 % by its own estimate
+    assert seen["high"] >= (0.97 if mode != MODES[0] else 0.6)
+    print(mode, seen, report["soc_cpct"])
 
 
 @pytest.mark.req("COM-05")
