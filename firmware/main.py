@@ -267,8 +267,10 @@ class App:
         return "\n".join(lines)
 
     def _clear(self):
-        """Latched faults and locks go, and slaves that were taken away are no longer missed."""
+        """Latched faults and locks go; slaves and an inverter that were taken away are no longer
+        missed."""
         self.pack.clear()
+        self.pack.inverter.forget()
         self.system.fleet.lost = 0
 
     def _unlock(self, words):

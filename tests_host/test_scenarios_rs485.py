@@ -84,13 +84,36 @@ def test_a_lost_inverter_is_recorded_and_reported_until_it_is_back(rig, target):
     rig.run(4000)
     report = rig.get()["report"]
     assert report["inverter_lost"] == 1 and 10 <= report["inverter_silent_s"] <= 13
+
+    def red_ms(ms):
+        """Time that ALM lights within the next *ms*."""
+        start_ms = rig.get()["t_ms"]
+        rig.run(ms)
+        edges = [e for e in rig.trace(since_ms=start_ms)["edges"] if e[1] == "lamps.alm"]
+        return sum(b[0] - a[0] for a, b in zip(edges, edges[1:]) if a[2] and not b[2])
+
+    assert red_ms(8_500) == pytest.approx(2000, abs=501)        # Flash 3: an alarm
     line.write(b"~2002464F0000FD98\r")
     line.readline()
-    rig.run(1500)
-    assert rig.get()["report"]["inverter_lost"] == 0
+    rig.run(3500)
+    assert rig.get()["report"]["inverter_lost"] == 0 and red_ms(4_000) == 0
+    rig.run(12_000)
+    assert rig.get()["report"]["inverter_lost"] == 1 and red_ms(4_000) > 0
+    rig.command_text("clear")                                   # taken away on purpose
+    rig.run(2_000)
+    assert rig.get()["report"]["inverter_lost"] == 1 and red_ms(4_000) == 0
     kinds = [event["event"] for event in rig.events()["events"]]
-    assert kinds.count("inverter_lost") == kinds.count("inverter_back") == 1
+    assert (kinds.count("inverter_lost"), kinds.count("inverter_back")) == (2, 1)
     line.close()
+
+
+@pytest.mark.req("COM-08", "LED-03")
+@pytest.mark.targets("host")
+def test_an_inverter_that_never_was_there_lights_no_lamp(rig, target):
+    rig.open(target, params={"inverter_lost_s": 10})
+    rig.run(30_000)
+    assert rig.get()["report"]["inverter_lost"] == 1
+    assert not [e for e in rig.trace(since_ms=8_000)["edges"] if e[1] == "lamps.alm"]
 
 
 @pytest.mark.req("COM-05")

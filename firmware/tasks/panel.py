@@ -24,9 +24,12 @@ _LINK_ALARM = 1 << 25           # no row of the protection table
 
 @micropython.native
 def _alarms_of(pack):
-    """Alarms of the table, and a bit beyond it for faults of the bus between packs."""
+    """Alarms of the table, and a bit beyond it for communication: faults of the bus between
+    packs, an inverter that was there and is silent (COM-08)."""
     alarms = pack.protection.alarms
-    return alarms | _LINK_ALARM if pack.faults & _LINK_FAULTS else alarms
+    if pack.faults & _LINK_FAULTS or pack.inverter.missed:
+        alarms |= _LINK_ALARM
+    return alarms
 
 
 class Panel:
