@@ -133,7 +133,7 @@ class App:
         self.parallel = ParallelBus(
             machine.UART(port.PAR_UART, baudrate=baud, tx=machine.Pin("PAR_TX"),
                          rx=machine.Pin("PAR_RX"), rxbuf=256, txbuf=256, timeout=0),
-            _out("PAR_DE"), pack, self.system, port.unique_id(), baud)
+            _out("PAR_DE"), pack, self.system, port.unique_id(), baud, protocol.pace)
         self._ballast = []
         self._choice = Slots(port.files, "profile")
         pack.power.start(rocker() != 0, port.reset_cause() == machine.WDT_RESET)

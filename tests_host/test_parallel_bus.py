@@ -11,6 +11,7 @@ from protocols import conditions
 from protocols import parallel as wire
 from protocols.ascii_frame import OK, Parser
 from protocols.parallel_nodes import Master, Slave
+from protocols.pcs import Pcs
 from protocols.snapshot import Identity, System
 
 NOT_ON = ("rp2040",)        # minutes of traffic; the frames and the port's task run there
@@ -109,6 +110,46 @@ def fleet_of(count):
     for dip in range(2, count + 1):
         modules.append(Module(dip, "uid-%02d" % dip, Slave))
     return modules
+
+
+class TestPaceMaster(unittest.TestCase):
+    """A master or a monitor of PACE's kind: VER 25, ADR = INFO = number of the slave."""
+
+    def setUp(self):
+        self.slave = Module(2, "uid-02", Slave)
+        self.slave.scan(LATE)
+        self.slave.scan(LATE + 100)
+        self.slave.node = Slave(self.slave.pack, self.slave.system, 7, _BAUD, self.pace())
+        self.slave.node.start(LATE + 100)
+
+    def pace(self):
+        identity = Identity("TEST", (1, 0, 0), "%-16s" % "uid-02")
+        return Pcs(self.slave.system, self.slave.pack, identity).pace
+
+    def ask(self, text):
+        """What the slave says within 30 ms; nothing may be said in the first 10."""
+        slave = self.slave
+        now = (LATE + 110) % WRAP
+        slave.parser.take_chunk(text, 0, len(text), now)
+        slave.node.hear(slave.parser, now)
+        self.assertEqual(slave.node.due((now + 9) % WRAP, 9), 0)
+        for ms in (20, 30):
+            length = slave.node.due((now + ms) % WRAP, ms)
+            if length:
+                return bytes(slave.node.out[:length])
+        return b""
+
+    def test_42_and_44_of_its_own_address_are_answered(self):   # req: COM-01 COM-03
+        answer = self.ask(b"~25024642E00202FD2E\r")             # seen between packs of that kind
+        self.assertEqual((answer[:17], len(answer)), (b"~25024600F07A0002", 140))
+        self.assertEqual(answer[17:19] + answer[83:85], b"1006")    # cells, temperatures
+        answer = self.ask(b"~25024644E00202FD2C\r")
+        self.assertEqual((answer[:17], len(answer)), (b"~25024600004C0002", 94))
+
+    def test_of_others_and_other_commands_nothing_is_said(self):    # req: COM-06
+        for text in (b"~25034642E00203FD2C\r", b"~25024642E00203FD2D\r", b"~250246900000FDA4\r",
+                     b"~2502469AE00201FD1B\r", b"~20024642E00202FD33\r"):
+            self.assertEqual(self.ask(text), b"", text)
 
 
 class TestBus(unittest.TestCase):

@@ -300,7 +300,7 @@ class TestPace(TestCase):
         self.system.update(self.now)
         info = self.protocol._info
         seen = self.system.own
-        put = self.protocol._pace._put_status
+        put = self.protocol.pace._put_status
         for alarm, protection, at, value in (
                 (0, 1 << 0, 3, 0x01), (0, 1 << 1, 3, 0x02), (0, 1 << 2, 3, 0x04),
                 (0, 1 << 3, 3, 0x08), (0, 1 << 4, 3, 0x10), (0, 1 << 5, 3, 0x20),

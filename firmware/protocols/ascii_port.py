@@ -16,6 +16,7 @@ class AsciiPort:
     system, pack, identity   snapshot.System, PackState, snapshot.Identity
     rights      may_write: commands that write are obeyed
     out         the newest answer
+    pace        pace.Pace, for other ports too
     answered    requests answered without an error, since start
     """
 
@@ -26,7 +27,7 @@ class AsciiPort:
         self._info = bytearray(_INFO)
         self.out = bytearray(18 + 2 * _INFO)
         self._pylontech = pylontech.Pylontech(system, pack, identity, rights, self._info)
-        self._pace = pace.Pace(system, pack, identity, rights, self._info)
+        self.pace = pace.Pace(system, pack, identity, rights, self._info)
         self._refused = OK              # return code of the newest answer, and when it was given
         self._refused_ms = 0
         self.answered = 0
@@ -54,7 +55,7 @@ class AsciiPort:
         if parser.cid1 != CID1 or self._is_answer(parser, now_ms):
             return 0
         is_pace = parser.ver == pace.VER
-        server = self._pace if is_pace else self._pylontech
+        server = self.pace if is_pace else self._pylontech
         adr = self._address(server, is_pace)
         if adr < 0:
             return 0

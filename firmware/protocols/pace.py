@@ -75,14 +75,14 @@ class Pace:
     """Answers decoded requests. Who calls has brought the own part of *system* up to date.
 
     system, pack, identity, rights, info   as Pylontech's
-    rtn        return code of the newest answer
+    rtn        return code of the newest answer; its INFO is in info
     """
 
     def __init__(self, system, pack, identity, rights, info):
         self._system = system
         self._pack = pack
         self._identity = identity
-        self._info = info
+        self._info = self.info = info
         self._rights = rights
         self._parser = None
         self.rtn = OK

@@ -8,6 +8,9 @@ more than PACE's 42 and 44 do: its limits, its FETs, its resistance and who it i
                                          together (0.01 %, FFFF: not known); roll call: + round
     answer (CID2 0)                      slave: address, command, tag, body
 
+A slave answers PACE's own 42 and 44 too (ADR = INFO = its address): to a master of that kind, or a
+monitor while no master of ours asks.
+
 A tag is 24 bits of a pack's unique id: two packs with one address have different tags.
 """
 
@@ -24,6 +27,8 @@ ROLL_CALL = const(0x72)
 
 BAR_KNOWN = const(1)        # flags of a request: another pack is on the bar, at this voltage
 MAY_BE_FIRST = const(2)
+
+_PACE_READS = (0x42, 0x44)
 
 _BODY = const(5)            # of an answer
 _STATE_LEN = const(57)      # up to the cells
@@ -111,6 +116,12 @@ def is_request(parser):
             and ASK_STATE <= parser.cid2 <= ROLL_CALL
             and parser.info_len == _REQUEST_LEN + (parser.cid2 == ROLL_CALL)
             and parser.info[0] == parser.adr)
+
+
+def is_pace_read(parser):
+    """True if the frame in *parser* is what a PACE master asks a slave."""
+    return (parser.ver == VER and parser.cid1 == CID1 and parser.cid2 in _PACE_READS
+            and parser.info_len == 1 and parser.info[0] == parser.adr)
 
 
 def is_answer(parser):

@@ -14,6 +14,7 @@ from bms import events as ev
 from bms.protection_rules import FAULT_ADDRESS, FAULT_LINK
 from bms.readings import NO_READING
 from protocols import parallel as wire
+from protocols.ascii_frame import encode
 
 MASTER = 1
 FIRST, LAST = 2, 15         # addresses of slaves
@@ -31,6 +32,7 @@ _TURN_MS = 10_000           # one that may be the first on the bar has so long
 _IDENTITY_ROUNDS = 64
 _MASTER_LOST_MS = 10_000
 _MASK = (1 << 30) - 1
+_READY = 1                  # as a command to be answered: the answer is in out already
 
 
 def _roll_slot_ms(baud):
@@ -43,12 +45,15 @@ class Slave:
 
     pack, system   PackState, snapshot.System
     tag, baud      parallel.tag_of(unique id); bit/s
+    pace           pace.Pace that answers a PACE master's 42 and 44, or None
     """
 
-    def __init__(self, pack, system, tag, baud):
+    def __init__(self, pack, system, tag, baud, pace=None):
         self._pack = pack
         self._system = system
         self._tag = tag
+        self._pace = pace
+        self._ready = 0             # length of the answer that is in out
         self._slot_ms = _roll_slot_ms(baud)
         self._info = bytearray(wire.LONGEST_CHARS // 2)
         self.out = bytearray(wire.LONGEST_CHARS)
@@ -91,6 +96,17 @@ class Slave:
               and wire.answer_tag(parser) != self._tag):
             self._twice_ms = now_ms
             self._pack.set_fault(FAULT_ADDRESS, True, own)
+        elif self._pace is not None and parser.adr == own and wire.is_pace_read(parser):
+            self._answer_pace(parser, own, now_ms)
+
+    def _answer_pace(self, parser, own, now_ms):
+        """At once, because *parser* may have another frame when it is time to speak."""
+        server = self._pace
+        self._system.update_own(now_ms)
+        length = server.answer(parser, now_ms)
+        self._ready = encode(self.out, wire.VER, own, wire.CID1, server.rtn, server.info, length)
+        self._wanted = _READY
+        self._from_ms = (now_ms + GAP_MS) & _MASK
 
     def _watch_masters(self, tag, now_ms):
         """Two masters that take turns: nothing either says about the bar can be relied on."""
@@ -120,6 +136,8 @@ class Slave:
         if not command or (now_ms - self._from_ms) & _MASK >= 1 << 29:
             return 0
         self._wanted = 0
+        if command == _READY:
+            return self._ready
         address = pack.dip
         if command == wire.ROLL_CALL:
             return wire.roll_call_answer(self.out, self._info, address, self._tag)

@@ -19,18 +19,19 @@ class ParallelBus:
     pack, system   PackState, snapshot.System
     unique_id  bytes that no other board has
     baud       bit/s of uart
+    pace       pace.Pace for a slave, or None
     task       Task of this, set by main: its period follows the address
     received, sent, garbled   bytes, bytes, frames that were not whole, since start
     """
 
-    def __init__(self, uart, de, pack, system, unique_id, baud):
+    def __init__(self, uart, de, pack, system, unique_id, baud, pace=None):
         self._uart = uart
         self._de = de
         self._pack = pack
         self._system = system
         tag = tag_of(unique_id)
         self.master = Master(pack, system, tag, baud)
-        self.slave = Slave(pack, system, tag, baud)
+        self.slave = Slave(pack, system, tag, baud, pace)
         self._node = None           # None: alone
         self._dip = -1
         self._parser = Parser(LONGEST_CHARS, gap_ms=100)
