@@ -43,13 +43,6 @@ def press(rig, ms):
     return rig.get()["t_ms"]
 
 
-def one_of_two(target, ms, shown):
-    """The emulated board, which is slow, shows one press of each window; all others are shown
-    where simulated time is cheap."""
-    if target == "rp2040" and ms != shown:
-        pytest.skip("shown on host and unix")
-
-
 def fall_asleep(rig):
     press(rig, 4000)
     rig.run(8000)
@@ -73,34 +66,24 @@ def sequence(rig, since_ms):
 # -- RST-01 --------
 
 
-@pytest.mark.req("RST-01")
-@pytest.mark.parametrize("ms", [2900, 10_100])
-def test_shorter_and_longer_presses_do_nothing(rig, target, ms):
-    one_of_two(target, ms, 2900)
-    opened(rig, target)
+def press_is_nothing(rig, ms):
+    uptime_s = report(rig)["uptime_s"]
     at_ms = press(rig, ms)
     rig.run(4000)
     assert edges(rig, at_ms, "fets.chg", "fets.dsg", "lamps.alm") == []
-    assert report(rig)["state"] == "standby" and report(rig)["uptime_s"] > 5
+    assert report(rig)["state"] == "standby" and report(rig)["uptime_s"] > uptime_s
 
 
-@pytest.mark.req("RST-01")
-@pytest.mark.req("PWR-10")
-@pytest.mark.req("PWR-11")
-@pytest.mark.parametrize("ms", [3100, 5900])
-def test_a_press_of_3_to_6_s_sleeps_and_wakes(rig, target, ms):
-    one_of_two(target, ms, 3100)
-    opened(rig, target)
+def press_sleeps(rig, ms):
     at_ms = press(rig, ms)
     rig.run(9000)
     shown = sequence(rig, at_ms)
     assert [lamp for lamp, _ in shown] == list(ORDER), shown
     assert all(abs(lit_ms - 500) <= 20 for _, lit_ms in shown), shown
     assert report(rig)["state"] == "sleep" and closed(rig) == set() and lit(rig) == 0
-    for held_ms in (2900, 6100):                        # not from sleep
-        press(rig, held_ms)
-        rig.run(1000)
-        assert report(rig)["state"] == "sleep"
+
+
+def press_wakes(rig, ms):
     at_ms = press(rig, ms)
     rig.run(6000)
     shown = sequence(rig, at_ms)                        # RUN was the first, then:
@@ -110,12 +93,7 @@ def test_a_press_of_3_to_6_s_sleeps_and_wakes(rig, target, ms):
     assert report(rig)["woken_by"] == "button"
 
 
-@pytest.mark.req("RST-01")
-@pytest.mark.req("RST-02")
-@pytest.mark.parametrize("ms", [6100, 9900])
-def test_a_press_of_6_to_10_s_resets(rig, target, ms):
-    one_of_two(target, ms, 6100)
-    opened(rig, target)
+def press_resets(rig, ms):
     at_ms = press(rig, ms)
     rig.run(6000)
     all_on = edges(rig, at_ms, *("lamps." + name for name in ORDER), "lamps.onoff")
@@ -125,6 +103,59 @@ def test_a_press_of_6_to_10_s_resets(rig, target, ms):
     assert abs(min(off) - on_ms - 1500) <= 60, all_on
     assert report(rig)["uptime_s"] < 5
     assert closed(rig) == {"chg", "dsg"}
+
+
+@pytest.mark.targets("host", "unix")
+@pytest.mark.req("RST-01")
+@pytest.mark.parametrize("ms", [2900, 10_100])
+def test_shorter_and_longer_presses_do_nothing(rig, target, ms):
+    opened(rig, target)
+    press_is_nothing(rig, ms)
+
+
+@pytest.mark.targets("host", "unix")
+@pytest.mark.req("RST-01")
+@pytest.mark.req("PWR-10")
+@pytest.mark.req("PWR-11")
+@pytest.mark.parametrize("ms", [3100, 5900])
+def test_a_press_of_3_to_6_s_sleeps_and_wakes(rig, target, ms):
+    opened(rig, target)
+    press_sleeps(rig, ms)
+    for held_ms in (2900, 6100):                        # not from sleep
+        press(rig, held_ms)
+        rig.run(1000)
+        assert report(rig)["state"] == "sleep"
+    press_wakes(rig, ms)
+
+
+@pytest.mark.targets("host", "unix")
+@pytest.mark.req("RST-01")
+@pytest.mark.req("RST-02")
+@pytest.mark.parametrize("ms", [6100, 9900])
+def test_a_press_of_6_to_10_s_resets(rig, target, ms):
+    opened(rig, target)
+    press_resets(rig, ms)
+
+
+@pytest.mark.slow
+@pytest.mark.targets("rp2040")
+@pytest.mark.req("RST-01")
+@pytest.mark.req("RST-02")
+@pytest.mark.req("PWR-10")
+@pytest.mark.req("PWR-11")
+def test_every_press_one_after_another(rig, target):
+    opened(rig, target)
+    press_is_nothing(rig, 2900)
+    press_is_nothing(rig, 10_100)
+    press_sleeps(rig, 3100)
+    press(rig, 6100)                                    # not from sleep
+    rig.run(1000)
+    assert report(rig)["state"] == "sleep"
+    press_wakes(rig, 5900)
+    press_sleeps(rig, 5900)
+    press_wakes(rig, 3100)
+    press_resets(rig, 6100)
+    press_resets(rig, 9900)
 
 
 # -- into sleep and out of it --------
@@ -228,16 +259,33 @@ def over_discharged(rig):
     return rig.get()["t_ms"]
 
 
+@pytest.mark.slow
 @pytest.mark.req("PRO-24")
+@pytest.mark.req("PWR-10")
 @pytest.mark.req("PWR-12")
-def test_timed_wakes_of_half_a_minute(rig, target):
-    opened(rig, target, params={**SHORT, "wake_tries": 2})
+def test_minutes_in_place_of_hours(rig, target):
+    """Ten wakes, a minute apart, and then no more; on a charger's voltage it wakes all the same;
+    after a minute of standby it sleeps."""
+    opened(rig, target, params={"wake_period_s": 60, "wake_try_s": 5, "sleep_standby_s": 60})
     at_ms = over_discharged(rig)
-    rig.run(100_000)
-    both = [t for t, _, value in edges(rig, at_ms, "fets.dsg") if value]
-    assert len(both) == 2 and abs(both[1] - both[0] - 30_000) < 3000, both
-    assert report(rig)["state"] == "sleep" and report(rig)["timed_wakes"] == 2
+    rig.run(720_000)
+    changes = edges(rig, at_ms, "fets.chg", "fets.dsg")
+    both = [t for t, signal, value in changes if signal == "fets.dsg" and value]
+    assert len(both) == 10, both
+    assert 55_000 < both[0] < 61_000                    # sleep began at most 5 s before at_ms
+    for number, t_ms in enumerate(both):
+        assert abs(t_ms - both[0] - 60_000 * number) < 2000, both
+    assert len([t for t, signal, value in changes if signal == "fets.chg" and value]) == 10
+    assert report(rig)["state"] == "sleep" and report(rig)["timed_wakes"] == 10
     assert closed(rig) == set()
+    rig.set(charger_mv=48_500, charger_ma=5000, cell_mv=[3250] * 16)
+    rig.run(2000)
+    assert report(rig)["state"] != "sleep" and report(rig)["woken_by"] == "charger"
+    rig.set(charger_mv=None, charger_ma=None, cell_mv=[3310] * 16)
+    rig.run(50_000)
+    assert report(rig)["state"] == "standby"
+    rig.run(20_000)
+    assert report(rig)["state"] == "sleep" and report(rig)["sleep_reason"] == "standby"
 
 
 @pytest.mark.targets("host", "unix")
@@ -291,6 +339,7 @@ def test_standby_sleeps_after_24_hours(rig, target):
     assert report(rig)["state"] == "sleep" and report(rig)["sleep_reason"] == "standby"
 
 
+@pytest.mark.targets("host", "unix")
 @pytest.mark.req("PWR-10")
 def test_standby_sleeps_after_the_set_time(rig, target):
     opened(rig, target, params={"sleep_standby_s": 20})

@@ -153,6 +153,32 @@ def test_no_received_byte_is_lost_while_the_flash_erases(rig, target):
     assert answers.count(b"\r") == polls
 
 
+@pytest.mark.req("PRO-07", "REC-02")
+@pytest.mark.targets("host")
+def test_an_over_current_is_cut_off_in_time_within_the_longest_erase(rig, target):
+    """160 A at moments when records and parameters are written and sectors erased: 100 ms and
+    two scans, by the AFE's own comparator where the controller stands still."""
+    opened(rig, target)
+    rig.set(fault={"flash_erase_ms": 400})
+    for i in range(30):
+        rig.set(load_ma=1000)
+        rig.param("boost_s", 100 + i)
+        rig.param("low_soc_cpct", 300 + i)
+        rig.param("full_request_days", 20 + i % 10)
+        rig.run(200 + i * 37 % 700)
+        at_ms = rig.get()["t_ms"]
+        rig.set(current_ma=-160_000)
+        rig.run(1000)
+        opens = [t for t, signal, value in rig.trace(at_ms)["edges"]
+                 if signal == "fets.dsg" and not value]
+        assert opens and opens[0] - at_ms <= 300 + 1, (i, opens)
+        rig.set(current_ma=None, load_ma=None, charger_mv=54_000, charger_ma=3000)
+        rig.run(2500)                                   # releases
+        rig.set(charger_mv=None, charger_ma=None)
+        rig.run(800)
+        rig.command_text("clear")
+
+
 @pytest.mark.req("PAR-02", "REC-02")
 @pytest.mark.targets("host", "unix")
 def test_bad_blocks_and_a_full_file_system_cost_nothing_that_was_kept(rig, target):
@@ -171,6 +197,38 @@ def test_bad_blocks_and_a_full_file_system_cost_nothing_that_was_kept(rig, targe
     rig.set(fault={"flash_bad_block": None, "flash_full": None})
     rig.param("cell_ov_trip_mv", 3640)
     rig.run(2000)
+    off_and_on(rig)
+    assert rig.param("cell_ov_trip_mv")["value"] == 3640
+
+
+@pytest.mark.slow
+@pytest.mark.req("PAR-02", "REC-02")
+@pytest.mark.targets("rp2040")
+def test_a_full_flash_with_a_bad_block_on_the_emulated_board(rig, target):
+    """Small files lie in littlefs's directory: a full file system still takes them."""
+    opened(rig, target)
+    with pytest.raises(Exception, match="while it is switched off"):
+        rig.set(fault={"flash_full": True})
+    rig.param("cell_ov_trip_mv", 3620)
+    rig.run(2000)
+    rig.power(False)
+    rig.set(fault={"flash_full": True, "flash_bad_block": 224})     # the first of the log
+    rig.power(True)
+    rig.run(3000)
+    assert rig.param("cell_ov_trip_mv")["value"] == 3620
+    rig.param("cell_ov_trip_mv", 3630)
+    rig.run(4000)
+    refused = [e for e in rig.events()["events"] if e["event"] == "store_error"]
+    off_and_on(rig)
+    assert rig.param("cell_ov_trip_mv")["value"] == (3620 if refused else 3630)
+    events = rig.events()["events"]
+    assert [e["seq"] for e in events] == list(range(1, len(events) + 1))
+    rig.power(False)
+    rig.set(fault={"flash_full": None, "flash_bad_block": None})
+    rig.power(True)
+    rig.run(3000)
+    rig.param("cell_ov_trip_mv", 3640)
+    rig.run(3000)
     off_and_on(rig)
     assert rig.param("cell_ov_trip_mv")["value"] == 3640
 

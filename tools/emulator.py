@@ -246,11 +246,16 @@ class EmulatedPico:
     def set_bad_block(self, block):
         """The 4 KiB block of that number, counted from the start of the storage in the upper
         half of the flash, takes nothing any more; None: all are good again."""
-        self.chip.ssi.bad_at = -1 if block is None else FLASH_BYTES // 2 + block * 4096
+        self.chip.ssi.bad_at = -1 if block is None else self.storage_at + block * 4096
 
     def set_erase_ms(self, ms):
         """What an erase of 4 KiB takes from now on; None: as at the beginning."""
         self.chip.ssi.set_erase_ms(ms)
+
+    @property
+    def storage_at(self):
+        """Where in the flash the file system begins; the records' ring comes after it."""
+        return FLASH_BYTES // 2
 
     @property
     def flash_ops(self):

@@ -30,6 +30,7 @@ TOOLS = ROOT / "tools"
 PINS_CSV = ROOT / "boards" / "PACKCTL_PICO" / "pins.csv"
 FIRMWARE = (ROOT / "firmware", ROOT / "lib")
 UNIX_HEAP = "64M"               # the bench keeps every edge of every lamp
+_LOG_BYTES = 128 * 1024         # behind the file system (boards/PACKCTL_PICO/modules/_boot.py)
 _PULLED_UP = ("AFE_CS", "CAN_CS")       # by the board, while the controller does not drive them
 
 
@@ -334,8 +335,7 @@ class PicoTarget:
         values = dict(values)
         faults = dict(values.get("fault") or {})
         if "flash_full" in faults:
-            raise TargetError("fault flash_full: not on rp2040, where filling the file system "
-                              "takes minutes; use host or unix")
+            self._fill_flash(bool(faults.pop("flash_full")))
         cut = faults.pop("cut_at_flash_op", 0)
         torn = faults.pop("torn", 0.5)
         bad = faults.pop("flash_bad_block", -1)
@@ -352,6 +352,25 @@ class PicoTarget:
         if bad != -1:
             self._pico.set_bad_block(bad)
         self._models_changed()
+
+    def _fill_flash(self, full):
+        """A file fills the file system, or goes: by the unix port's littlefs, while nobody else
+        has it mounted."""
+        pico = self._pico
+        if pico.powered:
+            raise TargetError('fault flash_full: on rp2040 while it is switched off; send {"cmd": '
+                              '"power", "on": false} first')
+        start = pico.storage_at
+        image = pico.flash_image()
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "image"
+            path.write_bytes(image[start:-_LOG_BYTES])
+            done = subprocess.run(
+                [find_unix(), "-X", "heapsize=16M", str(TOOLS / "ballast_device.py"), str(path),
+                 str(int(full))], env={"MICROPYPATH": ".frozen"}, capture_output=True, timeout=120)
+            if done.returncode:
+                raise TargetError(f"fault flash_full: {done.stderr.decode()[-300:]}")
+            pico.set_flash_image(image[:start] + path.read_bytes() + image[-_LOG_BYTES:])
 
     def state(self):
         self._stand.advance(self._pico.now_us)

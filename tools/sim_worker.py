@@ -131,7 +131,7 @@ class Worker:
         self.reserve = None
         self.scheduler = None
         self.busy_us = 0
-        self.skipped_us = 0     # clock after the last skip
+        self.looked_us = 0      # clock when it was last looked at, or after the last skip
         self.seen = None
 
     # -- clock ------------------------------------------------------------------------------
@@ -169,9 +169,12 @@ class Worker:
     def skip(self):
         """Called where the firmware idles; True if time has passed while it did nothing."""
         now_us = self.clock.now_us
-        if now_us - self.skipped_us < _BETWEEN_US or now_us - self.busy_us < _QUIET_US:
+        if now_us - self.looked_us < _BETWEEN_US:
             return False
+        self.looked_us = now_us
         if self.scheduler is None or self.on_bar or self.something_happens(now_us):
+            return False
+        if now_us - self.busy_us < _QUIET_US:
             return False
         us = min(_SKIP_US, self.target_us - _BEFORE_END_US - now_us)
         if us < _BETWEEN_US:
@@ -182,7 +185,7 @@ class Worker:
         plant.pace(_REST_GRID_US, now_us)
         self.stand.afe.plant_changed(now_us)
         self.clock.advance_to(now_us + us)
-        self.skipped_us = now_us = self.clock.now_us
+        self.looked_us = now_us = self.clock.now_us
         plant.pace(usual_us, now_us)
         self.stand.afe.plant_changed(now_us)
         self.replan()
@@ -190,11 +193,11 @@ class Worker:
         return True
 
     def something_happens(self, now_us):
-        """Look at the wires: current, FETs, outputs, bytes on their way."""
+        """Look at the wires: current, FETs, outputs, bytes on their way, what the AFE is about."""
         stand = self.stand
         afe = stand.afe
         seen = (afe.chg, afe.dsg, afe.balance, stand.levels["LIMITER"], stand.levels["DO1"],
-                stand.levels["DO2"], self.boots)
+                stand.levels["DO2"], afe.mode, afe.cfgupdate, self.boots)
         quiet = seen == self.seen and abs(stand.plant.current_ma) < _QUIET_MA
         self.seen = seen
         for port in hw.ports.values():
