@@ -748,8 +748,29 @@ class TestConfigurationLost(Case):
         self.run_up()
         self.step(1900)
         gaps = [(looks[i] - looks[i - 1]) % WRAP for i in range(1, len(looks))]
-        self.assertEqual(gaps, [60_000, 60_000, 60_000])
+        self.assertEqual(gaps, [59_500, 60_000, 60_000])
         self.assertEqual(self.afe.fets, BOTH)
+
+    def test_no_scan_has_two_long_talks(self):
+        talks = []
+        signature = self.afe.signature
+        read_charge = self.afe.read_charge
+
+        def verified():
+            talks.append((self.now, "verified"))
+            return signature()
+
+        def counted():
+            talks.append((self.now, "counted"))
+            read_charge()
+
+        self.afe.signature = verified
+        self.afe.read_charge = counted
+        self.run_up()
+        self.step(1900)
+        times = [at for at, _ in talks]
+        self.assertEqual(len(set(times)), len(times), repr(talks))
+        self.assertEqual(len([what for _, what in talks if what == "counted"]), 19)
 
     def test_the_minute_to_the_millisecond(self):               # req: PRO-23
         self.run_up()
@@ -890,7 +911,7 @@ class TestConfigurationLost(Case):
 
     def until_verified(self):
         self.run_up()
-        self.step(593)
+        self.step(588)
         self.assertEqual(self.errors(), [])
 
     def test_a_changed_gain_is_found_and_repaired(self):        # req: PRO-23 MEA-04

@@ -29,6 +29,7 @@ _FIRST_BUDGET_US = 60_000       # at start-up, when nothing else is urgent
 _BACK_OFF_MS = 500              # before the first retry; doubled each time up to the longest
 _LONGEST_BACK_OFF_MS = 8_000
 _VERIFY_MS = 60_000             # PRO-23
+_APART_MS = 500                 # from the integrator's scans, which take as long: never both
 _MASK = (1 << 30) - 1
 _RESET_MS = 100                 # from the AFE's reset until it is talked to again
 _SHORT = mask_of("PRO-08")
@@ -391,7 +392,7 @@ class Control:
         except AfeError:
             self._retry_later(now_ms)
             return
-        self._verified_ms = now_ms
+        self._verified_ms = (now_ms - _APART_MS) & _MASK
         self._counted_ms = now_ms
         pack.fets.restarted()
         pack.afe_ready = True
