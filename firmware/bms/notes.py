@@ -1,7 +1,6 @@
 """What becomes of a change of a pack: its record, and what the estimate of charge learns."""
 
 from bms import events as ev
-from bms import power as pw
 from bms import protection_rules as rules
 from bms.protection import ALARM, LOCKED, TRIPPED
 from bms.protection_rules import ITEMS, mask_of
@@ -45,20 +44,3 @@ def note_change(pack, could, i, before, now):
     if changed & LOCKED:
         pack.events.add(pack.now_ms, ev.LOCK if now & LOCKED else ev.UNLOCK, i, cell, value,
                         limit)
-
-
-def note_power(pack, news, pack_mv):
-    """Power has *news*; measured values of the time before are none any more."""
-    power = pack.power
-    now_ms = pack.now_ms
-    if news == pw.SLEPT:
-        pack.events.add(now_ms, ev.SLEEP, power.reason, -1, power.tries)
-    elif news == pw.WOKE:
-        pack.events.add(now_ms, ev.WAKE, power.woken_by, -1, pack_mv)
-        pack.hold(0, now_ms)
-    elif news == pw.TRIES:
-        pack.events.add(now_ms, ev.WAKE, pw.BY_TIMER, -1, pack_mv, power.tries + 1)
-    elif news == pw.REFUSED:
-        pack.events.add(now_ms, ev.SLEEP_REFUSED, power.refused, -1, pack_mv)
-    elif news == pw.RECHARGE:
-        pack.release(OVER_CHARGE)

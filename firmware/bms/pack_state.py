@@ -25,8 +25,9 @@ from bms.inverter_watch import InverterWatch
 from bms.joining import Joining
 from bms.limiter import ChargeLimiter
 from bms.measurements import Measurements
-from bms.notes import OVER_CHARGE, UNDER_VOLTAGE, note_change, note_power
+from bms.notes import OVER_CHARGE, UNDER_VOLTAGE, note_change
 from bms.power import Power
+from bms.power_watch import step_power
 from bms.protection import Protection
 from bms.protection_rules import (
     BLOCKING,
@@ -44,9 +45,7 @@ from bms.readings import (
     CELL_DIFF_MV,
     CURRENT_MA,
     MAX_CELL_MV,
-    MIN_CELL_MV,
     NO_READING,
-    PACK_MV,
     STACK_MV,
 )
 from bms.rights import Rights
@@ -54,8 +53,6 @@ from bms.sign_watch import CellWatch
 from bms.soc import StateOfCharge
 from bms.soc_feed import SocFeed
 from bms.states import (
-    CHARGING,
-    DISCHARGING,
     FAIL,
     OFF,
     PROTECTION,
@@ -90,6 +87,7 @@ class Pack(Faults):
     afe_misled         the AFE holds a FET off for a reading that was wrong and is no longer
     testing            a self-test of the start still runs: nothing is closed
     passed             the pack has been beyond self-test since start
+    rest_ma            parameter: less flows for other reasons than a use
     protected, decided  number of the scan that went through the protections, through the decision
     """
 
@@ -137,7 +135,8 @@ class Pack(Faults):
         self._end_wires = EndWires(profile.CELLS)
         self._soc_feed = SocFeed(self.soc)
         self._taken = -1            # params.changed that these are of:
-        self._other_way_ma = self._rest_ma = self._nominal_ma = 0
+        self.rest_ma = 0
+        self._other_way_ma = self._nominal_ma = 0
         self._failed_scans = self._soc_full_cpct = self._wire_mv = 0
         self._dvl_mv = params["dvl_mv"]
         self._limit_scans = 0       # until the limits are aimed again
@@ -183,7 +182,7 @@ class Pack(Faults):
         for part in (self._flow, self._cell_watch, self._fet_watch, self._doubts):
             part.load(p)
         self._other_way_ma = p["other_way_ma"]
-        self._rest_ma = p["rest_ma"]
+        self.rest_ma = p["rest_ma"]
         self._failed_scans = p["failed_scans"]
         self._soc_full_cpct = p["ov_release_soc_cpct"]
         self._wire_mv = p["open_wire_mv"]
@@ -212,7 +211,7 @@ class Pack(Faults):
         self._power_scans -= 1
         if self._power_scans <= 0 or self.power.urgent or self.power.mode != pw.AWAKE:
             self._power_scans = _POWER_SCANS
-            self._step_power(measured, fresh)
+            step_power(self, measured, fresh)
         self._decide()
         if fresh:
             if self.dip or self.joining.held:       # alone there is nothing to join
@@ -230,7 +229,7 @@ class Pack(Faults):
         """Every protection and watch looks at the newest scan."""
         values = measured.values
         if self._end_wires.suspects or not 0 <= values[CELL_DIFF_MV] < SUNK_MV:
-            self._end_wires.watch(measured, self.fets, self._rest_ma, self._wire_mv,
+            self._end_wires.watch(measured, self.fets, self.rest_ma, self._wire_mv,
                                   self.faults & FAULT_WIRE)
         conditions = self._look(measured)
         protection = self.protection
@@ -306,35 +305,6 @@ class Pack(Faults):
         self.protection.take_changes(self._on_change)
 
     @micropython.native
-    def _step_power(self, measured, fresh):
-        """Off, awake or asleep."""
-        values = measured.values
-        current_ma = values[CURRENT_MA]
-        trips = self.protection.trips
-        conditions = 0
-        if fresh and not measured.frozen:
-            conditions = pw.MEASURED
-        if not self.fets.actual:
-            conditions |= pw.OPEN | pw.QUIET
-        elif self.direction == CHARGING:
-            conditions |= pw.CHARGES
-        elif self.direction == DISCHARGING or current_ma < -self._rest_ma:
-            conditions |= pw.DISCHARGES
-        elif current_ma <= self._rest_ma and not self.balancing.mask:
-            conditions |= pw.QUIET
-        if self.charger_seen:
-            conditions |= pw.CHARGER
-        if trips & UNDER_VOLTAGE:
-            conditions |= pw.OVER_DISCHARGED
-        self.power.full_trips = trips & OVER_CHARGE
-        if trips & OVER_CHARGE:
-            conditions |= pw.OVER_CHARGED
-        news = self.power.step(self.now_ms, conditions, values[PACK_MV],
-                               values[MIN_CELL_MV])
-        if news:
-            note_power(self, news, values[PACK_MV])
-
-    @micropython.native
     def _decide(self):
         """The state, from what is known."""
         if self.power.mode == pw.OFF:
@@ -364,7 +334,7 @@ class Pack(Faults):
         """Limiter, allowance and the limits told to the inverter."""
         values = measured.values
         current_ma = values[CURRENT_MA]
-        self.limiter_in = self.limiter.step(current_ma, self._rest_ma, self._other_way_ma,
+        self.limiter_in = self.limiter.step(current_ma, self.rest_ma, self._other_way_ma,
                                             measured.dt_ms)
         self.allowance.step(current_ma, self._nominal_ma, measured.dt_ms)
         free = 0
