@@ -68,6 +68,8 @@ _TEST_BRP = const(19)           # 40 us a bit with 16 quanta of a 16 MHz crystal
 _TEST_BITS = const(53)          # of its frame on the wire, with a stuff bit
 _RESET_US = const(200)          # 128 clocks of the slowest crystal, and some
 _MODE_POLLS = const(50)
+_FRAME_BITS = const(320)        # of the longest frame, twice: another may be on the wire
+_TICKS = const(0x3FFFFFFF)
 
 
 def bit_timing(crystal_hz, bitrate, sample_point=75, sjw=2):
@@ -143,6 +145,8 @@ class MCP2515:
         self._entries = [0, 0, 0]           # times that warning, passive, bus-off was entered
         self._overruns = 0
         self._bitrate = 0
+        self._frame_us = 0                  # that a frame takes behind another one
+        self._sent_us = 0                   # when the last one was queued
         self.crystal_hz = 0
         self.restarts = 0
         cs(1)
@@ -213,6 +217,7 @@ class MCP2515:
         self.crystal_hz = self._self_test()
         cnf1, cnf2, cnf3 = bit_timing(self.crystal_hz, bitrate, sample_point, sjw)
         self._bitrate = bitrate
+        self._frame_us = _FRAME_BITS * 1_000_000 // bitrate
         self._configure(cnf1, cnf2, cnf3)
         self._write_registers(_RXB0CTRL, b"\x00")
         self._write_registers(_RXB1CTRL, b"\x00")
@@ -261,7 +266,7 @@ class MCP2515:
         while True:
             self._out[0] = _READ_STATUS
             self._exchange(2)
-            after_us = (self._ticks_us() - start_us) & 0x3FFFFFFF
+            after_us = (self._ticks_us() - start_us) & _TICKS
             if self._in[1] & _RX0IF:
                 break
             if after_us > 20_000:
@@ -346,6 +351,7 @@ class MCP2515:
         self._load(n, id, flags, data)
         self._out[0] = _RTS | 1 << n
         self._send_bytes(1)
+        self._sent_us = self._ticks_us()
         self._ids[n] = id
         self._last = n
         return n
@@ -376,9 +382,17 @@ class MCP2515:
 
     @micropython.native
     def cancel_send(self, index):
-        """Take back what waits in buffer *index*; True if it had not been sent."""
+        """Take back what waits in buffer *index*; True if it had not been sent.
+
+        What was queued a moment ago is given the time that a frame takes, less than 1 ms.
+        """
         if not self._pending() >> index & 1:
             return False
+        left_us = self._frame_us - ((self._ticks_us() - self._sent_us) & _TICKS)
+        if left_us > 0:
+            self._wait(left_us)
+            if not self._pending() >> index & 1:
+                return False
         self._modify(_TXB0CTRL + 16 * index, _TXREQ, 0)
         return True
 

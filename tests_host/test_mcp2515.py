@@ -193,6 +193,15 @@ def test_a_full_queue_and_a_second_frame_of_one_identifier_are_refused(bench):
 
 
 @pytest.mark.req("COM-02")
+def test_a_frame_that_is_on_its_way_is_not_taken_back(bench):
+    index = bench.can.send(0x351, bytes(8))
+    asked_us = bench.now
+    assert not bench.can.cancel_send(index)         # it had no time yet: 230 us on the wire
+    assert bench.now - asked_us < 1000
+    assert [frame[1] for frame in bench.chip.sent] == [0x351]
+
+
+@pytest.mark.req("COM-02")
 def test_nobody_acknowledges_the_frame_waits_and_is_taken_back(bench):
     bench.chip.no_ack = True
     bench.chip.faults_changed(bench.now)
