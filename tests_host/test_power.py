@@ -317,6 +317,21 @@ class TestTimedWakes(Case):
         self.assertEqual((self.power.mode, self.power.woken_by, self.power.tries),
                          (pw.AWAKE, pw.BY_CHARGE, 0))
 
+    def test_any_charge_ends_the_row_of_wakes(self):            # req: PWR-12
+        """Ten in vain, then a charger wakes and charges it: the next time there are ten again."""
+        self.power.tries = 10
+        self.assertIsNone(self.until_awake(30_000))
+        self.run_ms(100, self.held, 48_500)
+        self.assertEqual((self.power.mode, self.power.woken_by), (pw.AWAKE, pw.BY_CHARGER))
+        self.run_ms(5000)                               # it is there, but nothing flows
+        self.assertEqual(self.power.tries, 10)
+        self.run_ms(1000, pw.MEASURED | pw.CHARGES)
+        self.run_ms(3000)                               # nor for a second
+        self.assertEqual(self.power.tries, 10)
+        self.power.saved()
+        self.run_ms(4000, pw.MEASURED | pw.CHARGES)
+        self.assertEqual((self.power.tries, self.power.dirty), (0, True))
+
     def test_discharge_ends_it_at_once(self):                   # req: PWR-12 PRO-02
         self.until_awake(14_401)
         self.run_ms(500)

@@ -282,6 +282,10 @@ class Power:
             return self._begin(asked, conditions)
         if not seconds:
             return NOTHING
+        if self.tries:
+            self._charge_ms = self._charge_ms + 1000 * seconds if conditions & CHARGES else 0
+            if self._charge_ms > _CHARGE_MS:
+                self.tries = 0          # they were in a row without charge
         used = self._heard or not conditions & QUIET
         self._heard = False
         self._idle_s = 0 if used else self._longer(self._idle_s, seconds)
@@ -327,7 +331,7 @@ class Power:
         self.mode = AWAKE
         self.reason = NONE
         self._asked = NONE
-        self._idle_s = self._pause_s = 0
+        self._idle_s = self._pause_s = self._charge_ms = 0
         self._over_s = self._low_s = -1
         self._heard = False
 
