@@ -14,8 +14,9 @@ COUNT = {"host": 60_000, "unix": 40_000}
 def test_any_bytes_do_no_harm(target, port, request):
     if target == "unix":
         request.getfixturevalue("unix_micropython")
-    found = fuzz.fuzz(target, port, COUNT[target], 2026)
-    assert found["bytes"] >= COUNT[target] and found["answers"] > 100
+    count = COUNT[target] * (3 if port == "slave" else 1)       # most of its bytes are for others
+    found = fuzz.fuzz(target, port, count, 2026)
+    assert found["bytes"] >= count and found["answers"] > 100
 
 
 def test_its_ports_are_the_drivers():

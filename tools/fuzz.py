@@ -21,7 +21,7 @@ sys.path.insert(0, str(TOOLS))
 
 from rig_targets import TargetError, find_unix                  # noqa: E402
 
-PORTS = ("pcs", "pace-modbus", "voltronic", "debug")
+PORTS = ("pcs", "pace-modbus", "voltronic", "debug", "slave", "master")
 BYTES = {"host": 10_000_000, "unix": 1_000_000}
 
 

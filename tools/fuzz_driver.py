@@ -21,9 +21,12 @@ from bms.pack_state import Pack                                 # noqa: E402
 from bms.parameters import Parameters                           # noqa: E402
 from crc16 import crc16, crc16_modbus                           # noqa: E402
 from profiles import am5000                                     # noqa: E402
+from protocols import parallel as wire                          # noqa: E402
+from protocols.ascii_frame import NOTHING, OK, Parser           # noqa: E402
 from protocols.ascii_port import AsciiPort                      # noqa: E402
 from protocols.debug_port import DebugPort                      # noqa: E402
 from protocols.link import Link                                 # noqa: E402
+from protocols.parallel_nodes import Master, Slave              # noqa: E402
 from protocols.pcs import Pcs                                   # noqa: E402
 from protocols.report import Reporter                           # noqa: E402
 from protocols.snapshot import Identity, System                 # noqa: E402
@@ -31,6 +34,7 @@ from protocols.snapshot import Identity, System                 # noqa: E402
 _MASK = (1 << 30) - 1
 _POOL = 1 << 16
 _SCAN_MS = 100
+_BAUD = 38_400
 
 
 class Random:
@@ -75,12 +79,14 @@ def link_frame(kind, payload, seq=7):
 class InverterFuzz:
     """Pylontech and PACE on the port to the inverter."""
 
-    protocol = 0
+    answers_alone = True        # what one is answered depends on nothing that came before
+    protocol = dip = 0
     good = b"~2002464F0000FD98\r"
     good_answer = b"~200246000000FDB2\r"
 
     def __init__(self, bench):
         self.bench = bench
+        self.tested = None
         self.tested = self.new()
 
     def new(self):
@@ -233,8 +239,130 @@ class DebugFuzz(InverterFuzz):
         return found
 
 
+class Node:
+    """A node of the bus between packs, fed byte by byte; an answer's turn comes at once."""
+
+    LATER_MS = 400              # beyond the last slot of a roll call
+
+    def __init__(self, node):
+        self.node = node
+        self.out = node.out
+        self._parser = Parser(wire.LONGEST_CHARS, gap_ms=100)
+        self._one = bytearray(1)
+
+    def take(self, byte, now_ms):
+        """Take one received byte; return the length of what it says, now in out, or 0."""
+        self._one[0] = byte
+        parser = self._parser
+        parser.take_chunk(self._one, 0, 1, now_ms)
+        if parser.verdict == NOTHING:
+            return 0
+        if parser.verdict == OK:
+            self.node.hear(parser, now_ms)
+        else:
+            self.node.garbled(now_ms)
+        return self.say((now_ms + self.LATER_MS) & _MASK, self.LATER_MS)
+
+    def say(self, now_ms, quiet_ms):
+        length = self.node.due(now_ms, quiet_ms)
+        if length:
+            self.node.sent(now_ms)
+        return length
+
+
+class SlaveFuzz(InverterFuzz):
+    """A slave on the bus between packs."""
+
+    dip = 2
+    good_answer = None
+
+    def __init__(self, bench):
+        self.good = self.request(0x70, 2, 9)
+        InverterFuzz.__init__(self, bench)
+
+    def new(self):
+        bench = self.bench
+        pace = Pcs(bench.system, bench.pack, bench.identity).pace
+        node = Slave(bench.pack, bench.system, 0x123456, _BAUD, pace)
+        node.start(bench.now_ms)
+        if self.tested:             # what it knows of others is told as an alarm
+            node._twice_ms = self.tested.node._twice_ms
+        return Node(node)
+
+    @staticmethod
+    def request(command, address, size, tag=b"77AA55"):
+        """A master's request with *size* bytes of INFO."""
+        info = b"%02X03CE00" % address + tag + b"1388" + b"00" * (size - 9)
+        return frame(0x25, address, 0x46, command, info)
+
+    def corpus(self):
+        known = [self.request(command, address, size) for command in (0x70, 0x71, 0x72, 0x73)
+                 for address in (2, 2, 3) for size in (9, 10)]
+        known += [frame(0x25, address, 0x46, command, b"%02X" % address)
+                  for command in (0x42, 0x44, 0x90) for address in (2, 2, 3)]
+        for address in (2, 3):
+            answer = bytearray(wire.LONGEST_CHARS)
+            info = bytearray(wire.LONGEST_CHARS // 2)
+            for length in (
+                    wire.state_answer(answer, info, address, 0x55AA, self.bench.system.own),
+                    wire.identity_answer(answer, info, address, 0x55AA, self.bench.system.own),
+                    wire.roll_call_answer(answer, info, address, 0x55AA)):
+                known.append(bytes(answer[:length]))
+        return known
+
+    def made(self, rng):
+        command = (0x70, 0x71, 0x72, 0, 0, 0x42, 0x44, rng.below(256))[rng.below(8)]
+        size = (9, 10, 5, 34, 57, 89, 1, rng.below(90))[rng.below(8)]
+        if 0x70 <= command <= 0x72 and rng.below(4):
+            size = 10 if command == 0x72 else 9
+        address = (2, 2, 2, 3, 15, rng.below(256))[rng.below(6)]
+        body = rng.bytes(size)
+        if size and rng.below(4):
+            body = bytes((address,)) + body[1:]
+        if size > 1 and not command and rng.below(4):
+            body = body[:1] + bytes((0x70 + rng.below(3),)) + body[2:]
+        if size == 89 and rng.below(4):
+            body = body[:56] + b"\x10" + body[57:]
+        return frame(0x25, address, 0x46, command, b"".join(b"%02X" % byte for byte in body))
+
+
+class MasterFuzz(SlaveFuzz):
+    """The master, which asks; what it says is no answer, and only its form is looked at. Instead
+    of a good request it has to take what a good slave tells."""
+
+    dip = 1
+    answers_alone = False
+
+    def new(self):
+        node = Master(self.bench.pack, self.bench.system, 0x123456, _BAUD)
+        node.start(self.bench.now_ms)
+        return Node(node)
+
+    def converse(self):
+        """A slave at address 2 answers all that it is asked for some rounds; it has to count."""
+        bench = self.bench
+        told = System(bench.pack, bench.identity)
+        slave = Node(Slave(bench.pack, told, 0x654321, _BAUD))
+        was = bench.pack.dip
+        for _ in range(3000):
+            bench.wait(10)
+            length = self.tested.say(bench.now_ms, 200)
+            if not length:
+                continue
+            asked = bytes(self.tested.out[:length])
+            assert self.check(asked) is None, "%r is said" % asked
+            bench.pack.dip = 2
+            answers = feed(slave, asked, bench.now_ms)
+            bench.pack.dip = was
+            for _, answer in answers:
+                feed(self.tested, answer, bench.now_ms)
+            if bench.system.fleet.is_online(2) and not bench.system.fleet.twice & 4:
+                return
+        raise AssertionError("a good slave is not taken")
+
+
 PORTS = {"pcs": InverterFuzz, "pace-modbus": ModbusFuzz, "voltronic": VoltronicFuzz,
-         "debug": DebugFuzz}
+         "debug": DebugFuzz, "slave": SlaveFuzz, "master": MasterFuzz}
 
 
 # ---- running ------------------------------------------------------------------------------------
@@ -243,10 +371,11 @@ PORTS = {"pcs": InverterFuzz, "pace-modbus": ModbusFuzz, "voltronic": VoltronicF
 class Bench:
     """A healthy pack with a clock."""
 
-    def __init__(self, protocol):
+    def __init__(self, protocol, dip=0):
         self.now_ms = _MASK - 50_000            # the clock wraps soon
         self.pack = Pack(am5000, Parameters(), _SCAN_MS)
         self.pack.params.set("pcs_protocol", protocol)
+        self.pack.dip = dip
         self.pack.afe_ready = True
         self.identity = Identity("AM5000", (1, 2, 3), "AM5000A000000001")
         self.system = System(self.pack, self.identity)
@@ -299,7 +428,7 @@ class Fuzz:
 
     def __init__(self, port, seed):
         self.rng = Random(seed)
-        self.bench = Bench(PORTS[port].protocol)
+        self.bench = Bench(PORTS[port].protocol, PORTS[port].dip)
         self.port = PORTS[port](self.bench)
         self.corpus = self.port.corpus()
         self.pool = self.rng.bytes(_POOL // 8) * 8
@@ -344,6 +473,8 @@ class Fuzz:
         self.answers += 1
         wrong = self.port.check(answer)
         assert wrong is None, "%s: %r answered %r" % (wrong, heard[-200:], answer)
+        if not self.port.answers_alone:
+            return
         later_ms = self.bench.now_ms
         for request in self.port.last_request(heard):
             if self.alone(request, later_ms) == answer:
@@ -360,6 +491,9 @@ class Fuzz:
         """After a pause the next good request is answered, and rightly."""
         self.bench.wait(2500)
         self.bench.scan()
+        if not self.port.answers_alone:
+            self.port.converse()
+            return
         found = feed(self.port.tested, self.port.good, self.bench.now_ms)
         assert len(found) == 1, "%r is not answered after %r" % (self.port.good, self.heard)
         wanted = self.port.good_answer or self.alone(self.port.good, self.bench.now_ms)
