@@ -25,7 +25,9 @@ WANT = {"cvl": 56.0, "ccl": 12.3, "dcl": 98.7, "dvl": 46.0, "soc": 81, "soh": 97
         "force_charge": 0, "g_cvl": 56.0, "g_ccl": 12.3, "g_dcl": 98.7, "g_voltage": 53.27,
         "g_current": -20.5, "g_temperature": 6.1, "g_soc": 81, "g_soh": 97, "g_remaining": 50.0,
         "g_full": 100.0, "g_difference": 10, "g_cycles": 321, "g_packs": 3, "g_cells": 16,
-        "g_enable": 0x40, "g_max_cell": 3320, "g_min_cell": 3310}
+        "g_enable": 0x40, "g_max_cell": 3320, "g_min_cell": 3310, "p_max_cell": 3320,
+        "p_min_cell": 3310, "p_max_temp": 6.1, "p_min_temp": -9.8, "p_full": 100_000,
+        "p_remaining": 50_000, "p_online": 3, "p_charge": 0, "p_discharge": 1}
 
 
 def test_the_file_is_current():

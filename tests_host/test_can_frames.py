@@ -18,6 +18,8 @@ def hexed(text):
 def snapshot(**fields):
     """A healthy system with nothing flowing; *fields* replace what is given."""
     seen = Snapshot(16)
+    for cell in range(16):
+        seen.cells_mv[cell] = 3310
     base = {"valid": True, "voltage_mv": 53_000, "current_ma": 0, "soc_cpct": 5000,
             "full_mah": 100_000, "remaining_mah": 50_000, "design_mah": 100_000,
             "cvl_mv": 56_000, "dvl_mv": 46_000, "ccl_ma": 50_000, "dcl_ma": 50_000,
@@ -107,6 +109,33 @@ class TestVectors(TestCase):
             (0x355, "51 00 62 00 A4 1F"), (0x360, "00")), **fields)
 
 
+    def test_the_own_set_of_pytes(self):                        # req: COM-02
+        fields = {"cvl_mv": 56_800, "ccl_ma": 50_000, "dcl_ma": 100_000, "dvl_mv": 46_000,
+                  "soc_cpct": 8150, "soh_pct": 98, "cycles": 321, "voltage_mv": 53_000,
+                  "current_ma": -20_500, "mean_temp_dc": 252, "modules": 2, "offline": 1,
+                  "full_mah": 200_000, "remaining_mah": 163_000, "max_cell_mv": 3325,
+                  "max_cell": 4, "max_cell_module": 2, "min_cell_mv": 3300, "min_cell": 15,
+                  "max_temp_dc": 270, "max_temp": 1, "max_temp_module": 2, "min_temp_dc": -15,
+                  "discharging": True, "may_charge": False, "charged_wh": 123_400,
+                  "discharged_wh": 110_000,
+                  # a cell high, a cell's over-voltage, discharge over-current; a sensor broken
+                  "alarms": 1 << 0 | 1 << 9, "protections": 1 << 0 | 1 << 5 | 1 << 22}
+        self.expect("pytes", (
+            (0x400, "38 02 F4 01 E8 03 CC 01"), (0x401, "FD 0C E4 0C 05 02 10 01"),
+            (0x402, "0E 01 F1 FF 02 02 01 01"), (0x403, "03 02 02 08 00 00 00 00"),
+            (0x404, "51 00 62 00 00 00 41 01"), (0x405, "B4 14 33 FF FC 00"),
+            (0x406, "00 80 00 00 00 00 00 00"), (0x408, "00 01 00 00 00 00 00 00"),
+            (0x409, "40 0D 03 00 B8 7C 02 00"), (0x40A, "41 4D 35 30 30 30 20 20"),
+            (0x40B, "00 00 00 00 00 00 02 01"), (0x41E, "D2 04 00 00 4C 04 00 00")), **fields)
+
+    def test_a_master_without_readings_of_its_own_tells_no_cells(self):     # req: MEA-05
+        seen = snapshot()                       # of others it has: the sum is valid
+        for cell in range(16):
+            seen.cells_mv[cell] = 0
+        self.assertIs(self.data("growatt-lv", 0x315, seen), None)
+        self.assertIsNot(self.data("growatt-lv", 0x313, seen), None)
+
+
 class TestFlags(TestCase):
     def test_bit_pairs(self):                                   # req: COM-02
         self.assertEqual(pairs_of(0, 0), 0)
@@ -189,7 +218,8 @@ class TestValues(TestCase):
                 ident = self.frames.ident(i)
                 length = self.frames.encode(i)
                 readings = ident in (0x355, 0x356, 0x373, 0x374, 0x375, 0x376, 0x377, 0x313,
-                                     0x314, 0x315, 0x316, 0x317, 0x318, 0x319)
+                                     0x314, 0x315, 0x316, 0x317, 0x318, 0x319, 0x401,
+                                     0x402, 0x404, 0x405, 0x409)
                 if ident == 0x370 and variant == "deye":
                     readings = True
                 self.assertEqual(length < 0, readings, (variant, hex(ident)))
@@ -234,8 +264,9 @@ class TestQuirks(TestCase):
         for variant in NUMBER:
             if variant == "growatt-lv":
                 continue
+            limits = 0x400 if variant == "pytes" else 0x351
             for valid in (False, True):
-                data = self.data(variant, 0x351, snapshot(valid=valid, ccl_ma=0, dcl_ma=0,
+                data = self.data(variant, limits, snapshot(valid=valid, ccl_ma=0, dcl_ma=0,
                                                           may_charge=False))
                 self.assertTrue((data[0] | data[1] << 8) >= 460, variant)
 
@@ -269,7 +300,9 @@ class TestQuirks(TestCase):
             idents = [frame[0] for frame in row[layout.FRAMES]]
             self.assertEqual(len(idents), len(set(idents)))
             self.assertTrue(len(idents) <= 20, row[layout.NAME])
-            if row[layout.NAME] != "growatt-lv":
+            if row[layout.NAME] == "pytes":
+                self.assertEqual(idents[0], 0x400)
+            elif row[layout.NAME] != "growatt-lv":
                 self.assertEqual(idents[0], 0x351)
                 for ident in (0x355, 0x356, 0x35E):
                     self.assertTrue(ident in idents)

@@ -80,7 +80,8 @@ WITHIN = {"voltage": 0.05, "current": 0.3, "temperature": 0.2, "min_cell": 3, "m
           "lux_max_temp": 0.2, "lux_min_temp": 0.2, "deye_max_cell": 3, "deye_min_cell": 3,
           "deye_max_temp": 0.2, "deye_min_temp": 0.2, "g_voltage": 0.05, "g_current": 0.3,
           "g_temperature": 0.2, "g_max_cell": 3, "g_min_cell": 3, "g_difference": 4,
-          "soc_fine": 0.08, "g_remaining": 0.08}
+          "soc_fine": 0.08, "g_remaining": 0.08, "p_max_cell": 3, "p_min_cell": 3,
+          "p_max_temp": 0.2, "p_min_temp": 0.2, "p_remaining": 80}
 
 
 def wanted(r):
@@ -111,6 +112,10 @@ def wanted(r):
     want |= {"g_temperature": max(temps) / 10, "g_packs": 1, "g_cells": 16, "g_enable": 0xC0,
              "g_full": r["full_mah"] / 1000, "g_remaining": r["remaining_mah"] / 1000,
              "g_difference": max(cells) - min(cells)}
+    want |= {"p_" + name: want[name] for name in ("max_cell", "min_cell")}
+    want |= {"p_max_temp": max(temps) / 10, "p_min_temp": min(temps) / 10, "p_conditions": 1 << 27,
+             "p_faults": 0, "p_charge": 1, "p_discharge": 1, "p_full": r["full_mah"],
+             "p_remaining": r["remaining_mah"], "p_online": 1, "p_offline": 0}
     want |= {f"g_cell_{i + 1}": mv for i, mv in enumerate(cells)}
     return want
 

@@ -99,8 +99,9 @@ TABLE = (
     (105, "inverter_port", "", 0, 2, 0, "COM-02 0 both, 1 RS485 only, 2 CAN only"),
     (106, "force_charge_cpct", "cpct", 0, 3000, 500, "COM-05 asks to be charged at or below"),
     (107, "full_request_days", "", 0, 365, 30, "COM-05 asks to be full after, 0: never"),
-    (110, "can_variant", "", 0, 12, 0, "COM-02 0 Pylontech, 1 its 1.3, 2 its 2, 3 Victron, 4 SMA, "
-     "5 Deye, 6 Growatt, 7 Growatt LV, 8 Goodwe, 9 Solis, 10 Luxpower, 11 Sofar, 12 Schneider"),
+    (110, "can_variant", "", 0, 13, 0, "COM-02 0 Pylontech, 1 its 1.3, 2 its 2, 3 Victron, 4 SMA, "
+     "5 Deye, 6 Growatt, 7 Growatt LV, 8 Goodwe, 9 Solis, 10 Luxpower, 11 Sofar, 12 Schneider, "
+     "13 Pytes"),
     (111, "can_keep_alive", "", 0, 2, 0, "COM-08 CAN inverter heard by: 0 as its kind does, 1 its "
      "frames only, 2 acknowledging ours too"),
     (120, "bench_enable", "", 0, 1, 1, "Debug port may provoke faults (test bench)"),

@@ -16,6 +16,10 @@ _ONLINE = 2 << _STATUS
 _OFFLINE = 1 << _STATUS
 _LEAST_MA = 100
 
+_INTERNAL = 0x0800      # pair 11 of 35A
+_FAULT_406 = 0x8000
+_CHARGES_403, _DISCHARGES_403 = 1 << _STATUS, 2 << _STATUS
+
 # Growatt 311: what flows, said twice
 _IDLE, _CHARGING, _DISCHARGING = 1 << 10 | 1, 2 << 10 | 2, 3 << 10 | 3
 
@@ -60,6 +64,7 @@ class Values:
         self.alarm_pairs_plain = self.warning_pairs_plain = 0
         self.requests_35c = self.requests_319 = self.force_360 = 0
         self.status_311 = _IDLE
+        self.conditions_403 = self.faults_406 = 0
         self.cell_diff_mv = 0
         self.max_number = self.min_number = 1
 
@@ -98,6 +103,11 @@ class Values:
         word = conditions.protection_word(protections, conditions.CAN_35A)
         self.alarm_pairs = pairs_of(word, _PAIRS)
         self.alarm_pairs_plain = pairs_of(word, 0)
+        self.faults_406 = _FAULT_406 if word & _INTERNAL else 0
+        self.conditions_403 = (conditions.alarm_word(alarms, conditions.CAN_403)
+                               | conditions.protection_word(protections, conditions.CAN_403)
+                               | (_CHARGES_403 if seen.charging else 0)
+                               | (_DISCHARGES_403 if seen.discharging else 0))
         word = conditions.alarm_word(alarms, conditions.CAN_35A)
         online = _ONLINE if seen.may_charge or seen.may_discharge else _OFFLINE
         self.warning_pairs = pairs_of(word, _PAIRS) | online
@@ -175,6 +185,8 @@ class CanFrames:
                 continue
             if type(attribute) is int:
                 value = seen.cells_mv[attribute] if attribute < seen.cells else 0
+                if not value and attribute < seen.cells:
+                    return -1               # a master whose own readings are too old
             else:
                 value = getattr(values, attribute, None)
                 if value is None:

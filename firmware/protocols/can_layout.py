@@ -1,7 +1,8 @@
 """CAN frames to an inverter as data: layouts, and which frames each kind of inverter gets.
 
 The encoder (can_frames.py) and the DBC file (tools/can_dbc.py) are made from these tables.
-Source: Pylontech CAN V1.2/V1.3 and the extensions of Victron, SMA and others; Growatt LV Rev_04.
+Source: Pylontech CAN V1.2/V1.3 and the extensions of Victron, SMA and others; Growatt LV Rev_04;
+Pytes as its readers take it apart.
 
 A field is (name, byte, kind, attribute, scale). kind: U8, U16, I16, U32, little-endian, or with
 BIG; TEXT: 8 characters. attribute: of Values, else of the Snapshot; a number: that cell's voltage.
@@ -35,6 +36,8 @@ _HECTOWH = (1, 100, 0, 0, "kWh", "0.1")
 _COUNT = (1, 1, 0, 0, "", "1")
 _BITS = (1, 1, 0, 0, "", "1")
 _CENTIAH = (1, 10, 5, 0, "Ah", "0.01")
+_MAH = (1, 1, 0, 0, "mAh", "1")
+_NUMBER = (1, 1, 0, 1, "", "1")     # of what is counted from 0
 
 _CVL = ("cvl", 0, U16, "told_cvl_mv", _V_LIMIT)
 _CCL = ("ccl", 2, I16, "told_ccl_ma", _A_LIMIT)
@@ -155,6 +158,37 @@ G320 = (0x320, b"PC\0\0\0\0\0\0", (
     ("g_software", 3, U8, "version_minor", _COUNT)), False)
 G321 = (0x321, bytes(8), (), False)
 
+# Pytes' own set, of which the common frames have other identifiers
+P400 = (0x400, bytes(8), (_CVL, _CCL, _DCL, _DVL), False)
+P401 = (0x401, bytes(8), (
+    ("p_max_cell", 0, U16, "max_cell_mv", _MV), ("p_min_cell", 2, U16, "min_cell_mv", _MV),
+    ("p_max_number", 4, U8, "max_cell", _NUMBER),
+    ("p_max_module", 5, U8, "max_cell_module", _COUNT),
+    ("p_min_number", 6, U8, "min_cell", _NUMBER),
+    ("p_min_module", 7, U8, "min_cell_module", _COUNT)),
+    True)
+P402 = (0x402, bytes(8), (
+    ("p_max_temp", 0, I16, "max_temp_dc", _DECICELSIUS),
+    ("p_min_temp", 2, I16, "min_temp_dc", _DECICELSIUS),
+    ("p_max_sensor", 4, U8, "max_temp", _NUMBER),
+    ("p_hot_module", 5, U8, "max_temp_module", _COUNT),
+    ("p_min_sensor", 6, U8, "min_temp", _NUMBER),
+    ("p_cold_module", 7, U8, "min_temp_module", _COUNT)),
+    True)
+P403 = (0x403, bytes(8), (("p_conditions", 0, U32, "conditions_403", _BITS),), False)
+P404 = (0x404, bytes(8), (_SOC, _SOH, ("cycles", 6, U16, "cycles", _COUNT)), True)
+P405 = (0x405, bytes(6), (_VOLTAGE, _CURRENT, _TEMPERATURE), True)
+P406 = (0x406, bytes(8), (("p_faults", 0, U16, "faults_406", _BITS),), False)
+P408 = (0x408, bytes(8), (("p_charge", 0, U8, "may_charge", _COUNT),
+                          ("p_discharge", 1, U8, "may_discharge", _COUNT)), False)
+P409 = (0x409, bytes(8), (("p_full", 0, U32, "full_mah", _MAH),
+                          ("p_remaining", 4, U32, "remaining_mah", _MAH)), True)
+P40A = (0x40A, bytes(8), (("p_name", 0, TEXT, "own_name", _BITS),), False)
+P40B = (0x40B, bytes(8), (("p_online", 6, U8, "modules", _COUNT),
+                          ("p_offline", 7, U8, "offline", _COUNT)), False)
+P41E = (0x41E, bytes(8), (("charged", 0, U32, "charged_wh", _HECTOWH),
+                          ("discharged", 4, U32, "discharged_wh", _HECTOWH)), False)
+
 # ---- kinds of inverters --------------------------------------------------------------------
 
 # What tells that the inverter is there: any of its frames | these, or an acknowledged frame of
@@ -198,4 +232,6 @@ VARIANTS: tuple = (
      OR_ACKNOWLEDGED, NEVER_ZERO),
     ("schneider", (F351, F355, F356, F359, F35C, F35E, F35A, F372, F373, F374, F375, F376, F377,
                    F379), b"PYLON   ", (0x305, -1), OR_ACKNOWLEDGED, 0),
+    ("pytes", (P400, P401, P402, P403, P404, P405, P406, P408, P409, P40A, P40B, P41E), None,
+     _KEEP, OR_ACKNOWLEDGED, 0),
 )

@@ -66,7 +66,7 @@ _SWITCHES = {0x0A: ("limiter_enable", 1), 0x0B: ("limiter_enable", 0),
 
 # EB, EC: number of the protocol for each can_variant and pcs_protocol; NONE: as it is, or not one
 _NONE_CODE = 0xFF
-_CAN_CODES = b"\x01\x01\x10\x03\x07\x01\x11\x02\x08\x0c\x05\x0a\x04"
+_CAN_CODES = b"\x01\x01\x10\x03\x07\x01\x11\x02\x08\x0c\x05\x0a\x04\xff"
 _RS485_CODES = b"\x01\x01\xff\x00\x03"
 _AUTOMATIC = 0x00
 
