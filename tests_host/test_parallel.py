@@ -76,6 +76,7 @@ class TestFrames(unittest.TestCase):
             seen.full_request = rng.below(2) == 1
             seen.force_2 = rng.below(2) == 1
             seen.limiting = rng.below(2) == 1
+            seen.buzzing = rng.below(2) == 1
             seen.balance_mask = rng.between(0, 0xFFFF)
             length = wire.state_answer(self.out, self.info, 7, 0xABCDEF, seen)
             self.assertTrue(length <= wire.LONGEST_CHARS)
@@ -86,7 +87,7 @@ class TestFrames(unittest.TestCase):
             back.module = 7
             self.assertTrue(wire.take_state(parser.info, back))
             for name in ("valid", "charge_on", "discharge_on", "charging", "discharging",
-                         "limiting", "is_full", "force_1", "force_2", "full_request", "is_able",
+                         "limiting", "buzzing", "is_full", "force_1", "force_2", "full_request", "is_able",
                          "alarms", "protections", "voltage_mv", "pack_mv", "current_ma",
                          "soc_cpct", "soh_pct", "remaining_mah", "full_mah", "cvl_mv", "dvl_mv",
                          "ccl_ma", "dcl_ma", "may_charge", "may_discharge", "resistance_uohm",

@@ -140,6 +140,10 @@ class TestPylontech(TestCase):
         self.assertEqual(info[40:50], "0000F00000")
         self.assertTrue(int(info[56:58], 16) & 0x02)            # cell under-voltage
 
+    def test_44_says_that_the_buzzer_sounds(self):              # req: COM-01 BUZ-01
+        self.pack.buzzing = True
+        self.assertEqual(self.ask("~20024644E00202FD31\r")[-11:-9], "41")
+
     def test_44_of_readings_too_old_says_so(self):              # req: MEA-05 COM-06
         info = self.ask("~20024644E00202FD31\r", 301)[13:-5]
         self.assertEqual((info[6:38], info[40:50]), ("F0" * 16, "F0" * 5))

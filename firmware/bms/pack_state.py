@@ -82,6 +82,7 @@ class Pack(Faults):
     charger_seen       terminals say that a charger is there
     held               FETs that a host holds off, bits CHARGE | DISCHARGE
     limiter_in         the 10 A limiter shall be in the charge path
+    buzzing            a pattern is sounded
     updating           a firmware update is under way
     system_cpct        state of charge of all packs together, -1: this one stands for itself
     afe_misled         the AFE holds a FET off for a reading that was wrong and is no longer
@@ -116,6 +117,7 @@ class Pack(Faults):
         self.direction = STANDBY
         self.charger_seen = False
         self.limiter_in = False
+        self.buzzing = False
         self.afe_ready = False
         self.looking_at_zero = False    # both FETs stay open until the sensor's offset was seen
         self.afe_misled = False

@@ -229,6 +229,8 @@ def state_answer(out, info, address, tag, seen):
         flags |= 0x400
     if seen.max_cell_mv != NO_READING and seen.min_cell_mv != NO_READING:
         flags |= 0x800
+    if seen.buzzing:
+        flags |= 0x1000
     put(info, 5, flags, 2)
     put(info, 7, seen.alarms, 4)
     put(info, 11, seen.protections, 4)
@@ -281,6 +283,7 @@ def take_state(info, seen):
     seen.force_2 = flags & 0x100 != 0
     seen.full_request = flags & 0x200 != 0
     seen.is_able = flags & 0x400 != 0
+    seen.buzzing = flags & 0x1000 != 0
     seen.alarms = get(info, 7, 4)
     seen.protections = get(info, 11, 4)
     seen.soc_cpct = get(info, 22, 2)

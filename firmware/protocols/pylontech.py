@@ -218,7 +218,7 @@ class Pylontech:
         info[at + 4] = (0x0C if seen.discharge_on else 0) | (0x02 if seen.charge_on else 0)
         flow = rounded(seen.current_ma, 100) if seen.valid else 0
         info[at + 5] = (0x80 if flow >= 1 else 0) | (0x40 if flow <= -1 else 0) | (
-            0x08 if seen.is_full else 0)
+            0x08 if seen.is_full else 0) | (0x01 if seen.buzzing else 0)
         wrong = 0
         if seen.valid and is_odd(seen):
             for i in range(seen.cells):

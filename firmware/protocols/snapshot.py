@@ -40,7 +40,7 @@ class Snapshot:
     alarms protections          bits of conditions.TABLE
     charge_on discharge_on      FETs closed, as read back (of a sum: of any pack)
     charging discharging        direction of the current; limiting: the 10 A limiter is in
-    is_full        state of charge 100 %
+    is_full        state of charge 100 %; buzzing: a module's buzzer sounds
     resistance_uohm             of a module, ohmic
     is_able        FETs of a module could be closed but for the rule of joining (COM-09)
 
@@ -71,6 +71,7 @@ class Snapshot:
         self.alarms = self.protections = 0
         self.charge_on = self.discharge_on = False
         self.charging = self.discharging = self.limiting = self.is_full = False
+        self.buzzing = False
         self.resistance_uohm = 8000
         self.is_able = False
         self.balance_mask = 0
@@ -132,6 +133,7 @@ class Snapshot:
         self.force_2 = requests.force_2
         self.full_request = requests.full
         self.limiting = pack.limiter_in
+        self.buzzing = pack.buzzing
         self.resistance_uohm = pack.joining.resistance.uohm
         self.is_able = bool(self.valid and pack.able())
 

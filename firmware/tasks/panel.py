@@ -127,6 +127,7 @@ class Panel:
         if self._buzzer is not None:
             noise = indication.buzz_for(pack.state, _alarms_of(pack),
                                         pack.protection.trips, pack.faults)
+            pack.buzzing = self._buzzer_on != 0 and noise is not indication.OFF
             self._buzzer(self._buzzer_on and indication.level_of(noise, self._tick))
         for i in range(len(self._outputs)):
             self._outputs[i](self._inverted[i] ^ int(contacts.says(self._functions[i], pack)))
