@@ -32,6 +32,7 @@ WORKLOADS = {
     "many-params": "so many that littlefs gives them a block",
     "save": "the host's `save`",
     "soc": "state of charge",
+    "power": "timed wakes, over-charge and its wait",
     "reset": "everything at once: reset, sleep, rocker",
     "restore": "restore defaults",
     "migration": "the first start with a set of another version",

@@ -72,6 +72,8 @@ class Starts:
                           FlashRing(BlockRegion(self.parts[1])), Clock([Chip()]))
         storage.keep("allowance", pack.allowance)
         storage.keep("soc", pack.soc)
+        storage.keep("requests", pack.requests)
+        storage.keep("power", pack.power)
         storage.open(0)
         pack.events.add(0, ev.BOOT)
         storage.start(0)
@@ -94,7 +96,8 @@ def seen(storage):
             records[seq] = record[1:6]
     first = pack.first_out
     return {"params": pack.params.pairs(), "soc": kept_soc(pack), "records": records,
-            "trips": list(storage.counters.trips), "first": first[:4] if first else None}
+            "trips": list(storage.counters.trips), "first": first[:4] if first else None,
+            "power": (pack.power.tries, pack.power.full_trips, pack.power.full_s)}
 
 
 def kept_soc(pack):
@@ -159,6 +162,17 @@ def soc(starts, step):
     return do
 
 
+def power(starts, step):
+    """Timed wakes in vain, an over-charge protection and how long it has waited."""
+    def do(storage):
+        kept_power = storage.pack.power
+        kept_power.tries = step % 10
+        kept_power.full_trips = 5 if step % 3 else 0
+        kept_power.full_s = 4000 * step if step % 3 else 0
+        settled(storage, 30)
+    return do
+
+
 def everything(starts, step):
     """A reset by command or button, a sleep, the rocker: all is written."""
     def do(storage):
@@ -199,7 +213,7 @@ def migration(starts, step):
 
 
 WORKLOADS = {"log": (log, 60), "params": (params, 30), "many-params": (many_params, 8),
-             "save": (save, 12), "soc": (soc, 24), "reset": (everything, 10),
+             "save": (save, 12), "soc": (soc, 24), "power": (power, 12), "reset": (everything, 10),
              "restore": (restore, 12), "migration": (migration, 8)}
 
 
@@ -213,6 +227,8 @@ def judge(before, after, during, now):
         wrong.append("parameters: %r" % (now["params"],))
     if now["soc"] not in (before["soc"], after["soc"]):
         wrong.append("charge: %r, not %r or %r" % (now["soc"], before["soc"], after["soc"]))
+    if now["power"] not in (before["power"], after["power"]):
+        wrong.append("power: %r, not %r or %r" % (now["power"], before["power"], after["power"]))
     whole = dict(before["records"])
     whole.update(after["records"])
     for seq in during:
