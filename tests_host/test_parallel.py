@@ -87,7 +87,8 @@ class TestFrames(unittest.TestCase):
             back.module = 7
             self.assertTrue(wire.take_state(parser.info, back))
             for name in ("valid", "charge_on", "discharge_on", "charging", "discharging",
-                         "limiting", "buzzing", "is_full", "force_1", "force_2", "full_request", "is_able",
+                         "limiting", "buzzing", "is_full", "force_1", "force_2",
+                         "full_request", "is_able",
                          "alarms", "protections", "voltage_mv", "pack_mv", "current_ma",
                          "soc_cpct", "soh_pct", "remaining_mah", "full_mah", "cvl_mv", "dvl_mv",
                          "ccl_ma", "dcl_ma", "may_charge", "may_discharge", "resistance_uohm",
