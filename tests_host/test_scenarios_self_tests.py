@@ -212,3 +212,30 @@ def test_what_dma_moves_is_neither_lost_nor_taken_for_a_bad_ram(uf2):
         assert repl.exec(_DMA_RUN, 3000) == (b"[] True 900\r\n", b"")
         assert bytes(heard) == bytes((i * 7 + 1) & 0xFF for i in range(500))
     assert pico.debug_port.errors == 0
+
+
+TASKS = ("control", "pcs", "can", "debug", "parallel", "panel", "storage", "supervisor",
+         "self_tests")
+
+
+@pytest.mark.targets("host")
+@pytest.mark.req("SAF-01", "SAF-03")
+def test_every_task_that_raises_or_hangs_is_named_in_the_record(rig, target):
+    rig.open(board=target)
+    rig.run(3000)
+    for number, task in enumerate(TASKS):
+        seq = rig.events()["events"][-1]["seq"]
+        rig.set(fault={"task_raise": task})
+        rig.run(3500)
+        new = rig.events(seq)["events"]
+        assert [(e["item"], e["value"]) for e in new if e["event"] == "task_error"] == [(number, 1)]
+        at_ms = rig.get()["t_ms"]
+        rig.set(fault={"task_hang": task})
+        rig.run(13_000)
+        new = rig.events(seq)["events"]
+        boots = [e for e in new if e["event"] == "boot"]
+        assert [e["item"] for e in boots] == [number + 1], task
+        off = [t for t, signal, value in rig.trace(at_ms)["edges"]
+               if signal == "fets.chg" and not value]
+        assert off and off[0] - at_ms <= 11_000, task       # 8 s after it was fed for the last time
+        assert fets(rig) == [1, 1] and rig.get()["report"]["faults"] == []
