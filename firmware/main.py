@@ -139,6 +139,7 @@ class App:
         pack.power.start(rocker() != 0, port.reset_cause() == machine.WDT_RESET)
         self.supervisor = Supervisor(pack, port.wdt(WATCHDOG_MS),
                                      port.heartbeat(self._set_extra), port.heap_free)
+        storage.keep("error", self.supervisor.last_error)
         pack.set_fault(FAULT_HOT, not fast_functions_agree())
         self.self_tests = SelfTests(pack, port.ram(), port.program(), outputs, self.clock, afe,
                                     self.control, self.stop)
@@ -155,6 +156,7 @@ class App:
             "unlock": self._unlock, "clock": self._clock_command, "save": self._save,
             "fleet": self._fleet, "codes": lambda words: self._codes(),
             "counters": lambda words: storage.counters.text(),
+            "errors": lambda words: self.supervisor.errors_text(),
             "sleep": self._sleep, "power": lambda words: pack.power.text(),
         }, self._provoke, storage.records)
         pcs_port = SerialPort(pcs, protocol, _out("PCS_DE"))

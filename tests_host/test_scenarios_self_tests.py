@@ -228,7 +228,8 @@ def test_every_task_that_raises_or_hangs_is_named_in_the_record(rig, target):
         rig.set(fault={"task_raise": task})
         rig.run(3500)
         new = rig.events(seq)["events"]
-        assert [(e["item"], e["value"]) for e in new if e["event"] == "task_error"] == [(number, 1)]
+        errors = [(e["item"], e["value"]) for e in new if e["event"] == "task_error"]
+        assert errors == [(number, 1)]
         at_ms = rig.get()["t_ms"]
         rig.set(fault={"task_hang": task})
         rig.run(13_000)
@@ -237,5 +238,21 @@ def test_every_task_that_raises_or_hangs_is_named_in_the_record(rig, target):
         assert [e["item"] for e in boots] == [number + 1], task
         off = [t for t, signal, value in rig.trace(at_ms)["edges"]
                if signal == "fets.chg" and not value]
-        assert off and off[0] - at_ms <= 11_000, task       # 8 s after it was fed for the last time
+        assert off and off[0] - at_ms <= 11_000, task       # 8 s after the last feeding
         assert fets(rig) == [1, 1] and rig.get()["report"]["faults"] == []
+
+
+@pytest.mark.req("SAF-03")
+def test_what_was_raised_is_known_with_its_place_after_a_reset(rig, target):
+    rig.open(board=target)
+    rig.run(3000)
+    assert rig.command_text("errors") == "no task ever raised"
+    rig.set(fault={"task_raise": "panel"})
+    rig.run(4000)
+    said = rig.command_text("errors").splitlines()
+    assert said[0] == "panel: 1 times"
+    assert said[1].startswith("last: panel: RuntimeError: provoked at main.py:")
+    assert int(said[1].rsplit(":", 1)[1]) > 300
+    rig.command_text("reset")
+    rig.run(3000)
+    assert rig.command_text("errors").splitlines() == said[1:]

@@ -4,6 +4,7 @@ import gc
 
 from bms import events as ev
 from bms.protection_rules import FAULT_TASK
+from tasks.last_error import LastError
 
 _COLLECT_S = 60     # nothing allocates in steady state; what requests leave is little
 _MASK = (1 << 30) - 1
@@ -17,6 +18,7 @@ class Supervisor:
     heap_free  function giving free bytes of heap; its last answer is the attribute heap_free
     scheduler  set by main after the table is built
     tests      SelfTests, set by main
+    last_error LastError: what a task raised last, also before this start
     """
 
     def __init__(self, pack, watchdog, heartbeat, heap_free):
@@ -30,6 +32,7 @@ class Supervisor:
         self.tidy_due = False       # main shall fill the heap's holes, when no task is at work
         self.scheduler = None
         self.tests = None
+        self.last_error = LastError()
         self._uptime_s = 0
         self._last_ms = -1          # -1: no step yet | ticks of the last one
         self._rest_ms = 0
@@ -75,6 +78,15 @@ class Supervisor:
         return self._uptime_s + (self._rest_ms + ((now_ms - self._last_ms) & _MASK)) // 1000
 
     def record_error(self, task, now_ms):
-        """Scheduler's on_error: keep which task raised."""
+        """Scheduler's on_error: keep which task raised, and where."""
         index = self.scheduler.tasks.index(task)
+        self.last_error.note(task.name, task.last_error)
         self._pack.events.add(now_ms, ev.TASK_ERROR, index, -1, task.errors, task.streak)
+
+    def errors_text(self):
+        """For a person: which tasks raised since start, and what was raised last."""
+        lines = ["%s: %d times" % (task.name, task.errors)
+                 for task in self.scheduler.tasks if task.errors]
+        if self.last_error.text:
+            lines.append("last: " + self.last_error.text)
+        return "\n".join(lines) or "no task ever raised"
