@@ -29,6 +29,7 @@ class FakeAfe:
         self.word = 0x1234
         self.gain = None            # None: as configured
         self.steps = 5              # of a configuration
+        self.seconds = self.charge_s = 0
         self.images = []
         self.log = []
         self.noise = 0
@@ -43,6 +44,7 @@ class FakeAfe:
             total = self.charge_of()
             self.charge = total >> 16, total & 0xFFFF
         self.charge_units, self.charge_65536ths = self.charge
+        self.charge_s = self.seconds
 
     def _try(self, name):
         if name in self.fails:
@@ -177,7 +179,7 @@ class TestBringUp(Case):
             seen.append(self.afe.fets)
         self.assertEqual([bits for i, bits in enumerate(seen) if not i or bits != seen[i - 1]],
                          [0, CHARGE, BOTH])
-        self.assertEqual(self.afe.log, [("fets", CHARGE), ("fets", BOTH)])
+        self.assertEqual(self.afe.log, [("charge",), ("fets", CHARGE), ("fets", BOTH)])
         self.assertEqual(self.bothoff.level, 1)
 
     def test_what_is_written_is_made_from_the_parameters(self):     # req: PRO-23
@@ -619,7 +621,7 @@ class TestCharge(Case):
         self.step(94)
         self.assertEqual(self.counted, [])
         self.step()
-        self.assertEqual(self.counted, [(None, 10_000)])        # nobody knows when it was zero
+        self.assertEqual(self.counted, [(0, 10_000)])           # it was read when configured
         for charge, uah in (((0, 65_535), 9999), ((1, 0), 0), ((3, 32_768), 25_000),
                             ((2, 32_768), -10_000), ((2, 0), -5000), ((-70_000, 1), -700_020_000)):
             self.afe.charge = charge
@@ -635,7 +637,7 @@ class TestCharge(Case):
         self.step(1, 499)                   # 500 ms after the configuration in run_up()
         self.assertEqual(self.counted, [])
         self.step(1, 1)
-        self.assertEqual(self.counted, [(None, 10_000)])
+        self.assertEqual(self.counted, [(0, 10_000)])
         self.step(1, 9999)
         self.assertEqual(len(self.counted), 1)
         self.step(1, 1)
@@ -649,7 +651,7 @@ class TestCharge(Case):
         self.afe.fails = set()
         self.afe.charge = 2, 0
         self.step()
-        self.assertEqual(self.counted, [(None, 10_000), (20_000, 10_100)])
+        self.assertEqual(self.counted, [(0, 10_000), (20_000, 10_100)])
 
     def test_a_failed_scan_counts_nothing(self):                # req: MEA-02 SOC-01
         self.run_up()
@@ -659,20 +661,62 @@ class TestCharge(Case):
         self.assertEqual(self.counted, [])
         self.afe.silent = False
         self.step()
-        self.assertEqual(self.counted, [(None, 10_100)])
+        self.assertEqual(self.counted, [(0, 10_100)])
 
     def test_after_a_configuration_it_begins_anew(self):        # req: SOC-01 PRO-23
         self.run_up()
         self.step(95 + 100)
         self.assertEqual(self.counted[-1], (0, 10_000))
-        self.control.restart()
         self.counted = []
+        self.control.restart()              # nothing had flowed unseen in no time
+        self.assertEqual(self.counted, [])
+        self.afe.charge = 7, 0
         self.step()                         # configured: the AFE's count is from here
         self.step(99)
         self.assertEqual(self.counted, [])
         self.afe.charge = 9, 0
         self.step()
-        self.assertEqual(self.counted, [(None, 10_000)])
+        self.assertEqual(self.counted, [(20_000, 10_000)])
+
+    def test_what_a_lost_afe_had_not_shown_is_counted_by_the_current(self):     # req: SOC-01
+        self.run_up()
+        self.step(95 + 100)
+        self.counted = []
+        self.step(37)
+        self.control.restart()
+        self.assertEqual(self.counted, [(None, 3700)])
+        self.control.restart()              # once
+        self.assertEqual(len(self.counted), 1)
+        self.step(42)                       # configured at the first of them
+        self.control.restart()
+        self.assertEqual(self.counted[1:], [(None, 4100)])
+
+    def test_nor_is_it_where_the_afe_was_misled(self):          # req: SOC-01 MEA-03
+        self.run_up()
+        self.step(37)
+        self.pack.afe_misled = True
+        self.control.restart()
+        self.assertEqual(self.counted, [])
+
+    def test_a_count_that_began_anew_unseen_is_none(self):      # req: SOC-01
+        self.run_up()
+        self.afe.charge = -300, 0
+        self.afe.seconds = 5000
+        self.step(95)
+        self.afe.charge = 0, 32_768
+        self.afe.seconds = 1
+        self.step(100)
+        self.afe.seconds = 11
+        self.afe.charge = 1, 32_768
+        self.step(100)
+        self.assertEqual(self.counted, [(-3_000_000, 10_000), (None, 10_000), (10_000, 10_000)])
+
+    def test_a_count_that_cannot_be_read_at_first(self):        # req: SOC-01 MEA-02
+        self.afe.fails = {"read_charge"}
+        self.run_up()
+        self.afe.fails = set()
+        self.step(95)
+        self.assertEqual(self.counted, [(None, 10_000)])        # nobody knows when it was zero
 
 
 class TestConfigurationLost(Case):

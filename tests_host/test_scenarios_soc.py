@@ -111,3 +111,28 @@ def test_the_end_of_charge_is_100_and_nothing_else_is(rig, target):
     rig.set(cell_mv={str(i): None for i in range(16)}, current_ma=-20_000)
     rig.run(120_000)
     assert 98.5 < report(rig)["soc"] < 99.8
+
+
+@pytest.mark.req("SOC-01")
+@pytest.mark.req("MEA-02")
+@pytest.mark.targets("host", "unix")
+@pytest.mark.parametrize("kind", ("afe_brownout", "afe_silent"))
+def test_an_afe_that_is_lost_takes_no_charge_with_it(rig, target, kind):
+    """Every 8 s, before its integrator is read again, under 90 A."""
+    rig.open(board=target, plant={"soc": 0.6})
+    rig.run(SETTLE_MS)
+    rig.set(load_ma=90_000)
+    rig.run(12_000)
+    before = rig.get()
+    for _ in range(8):
+        rig.set(fault={kind: True})
+        rig.run(1200)
+        rig.set(fault={kind: None})
+        rig.run(7000)
+    rig.set(load_ma=0)
+    rig.run(12_000)
+    after = rig.get()
+    true_ah = 100 * (after["truth"]["soc"] - before["truth"]["soc"])
+    counted_ah = (after["report"]["remaining_mah"] - before["report"]["remaining_mah"]) / 1000
+    assert true_ah < -0.6
+    assert abs(counted_ah - true_ah) <= 0.2

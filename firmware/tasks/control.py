@@ -177,6 +177,7 @@ class Control:
         afe = self._afe
         units = afe.charge_units
         parts = afe.charge_65536ths
+        seconds = afe.charge_s
         try:
             afe.read_charge()
         except AfeError:
@@ -184,8 +185,17 @@ class Control:
         self._counted_ms = now_ms
         moved_uah = ((afe.charge_units - units) * _UNIT_UAH
                      + ((afe.charge_65536ths - parts) * _UNIT_UAH >> 16))
-        self._pack.count_charge(moved_uah if self._counting else None, dt_ms)
+        # an integrator that started anew since the last reading has no more seconds, but fewer
+        whole = self._counting and (afe.charge_s - seconds & 0xFFFFFF) < 1 << 23
+        self._pack.count_charge(moved_uah if whole else None, dt_ms)
         self._counting = True
+
+    def _count_the_lost(self):
+        """The integrator is lost: the newest current counts for what it had not shown yet."""
+        pack = self._pack
+        dt_ms = (pack.now_ms - self._counted_ms) & _MASK
+        if pack.afe_ready and dt_ms and not pack.afe_misled:
+            pack.count_charge(None, dt_ms)
 
     def _begin_look_at_zero(self, now_ms):
         """At a start: both FETs are open, and stay so for a moment if the offset is not known."""
@@ -345,6 +355,7 @@ class Control:
     # -- bringing the AFE up ---------------------------------------------------------------
 
     def _lose_afe(self):
+        self._count_the_lost()
         self._pack.afe_ready = False
         self._pack.fets.restarted()
         self._pack.balancing.lost()
@@ -394,6 +405,11 @@ class Control:
             return
         self._verified_ms = (now_ms - _APART_MS) & _MASK
         self._counted_ms = now_ms
+        try:
+            self._afe.read_charge()
+            self._counting = True
+        except AfeError:
+            self._counting = False      # the current counts until it is read
         pack.fets.restarted()
         pack.afe_ready = True
         self._begin_look_at_zero(now_ms)
