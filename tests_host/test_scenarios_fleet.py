@@ -170,6 +170,7 @@ def test_one_protected_pack_stops_all_and_then_leaves_the_rest(rig, target):
     until(rig, 15, lambda: fets(rig) == [CLOSED] * 3)
     rig.set(charger_mv=56_000, charger_ma=60_000)
     rig.run(3000)
+    start_ms = rig.module(0).get()["t_ms"]
     rig.module(1).set(cell_temp_dc={"0": 620})
     seen = []
     for _ in range(80):
@@ -177,6 +178,11 @@ def test_one_protected_pack_stops_all_and_then_leaves_the_rest(rig, target):
         seen.append((report(rig)["system_ccl_ma"], fets(rig)[1]["chg"]))
     opened = next(i for i, (_, chg) in enumerate(seen) if not chg)
     assert seen[opened - 1][0] == 0                 # zero before the FET opens
+    opened_ms = [t for t, name, value in rig.module(1).trace(start_ms)["edges"]
+                 if name == "fets.chg" and not value][0]
+    zero_ms = [t for t, ident, data in rig.module(0).can(since_ms=start_ms)["frames"]
+               if ident == 0x351 and data[4:12] == "00000000"][0]
+    assert zero_ms < opened_ms                      # and so it is for the inverter
     assert 60_000 < seen[-1][0] <= 200_000          # the other two go on
 
 
