@@ -128,6 +128,45 @@ def test_two_thousand_events_a_cut_and_the_newest_thousand_in_order(rig, target)
     assert rig.events(seqs[-1] - 10)["events"] == events[-10:]
 
 
+def pace_write(number):
+    """PACE's request AE number *number*: full voltage, tail current, low capacity; 3 records."""
+    body = b"250146AE600A%04X%04X%02X" % (16 * (3450 + number % 90), 1000 + number, 3 + number % 5)
+    return b"~" + body + b"%04X\r" % (-sum(body) & 0xFFFF)
+
+
+@pytest.mark.slow
+@pytest.mark.req("REC-02")
+@pytest.mark.targets("rp2040")
+def test_two_thousand_events_and_a_cut_on_the_emulated_board(rig, target):
+    """Through the debug port, as a PACE program sets things; the power goes within a program."""
+    ports = rig.open(target, plant={"soc": 0.6})["ports"]
+    rig.run(3000)
+    fd = os.open(ports["debug"], os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    try:
+        for number in range(670):
+            os.write(fd, pace_write(number))
+            rig.run(65)
+    finally:
+        os.close(fd)
+    rig.run(3000)
+    newest = rig.get()["report"]["events"]
+    assert newest >= 2000
+    rig.set(fault={"cut_at_flash_op": 1, "torn": 0.4})
+    rig.param("boost_s", 100)
+    rig.run(2000)
+    assert rig.look()[0]["wdt_fed_ms_ago"] is None          # it is off
+    off_and_on(rig)
+    events = rig.events()["events"]
+    seqs = [e["seq"] for e in events]
+    assert seqs == sorted(set(seqs)) and len(seqs) >= 1000
+    old = [e for e in events if e["boot"] == 1]
+    assert old[-1]["seq"] in (newest, newest + 1)
+    assert [e["seq"] for e in old][-1000:] == list(range(old[-1]["seq"] - 999, old[-1]["seq"] + 1))
+    currents = [e["value"] for e in old if e["event"] == "parameter" and e["value"] >= 1000
+                and e["value"] < 1670][-300:]
+    assert currents == list(range(1370, 1670))
+
+
 @pytest.mark.req("REC-02", "COM-06")
 def test_no_received_byte_is_lost_while_the_flash_erases(rig, target):
     """A poll each 250 ms while records fill sectors and parameters are kept: all are answered."""
