@@ -1,0 +1,112 @@
+"""FETs that do not do what was commanded: which fault, from which value on, after how long."""
+
+import unittest
+
+from bms.fet_watch import FetWatch, resistive_mv
+from bms.protection_rules import FAULT_OPEN, FAULT_WELD
+from bms.readings import CURRENT_MA, PACK_MV, STACK_MV
+
+CHARGE, DISCHARGE, BOTH = 1, 2, 3
+
+
+class Seen:
+    """Measurements and Fets as far as they are looked at."""
+
+    def __init__(self):
+        self.values = [0] * 32
+        self.values[STACK_MV] = self.values[PACK_MV] = 53_000
+        self.doubts = 0
+        self.dt_ms = 100
+        self.wanted = self.actual = BOTH
+
+
+class TestCase(unittest.TestCase):
+    def setUp(self):
+        self.seen = Seen()
+        self.watch = FetWatch()
+        self.watch.load({"fet_fail_ma": 2000, "fet_fail_ms": 300})
+
+    def steps(self, count):
+        return [self.watch.step(self.seen, self.seen) for _ in range(count)]
+
+    def drop(self, mv, current_ma=0):
+        self.seen.values[PACK_MV] = self.seen.values[STACK_MV] + mv
+        self.seen.values[CURRENT_MA] = current_ma
+
+
+class TestOpen(TestCase):
+    def test_a_drop_of_500_mv_may_be_either_way(self):          # req: SAF-05
+        for mv in (0, 500, -500):
+            self.drop(mv)
+            self.assertEqual(self.steps(10), [0] * 10, mv)
+
+    def test_more_is_a_fet_that_does_not_conduct(self):         # req: SAF-05
+        for mv in (501, -501):
+            self.setUp()
+            self.drop(mv)
+            self.assertEqual(self.steps(5), [0, 0, 0, FAULT_OPEN, FAULT_OPEN], mv)
+            self.assertEqual((self.watch.value, self.watch.limit), (501, 500))
+
+    def test_a_current_explains_3_mv_an_ampere(self):           # req: SAF-05
+        for current_ma, mv in ((100_000, 800), (-100_000, 800), (100_999, 800)):
+            self.assertEqual(resistive_mv(current_ma), 300)
+            self.setUp()
+            self.drop(mv, current_ma)
+            self.assertEqual(self.steps(10), [0] * 10)
+            self.drop(mv + 1, current_ma)
+            self.assertEqual(self.steps(4), [0, 0, 0, FAULT_OPEN])
+
+    def test_values_in_doubt_say_nothing_and_begin_anew(self):  # req: SAF-05 MEA-03
+        self.drop(900)
+        self.steps(3)
+        self.seen.doubts = 2
+        self.assertEqual(self.steps(10), [0] * 10)
+        self.seen.doubts = 0
+        self.assertEqual(self.steps(4), [0, 0, 0, FAULT_OPEN])
+
+    def test_a_good_scan_begins_anew(self):                     # req: SAF-05
+        self.drop(900)
+        self.steps(3)
+        self.drop(0)
+        self.steps(1)
+        self.drop(900)
+        self.assertEqual(self.steps(4), [0, 0, 0, FAULT_OPEN])
+
+    def test_only_where_both_are_closed(self):                  # req: SAF-05
+        self.drop(900)
+        for wanted, actual in ((CHARGE, BOTH), (BOTH, DISCHARGE), (0, 0)):
+            self.steps(3)
+            self.seen.wanted, self.seen.actual = wanted, actual
+            self.assertEqual(self.steps(10), [0] * 10)
+            self.seen.wanted = self.seen.actual = BOTH
+            self.assertEqual(self.steps(3), [0, 0, 0])
+
+
+class TestWeld(TestCase):
+    def test_a_current_against_an_open_fet(self):               # req: SAF-05
+        for wanted, current_ma, fault in (
+                (0, 2001, FAULT_WELD), (0, 2000, 0), (0, -2001, FAULT_WELD), (0, -2000, 0),
+                (CHARGE, 2001, 0), (CHARGE, -2001, FAULT_WELD), (DISCHARGE, 2001, FAULT_WELD),
+                (DISCHARGE, -2001, 0)):
+            self.setUp()
+            self.seen.wanted = self.seen.actual = wanted
+            self.seen.values[CURRENT_MA] = current_ma
+            self.assertEqual(self.steps(4), [0, 0, 0, fault], (wanted, current_ma))
+            if fault:
+                self.assertEqual((self.watch.value, self.watch.limit), (current_ma, 2000))
+
+    def test_it_begins_anew_without(self):                      # req: SAF-05
+        self.seen.wanted = self.seen.actual = 0
+        for quiet in ({"current": 0}, {"wanted": BOTH}):
+            self.seen.values[CURRENT_MA] = 5000
+            self.steps(3)
+            self.seen.values[CURRENT_MA] = quiet.get("current", 5000)
+            self.seen.wanted = self.seen.actual = quiet.get("wanted", 0)
+            self.steps(1)
+            self.seen.values[CURRENT_MA] = 5000
+            self.seen.wanted = self.seen.actual = 0
+            self.assertEqual(self.steps(4), [0, 0, 0, FAULT_WELD])
+
+
+if __name__ == "__main__":
+    unittest.main()
