@@ -28,7 +28,7 @@ CASES = (
     {"item": "PRO-01", "past": {"cell_mv": {"7": 3605}}, "inside": {"cell_mv": {"7": 3594}},
      "opens": (CHG,), "delay_s": 3.0,
      "release": (({"cell_mv": {"7": 3290}}, 5, (DSG,)),          # voltage alone: SOC is 100 %
-                 (DRAIN, 2, BOTH))},
+                 ({"load_ma": 900}, 3, (DSG,)), (DRAIN, 2, BOTH))},
     {"item": "PRO-02", "past": {"cell_mv": {"2": 2695}}, "inside": {"cell_mv": {"2": 2706}},
      "opens": (DSG,), "delay_s": 3.0,
      "release": ((cells(3290), 5, (CHG,)), (cells(3310), 2, BOTH))},

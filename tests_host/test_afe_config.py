@@ -78,11 +78,11 @@ class TestImage(unittest.TestCase):
     def test_start_up_image_of_the_hardware_notes(self):        # req: PRO-23
         memory = self.bytes_of()
         for address, data in (
-                (0x9234, b"\x82\x28"), (0x9236, b"\x0d\x01"), (0x923C, b"\x60\x05"),
+                (0x9234, b"\xc2\x28"), (0x9236, b"\x0d\x01"), (0x923C, b"\x60\x05"),
                 (0x92FB, b"\xc6"), (0x92FD, b"\x07"), (0x92FE, b"\x07"), (0x92FF, b"\x07"),
                 (0x9301, b"\x07\x0f"), (0x92FC, b"\x3b"), (0x9303, b"\x06\xff\xff"),
                 (0x9261, b"\xfc\xf7\xe2"), (0x9265, b"\x98\xd5\x56"), (0x9269, b"\xe4\xe6\xe2"),
-                (0x926D, b"\x00\xf8"), (0x9273, b"\xf4\x01"), (0x9275, b"\x35"),
+                (0x926D, b"\x00\xf8"), (0x9273, b"\xe8\x03"), (0x9275, b"\x35"),
                 (0x9278, b"\x48"), (0x927B, b"\x04\x04"),
                 (0x9286, b"\x04\x0e"),
                 (0x9294, b"\x05"), (0x92B2, b"\x0a\x00"),
@@ -117,11 +117,11 @@ class TestImage(unittest.TestCase):
         """Each number from the chip's manual: thresholds outside the firmware's, FETs by item."""
         wanted = (
             (0x922D, (0,)),                         # no deadband
-            (0x9234, (0x82, 0x28)), (0x9236, (0x0D, 0x01)), (0x923C, (0x60, 0x05)),
+            (0x9234, (0xC2, 0x28)), (0x9236, (0x0D, 0x01)), (0x923C, (0x60, 0x05)),
             (0x9248, (100, 0, 1, 0xF4, 0x01, 10)),  # SLEEP: 100 mA, each 1 s, 500 mA, 10 s
             (0x9261, (0xFC, 0xF7, 0xE2)), (0x9265, (0x98, 0xD5, 0x56)),
             (0x9269, (0xE4, 0xE6, 0xE2)), (0x926D, (0x00, 0xF8)),
-            (0x9273, (0xF4, 0x01)),                 # 500 mA
+            (0x9273, (0xE8, 0x03)),                 # 1000 mA, as releases by current
             (0x9275, (53, 0x22, 0x04)),             # 2681.8 mV; 1058: 3.3 ms * 1060 = 3498 ms
             (0x9278, (72, 0x22, 0x04)),             # 3643.2 mV
             (0x927B, (4, 4)),
@@ -156,6 +156,19 @@ class TestImage(unittest.TestCase):
         self.params.set("cell_uv_trip_mv", 2400)        # never above the usual one
         deep = dict(afe_config.image(self.params, SHUNT_UOHM, 16, True))
         self.assertEqual(deep[0x9275][0], 47)
+
+    def test_temperatures_trip_a_second_after_the_firmware_would(self):     # req: PRO-21 PRO-23
+        for delay_ms, delay_s in ((200, 2), (1000, 2), (1001, 3), (3000, 4), (30_000, 31)):
+            self.params.set("temp_delay_ms", delay_ms)
+            found = dict(afe_config.image(self.params, SHUNT_UOHM))
+            self.assertEqual([found[0x929A][1], found[0x929A][4], found[0x92A0][1],
+                              found[0x92A6][1], found[0x92A9][1]], [delay_s] * 5, delay_ms)
+
+    def test_diodes_are_spared_beyond_the_releasing_current(self):      # req: PRO-20
+        for other_way_ma, threshold_ma in ((1000, 1000), (400, 500), (1999, 1999), (5000, 2000)):
+            self.params.set_all({"rest_ma": 300, "other_way_ma": other_way_ma})
+            found = dict(afe_config.image(self.params, SHUNT_UOHM))[0x9273]
+            self.assertEqual(struct.unpack("<h", found)[0], threshold_ma)
 
     def test_cells_that_are_fitted(self):                       # req: PRF-03
         for cells, low, high in ((16, 0xFF, 0xFF), (15, 0xFF, 0x7F), (3, 0x07, 0x00)):

@@ -25,6 +25,9 @@ _OCD1_OUTSIDE_MA = 100_000      # and at once: between PRO-07 and a short circui
 _OCD1_DELAY = 1                 # 9.9 ms
 _OCD3_OUTSIDE_MA = 5_000
 _TEMP_OUTSIDE_C = 2
+_TEMP_LATER_S = 1
+_DIODE_LEAST_MA = 500           # body diode: some 0.4 W ...
+_DIODE_MOST_MA = 2_000          # ... and 1.5 W
 _HOST_WATCHDOG_S = 10
 
 GAIN_ROW = 0x91A8               # not covered by the chip's signature
@@ -87,10 +90,11 @@ def image(params, shunt_uohm, cells=16, deep=False):
         lowest_mv = min(lowest_mv, params["wake_floor_mv"])
     gain = _CC_GAIN_UOHM / 1000 / shunt_uohm
     ocd3_s = min(255, -(-params["dsg_oc1_delay_ms"] // 1000) + 1)
+    temp_s = -(-params["temp_delay_ms"] // 1000) + _TEMP_LATER_S
     return (
         (GAIN_ROW, struct.pack("<ff", gain, gain * _CAPACITY_FACTOR)),
         (0x922D, b"\x00"),                          # no deadband: small currents are counted
-        (0x9234, b"\x82\x28"),                      # SLEEP only when told
+        (0x9234, b"\xc2\x28"),                      # conversions of 1.5 ms; SLEEP only when told
         (0x9236, b"\x0d\x01"),                      # REG1 3.3 V, pre-regulator on
         (0x923C, b"\x60\x05"),                      # MISO at REG1, idle 5 s
         (0x9248, struct.pack("<hBhB", 100, 1, 500, 10)),    # SLEEP: below mA, voltages each s,
@@ -99,7 +103,9 @@ def image(params, shunt_uohm, cells=16, deep=False):
         (0x9265, b"\x98\xd5\x56"),                  # which open the charge FET
         (0x9269, b"\xe4\xe6\xe2"),                  # which open the discharge FET
         (0x926D, b"\x00\xf8"),
-        (0x9273, struct.pack("<h", 500)),           # body diode threshold, mA
+        # a FET held off is closed to spare its diode only beyond the current that releases it
+        (0x9273, struct.pack("<h", max(_DIODE_LEAST_MA, min(_DIODE_MOST_MA,
+                                                            params["other_way_ma"])))),
         (0x9275, struct.pack("<BH", cuv_code(lowest_mv),
                              delay_code(params["cell_uv_delay_ms"]))),
         (0x9278, struct.pack("<BH", cov_code(params["cell_ov_trip_mv"]),
@@ -118,15 +124,15 @@ def image(params, shunt_uohm, cells=16, deep=False):
         (0x928D, struct.pack("<h", -200)),          # OCD too: the firmware decides on release
         (0x928F, b"\x00"),                          # no latches: the firmware counts and locks
         (0x9294, b"\x05\x00"),
-        (0x929A, struct.pack("<bBbbBb", _over_c(params["chg_ot_trip_dc"]), 4,
+        (0x929A, struct.pack("<bBbbBb", _over_c(params["chg_ot_trip_dc"]), temp_s,
                              params["chg_ot_release_dc"] // 10,
-                             _over_c(params["dsg_ot_trip_dc"]), 4,
+                             _over_c(params["dsg_ot_trip_dc"]), temp_s,
                              params["dsg_ot_release_dc"] // 10)),
-        (0x92A0, struct.pack("<BBB", _over_c(params["mos_ot_trip_dc"]), 4,
+        (0x92A0, struct.pack("<BBB", _over_c(params["mos_ot_trip_dc"]), temp_s,
                              params["mos_ot_release_dc"] // 10)),
-        (0x92A6, struct.pack("<bBb", _under_c(params["chg_ut_trip_dc"]), 4,
+        (0x92A6, struct.pack("<bBb", _under_c(params["chg_ut_trip_dc"]), temp_s,
                              params["chg_ut_release_dc"] // 10)),
-        (0x92A9, struct.pack("<bBb", _under_c(params["dsg_ut_trip_dc"]), 4,
+        (0x92A9, struct.pack("<bBb", _under_c(params["dsg_ut_trip_dc"]), temp_s,
                              params["dsg_ut_release_dc"] // 10)),
         (0x92B2, struct.pack("<H", _HOST_WATCHDOG_S)),
         (0x92FB, b"\xc6\x3b\x07\x07\x07"),          # BOTHOFF, ALERT raw NTC, TS1, TS2, TS3

@@ -80,6 +80,7 @@ class Settings:
         self.deadband_uv = (dead - 256 if dead > 127 else dead) * 0.234
         power = self.u2(0x9234)
         self.slot_us = 1500 if power & 0x40 else 3000
+        self.noise = 2.0 if power & 0x40 else 1.0       # half the time: a bit less is sure
         self.slow_loop = 1 << (power >> 2 & 3)
         self.user_ma = (0.1, 1.0, 10.0, 100.0)[m[0x183] & 3]
         self.user_mv = 10.0 if m[0x183] & 4 else 1.0

@@ -273,7 +273,8 @@ class AfeModel:
             slot = self.cfg.slot_us
             k = (now - self._loop0) // slot
             self._valid_us[word] = self._loop0 + (k + 1) * slot
-            value = self._user_a(self._at(self._loop0 + k * slot)[2], self._noise_uv[k & 1023])
+            value = self._user_a(self._at(self._loop0 + k * slot)[2],
+                                 self._noise_uv[k & 1023] * self.cfg.noise)
             regs[a] = value & 0xFF
             regs[a + 1] = value >> 8 & 0xFF
             return
@@ -296,7 +297,7 @@ class AfeModel:
                 value = 0
             else:
                 mv = epoch[1][cell] + self._cell_offset[cell]
-                mv += self._noise_mv[(k * 37 + cell * 61) & 1023]
+                mv += self._noise_mv[(k * 37 + cell * 61) & 1023] * self.cfg.noise
                 mask = epoch[5]
                 if mask:
                     # bled cells read low, their neighbours high: the sense lines are shared
@@ -310,7 +311,7 @@ class AfeModel:
         elif word < 0x1D:
             epoch = self._at(due)
             mv = epoch[3 if word == 0x1A else 4] * self._stack_gain
-            mv += self._noise_mv[(k * 37 + word * 61) & 1023] * 20.0
+            mv += self._noise_mv[(k * 37 + word * 61) & 1023] * 20.0 * self.cfg.noise
             if mv < -300.0:
                 mv = -300.0                         # the pin's protection diode
             value = _s16(int(_floor(mv / self.cfg.user_mv + 0.5)))
@@ -361,7 +362,7 @@ class AfeModel:
         else:
             temp = plant.mos_c if sensor == 4 else plant.ambient_c
         temp += self._ntc_offset[sensor]
-        temp += self._noise_mv[(k * 29 + sensor * 97) & 1023] * 0.2
+        temp += self._noise_mv[(k * 29 + sensor * 97) & 1023] * 0.2 * self.cfg.noise
         ohm = ntc_ohm(temp)
         return ohm / (ohm + (180_000.0 if pull == 1 else 18_000.0))
 
