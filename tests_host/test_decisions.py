@@ -638,10 +638,11 @@ class TestMisled(Case):
         mended[0x05] = 0x30
         self.held(mended, 999)
         self.assertFalse(self.pack.afe_misled)
+        self.assertEqual(self.pack.allowed(), 0)
         self.scan(mended, 1)
-        self.scan(mended)
         self.assertEqual((self.pack.faults, self.pack.protection.trips), (0, 0))
         self.assertTrue(self.pack.afe_misled)
+        self.assertEqual(self.pack.allowed(), 0)                # not for a scan before its reset
         self.scan(scan_regs())
         self.assertFalse(self.pack.afe_misled)
 

@@ -53,6 +53,14 @@ class TestTake(TestCase):
         self.assertTrue(self.m.is_usable(350))
         self.assertFalse(self.m.is_usable(351))
 
+    def test_silence_does_not_become_usable_when_the_ticks_wrap(self):  # req: MEA-05
+        self.m.take(scan_regs(), 1000)
+        for _ in range(4):
+            self.m.fail()
+        self.assertFalse(self.m.is_usable(1000))        # 12.4 days later
+        self.m.take(scan_regs(), 1100)
+        self.assertTrue(self.m.is_usable(1100))
+
     def test_values_of_every_kind(self):                        # req: MEA-01
         regs = scan_regs(cell_mv=3312, current_ma=-20_500, temp_dc=231)
         regs[0x03], regs[0x05], regs[0x07] = 0x08, 0x10, 0x02

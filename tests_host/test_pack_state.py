@@ -215,6 +215,15 @@ class TestProtections(TestCase):
                 before = (self.pack.ccl_ma, self.pack.dcl_ma)
             self.assertEqual(self.pack.allowed() & mask, 0)
 
+    def test_limits_are_zero_once_switched_off_without_a_scan(self):    # req: COM-05 PWR-02
+        for _ in range(30):
+            self.scan(scan_regs(), 1000)
+        self.assertTrue(self.pack.ccl_ma > 0 and self.pack.dcl_ma > 0)
+        self.pack.power.rocker(False)
+        for _ in range(20):
+            self.assertEqual(self.miss() and self.pack.state, 0)
+        self.assertEqual((self.pack.state, self.pack.ccl_ma, self.pack.dcl_ma), (st.OFF, 0, 0))
+
     def with_cell(self, cell_mv):
         regs = scan_regs()
         set_cells(regs, cell_mv)

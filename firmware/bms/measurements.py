@@ -116,7 +116,8 @@ class Measurements:
 
     def is_usable(self, now_ms):
         """True while the newest scan may be used for anything."""
-        return self.seq > 0 and not self.frozen and self.age_ms(now_ms) <= self._usable_ms
+        return (self.seq > 0 and not self.frozen and self.failed_row <= USABLE_SCANS
+                and self.age_ms(now_ms) <= self._usable_ms)
 
 
 def _calibration(params, cells):

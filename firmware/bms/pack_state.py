@@ -239,7 +239,6 @@ class Pack(Faults):
         doubtful = doubtful_trips(measured, self.faults) if safety else 0
         if protection.step(values, measured.dt_ms, conditions, safety, doubtful):
             protection.take_changes(self._on_change)
-        self.afe_misled = protection.disbelieved & ~doubtful != 0
         if protection.stepped:
             protection.stepped = False
             self.protected = measured.seq
@@ -250,6 +249,8 @@ class Pack(Faults):
             if fault:
                 self.set_fault(fault, True, watch.value, watch.limit)
         doubts.step(measured, self)
+        self.afe_misled = (protection.disbelieved != 0 and
+                           protection.disbelieved & ~doubtful_trips(measured, self.faults) != 0)
         if self._cell_watch.contradicts(values, self.direction, measured.dt_ms):
             self.set_fault(FAULT_SIGN, True, values[CURRENT_MA], 0)
         if self.faults & FAULT_SCAN:
@@ -316,7 +317,7 @@ class Pack(Faults):
         elif self.faults & BLOCKING:
             state = FAIL
         elif (not self.afe_ready or not self.measurements.seq or self.looking_at_zero
-              or self.testing):
+              or self.testing or self.afe_misled):
             state = SELF_TEST
         elif self.protection.blocked:
             state = PROTECTION
@@ -328,7 +329,7 @@ class Pack(Faults):
         if state != self.state:
             self.events.add(self.now_ms, ev.STATE, state, -1, self.state, self.faults)
             self.state = state
-        if state == FAIL or state == SELF_TEST:
+        if not STANDBY <= state <= PROTECTION:
             self.derating.stop()
 
     @micropython.native
