@@ -120,7 +120,7 @@ class TestLimits(unittest.TestCase):
               (CHARGE_LIMIT, 1, ((0, 500), (1000, 1000)), "c"))
 
     def setUp(self):
-        self.derating = Derating(self.CURVES)
+        self.derating = Derating(self.CURVES, Parameters())
 
     def aim(self, first, second, most_ma=50_000):
         self.derating.aim((first, second), most_ma)

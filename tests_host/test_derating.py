@@ -328,6 +328,42 @@ class TestZero(Case):
         self.assertTrue(self.pack.dcl_ma < 50_000)
 
 
+class TestSettings(Case):
+    """Curves of a profile keep ahead of protections that are set tighter."""
+
+    def check(self, values, regs, limits):
+        self.setUp()
+        self.params.set_all(values)
+        self.assertEqual(self.settle(regs), limits, values)
+
+    def test_zero_before_a_protection_that_was_moved(self):     # req: DER-01 DER-02
+        high, low = scan_regs(), scan_regs()
+        set_cells(high, 3300, 3460)
+        set_cells(low, 3300, 2801)
+        for values, regs, charge, discharge in (
+                ({"cell_ov_alarm_mv": 3450, "cell_ov_trip_mv": 3500}, high, 0, 50_000),
+                ({"cell_ov_alarm_mv": 3400}, high, 0, 50_000),
+                ({"cell_uv_alarm_mv": 2950, "cell_uv_trip_mv": 2800}, low, 50_000, 0),
+                ({"chg_ot_alarm_dc": 350, "chg_ot_trip_dc": 400, "chg_ot_release_dc": 350},
+                 warm(399), 0, 50_000),
+                ({"chg_ut_alarm_dc": 150, "chg_ut_trip_dc": 120, "chg_ut_release_dc": 150},
+                 warm(121), 0, 50_000)):
+            self.check(values, regs, (charge, discharge))
+
+    def test_never_looser_than_the_profile(self):               # req: DER-01 DER-02
+        regs = scan_regs()
+        set_cells(regs, 3300, 3560)
+        self.check({"cell_ov_alarm_mv": 3700, "cell_ov_trip_mv": 3800}, regs, (0, 50_000))
+        self.check({"chg_ot_trip_dc": 700, "chg_ot_alarm_dc": 650}, warm(560), (0, 0))
+
+    def test_curves_go_back_with_the_settings(self):            # req: DER-01
+        regs = scan_regs()
+        set_cells(regs, 3300, 3400)
+        self.check({"cell_ov_alarm_mv": 3350, "cell_ov_trip_mv": 3420}, regs, (0, 50_000))
+        self.params.set_all({"cell_ov_alarm_mv": 3500, "cell_ov_trip_mv": 3600})
+        self.assertEqual(self.settle(regs, 80_000), (50_000, 50_000))
+
+
 class TestReasons(Case):
     def text(self, regs):
         self.settle(regs)
@@ -386,6 +422,16 @@ class TestReasons(Case):
         self.assertIn("still rising: CCL 200 of 50000 mA", text_of(self.pack))
         self.settle(scan_regs())
         self.assertEqual((self.pack.ccl_ma, others()), (50_000, []))
+
+    def test_every_lowered_limit_has_a_reason(self):            # req: DER-05
+        full = scan_regs()
+        set_cells(full, 3300, 3530)
+        for regs in (full, warm(545), warm(80), scan_regs(current_ma=-115_000), scan_regs(),
+                     scan_regs(current_ma=115_000), warm(590), scan_regs(), warm(-180)):
+            for _ in range(70):
+                limits = self.scan(regs)
+                if min(limits) < 50_000:
+                    self.assertTrue(reasons_of(self.pack), limits)
 
     def test_no_reading_is_named_so(self):                      # req: DER-05
         regs = scan_regs()

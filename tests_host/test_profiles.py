@@ -177,6 +177,20 @@ class TestContradictions(unittest.TestCase):
                             ("mos_ot_release_dc", 1060), ("cell_diff_clear_mv", 310)):
             self.refused(name, value)
 
+    def test_a_release_that_another_protection_keeps_away(self):        # req: PRF-03 PAR-03
+        for values, name in (
+                ({"cell_ov_alarm_mv": 3250, "cell_ov_trip_mv": 3300, "cell_ov_release_mv": 3200},
+                 "cell_uv_release_mv"),
+                ({"cell_uv_trip_mv": 3200, "cell_uv_alarm_mv": 3250, "cell_ov_release_mv": 3150},
+                 "cell_ov_release_mv"),
+                ({"pack_uv_release_mv": 56_000, "pack_ov_alarm_mv": 55_000,
+                  "pack_ov_trip_mv": 55_900, "cvl_mv": 55_000}, "pack_uv_release_mv"),
+                ({"chg_ut_release_dc": 350, "chg_ot_alarm_dc": 310, "chg_ot_trip_dc": 340,
+                  "chg_ot_release_dc": 300}, "chg_ut_release_dc")):
+            params = Parameters()
+            self.assertIn(name, reason(ValueError, params.set_all, values))
+            self.assertEqual(list(params.values), list(Parameters().values))
+
     def test_equal_is_refused_too(self):                        # req: PRF-03
         params = Parameters()
         for lesser, greater in RULES:
@@ -231,6 +245,19 @@ class TestContradictions(unittest.TestCase):
             text = reason(ValueError, check_profile, profile)
             self.assertIn("CURVES", text)
             self.assertIn("this one", text)
+
+    def test_curves_that_do_not_forestall_their_protection(self):      # req: PRF-03 DER-01
+        for reading, points, text in (
+                (0, ((3400, 1000), (3600, 0)), "PRO-01 cell"),
+                (0, ((3400, 1000), (3590, 1)), "PRO-01 cell"),
+                (1, ((2700, 0), (3000, 1000)), "PRO-02 cell"),
+                (9, ((50, 0), (150, 1000)), "PRO-09 cold")):
+            profile = self.changed(CURVES=((CHARGE_LIMIT, reading, points, text),))
+            self.assertIn("CURVES, %s: not 0 before " % text,
+                          reason(ValueError, check_profile, profile))
+        for reading, points, text in ((0, ((3400, 1000), (3599, 0)), "PRO-01 cell"),
+                                      (1, ((2701, 0), (3000, 1000)), "PRO-02 cell")):
+            check_profile(self.changed(CURVES=((CHARGE_LIMIT, reading, points, text),)))
 
     def test_contradictory_defaults(self):                      # req: PRF-03
         for name, value in (("cell_ov_alarm_mv", 3700), ("chg_ut_release_dc", 40),

@@ -111,7 +111,7 @@ class Pack:
         for name in params or ():
             values.set(name, params[name])
         self.balancing = Balancing(values, CELLS, STEP_S * 1000)
-        self.derating = Derating(am5000.CURVES)
+        self.derating = Derating(am5000.CURVES, values)
         self.seen = Seen(seed)
         self.bled_j = 0.0
         self.bled_s = 0             # with at least one cell

@@ -2,13 +2,18 @@
 
 Each row of a profile's CURVES is (limit, reading, points, reason): a curve of permille of the
 allowed current over a reading, flat outside its points; the lowest of all rows is the target.
+A reason begins with the item of the protection table that the curve has to forestall: where that
+one's alarm or protection is set tighter than the profile's, the whole curve moves along. It is
+never looser than the profile's.
 The limit follows the target at no more than SLEW_MA_S either way, and drops to 0 at once when a
 FET is held off or about to be.
 """
 
 import micropython
+from array import array
 from micropython import const
 
+from bms import protection_rules as rules
 from bms.readings import NO_READING
 
 SLEW_MA_S = const(2000)
@@ -18,15 +23,42 @@ CHARGE_LIMIT, DISCHARGE_LIMIT = range(2)
 READING = 1             # column of a curve
 
 
+def item_of(reason):
+    """Row of the protection table that a curve with this *reason* forestalls, or None."""
+    for item in rules.ITEMS:
+        if item[rules.ID] == reason.split(" ")[0]:
+            return item
+    return None
+
+
+def shift_of(reason, params):
+    """How far the settings move a curve from where its profile has it."""
+    item = item_of(reason)
+    if item is None:
+        return 0
+    shift = 0
+    for name in (item[rules.ALARM], item[rules.TRIP]):
+        if isinstance(name, str):
+            moved = params[name] - params.default_of(name)
+            if (moved - shift) * item[rules.WORSE] < 0:
+                shift = moved
+    return shift
+
+
 class Derating:
     """CCL and DCL of one pack.
+
+    curves, params  CURVES of a profile; Parameters that hold its defaults
 
     ccl_ma, dcl_ma  limits, 0 or more
     reasons         what lowers each, bit i = row i of the curves; more than one may
     """
 
-    def __init__(self, curves):
+    def __init__(self, curves, params):
         self._curves = curves
+        self._params = params
+        self._taken = -1
+        self._shifts = array("i", (0 for _ in curves))
         self._charge_ma = 0         # targets
         self._discharge_ma = 0
         self.ccl_ma = 0
@@ -39,9 +71,16 @@ class Derating:
 
         values    readings; most_ma: most that may be asked now, each way (DER-03)
         """
+        if self._taken != self._params.changed:
+            self._load()
         self.reasons = 0
         self._charge_ma = self._target(values, CHARGE_LIMIT) * most_ma // FULL
         self._discharge_ma = self._target(values, DISCHARGE_LIMIT) * most_ma // FULL
+
+    def _load(self):
+        for i in range(len(self._curves)):
+            self._shifts[i] = shift_of(self._curves[i][3], self._params)
+        self._taken = self._params.changed
 
     @property
     def charge_target_ma(self):
@@ -89,7 +128,7 @@ class Derating:
             if of != limit:
                 continue
             value = values[reading]
-            share = 0 if value == NO_READING else interpolate(points, value)
+            share = 0 if value == NO_READING else interpolate(points, value - self._shifts[i])
             if share < FULL:
                 self.reasons |= 1 << i
                 if share < lowest:

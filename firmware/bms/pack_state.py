@@ -103,7 +103,7 @@ class Pack(Faults):
         self.fets = Fets()
         self.limiter = ChargeLimiter(params)
         self.allowance = Allowance(params)
-        self.derating = Derating(profile.CURVES)
+        self.derating = Derating(profile.CURVES, params)
         self.joining = Joining(params)
         self.charge_voltage = ChargeVoltage(params, profile.CELLS)
         self.requests = ChargeRequests(params)

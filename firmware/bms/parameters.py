@@ -6,7 +6,9 @@ Values are ints. An id is never given to another parameter, so that stored sets 
 
 from array import array
 
+from bms import protection_rules as rules
 from bms import readings
+from bms.derating import item_of
 
 # (id, name, unit, lowest, highest, default, help)
 TABLE = (
@@ -205,6 +207,13 @@ RULES = (
     ("bal_hold_mv", "bal_start_mv"),
     ("dvl_mv", "cvl_mv"),
     ("cvl_mv", "pack_ov_trip_mv"),
+    # a release that another protection keeps from ever being reached
+    ("cell_uv_release_mv", "cell_ov_trip_mv"),
+    ("cell_uv_trip_mv", "cell_ov_release_mv"),
+    ("pack_uv_release_mv", "pack_ov_trip_mv"),
+    ("pack_uv_trip_mv", "pack_ov_release_mv"),
+    ("chg_ut_release_dc", "chg_ot_trip_dc"),
+    ("chg_ut_trip_dc", "chg_ot_release_dc"),
 )
 
 PANELS = ("table", "bar")       # lamps of LED-03, of LED-04
@@ -227,7 +236,15 @@ def check_profile(profile):
                 raise ValueError("CURVES, %s: %d is outside 0..1000" % (reason, points[i][1]))
             if i and points[i][0] <= points[i - 1][0]:
                 raise ValueError("CURVES, %s: readings must rise from point to point" % reason)
-    return Parameters(profile.DEFAULTS)
+    params = Parameters(profile.DEFAULTS)
+    for _, _, points, reason in profile.CURVES:
+        item = item_of(reason)
+        if item is not None and isinstance(item[rules.TRIP], str):
+            name = item[rules.TRIP]
+            worst = points[-1 if item[rules.WORSE] == rules.ABOVE else 0]
+            if worst[1] or (worst[0] - params[name]) * item[rules.WORSE] >= 0:
+                raise ValueError("CURVES, %s: not 0 before %s" % (reason, name))
+    return params
 
 
 class Parameters:
@@ -251,6 +268,10 @@ class Parameters:
 
     def __getitem__(self, name):
         return self._values[self._row(name)]
+
+    def default_of(self, name):
+        """What restore() would make of *name*."""
+        return self._default[self._row(name)]
 
     def set(self, name, value):
         """Take *value*; ValueError with the reason, and the old value stays, if it may not be."""
