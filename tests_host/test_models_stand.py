@@ -1,12 +1,14 @@
 """The bench around the controller: pins, buses, stimuli, faults, what is recorded."""
 
 import os
+import random
 import subprocess
 import sys
 
 import pytest
 import stand as stand_module
 from afe_model import crc8
+from edge_log import EdgeLog
 from panel_model import Hc595Chain, Tca9534
 from stand import FAULT_KINDS, Stand
 
@@ -364,3 +366,25 @@ def test_two_runs_agree(tmp_path):
 @pytest.mark.unix
 def test_both_interpreters_agree(tmp_path, unix_micropython):
     assert run_trace(unix_micropython, tmp_path) == run_trace(sys.executable, tmp_path)
+
+
+def test_the_log_of_changes_is_that_of_a_list():
+    rng = random.Random(4)
+    log = EdgeLog(12_000)
+    rows = []
+    assert log.since(0, 0, 10) == [] and len(log) == 0
+    t_us = 0
+    for _ in range(20_000):
+        t_us += rng.choice((0, 1, 37, 1000, 250_000))
+        value = rng.choice((0, 1, [], [0, 15], [3, 5, 7]))
+        row = [t_us / 1000, rng.choice(("fets.chg", "balance", "lamps.run")), value]
+        rows.append(row)
+        log.add(*row)
+        if rng.random() < 0.002:
+            kept = rows[log.lost:]
+            assert len(log) == len(kept) and len(kept) <= 3 * 4096
+            since_ms = rng.choice((0, rng.choice(kept)[0], kept[-1][0] + 1))
+            found = [each for each in kept if each[0] >= since_ms]
+            skip, count = rng.randrange(5), rng.choice((3, 500, 99_999))
+            assert log.since(since_ms, skip, count) == found[skip:skip + count]
+    assert log.lost == 2 * 4096

@@ -8,6 +8,7 @@ One source for CPython and MicroPython's unix port.
 """
 
 from afe_model import AfeModel
+from edge_log import EdgeLog
 from mcp2515_model import Mcp2515Model, pack_frame, unpack_frame
 from panel_model import (BIT_ALM, BIT_BUZZER, BIT_LIMITER, BIT_ONOFF, BIT_RST, BIT_RUN,
                          EXPANDER_ADDRESS, LAMPS, Hc595Chain, Tca9534)
@@ -159,8 +160,7 @@ class Stand:
         self.levels = dict(_PULLS)
         self.faults = {}
         self.fields = {}
-        self._edges = []
-        self.edges_lost = 0
+        self._edges = EdgeLog(_MAX_EDGES)
         self._word = 0
         self._seen = {"limiter": 0, "buzzer": 0}
         self._fed_us = None
@@ -325,11 +325,7 @@ class Stand:
     # -- what is seen --------
 
     def _edge(self, t_us, signal, value):
-        edges = self._edges
-        edges.append([t_us / 1000, signal, value])
-        if len(edges) > _MAX_EDGES:
-            self.edges_lost += _MAX_EDGES // 4
-            del edges[:_MAX_EDGES // 4]
+        self._edges.add(t_us / 1000, signal, value)
 
     def _lamps(self, word, now_us):
         changed = word ^ self._word
@@ -385,16 +381,7 @@ class Stand:
 
         skip, count   leave out so many of them, and return so many at most
         """
-        since_ms = since_us / 1000
-        edges = self._edges
-        low, high = 0, len(edges)
-        while low < high:
-            middle = (low + high) // 2
-            if edges[middle][0] < since_ms:
-                low = middle + 1
-            else:
-                high = middle
-        return edges[low + skip:low + skip + count]
+        return self._edges.since(since_us / 1000, skip, count)
 
     # -- a bus bar shared with other packs --------
 
