@@ -126,7 +126,8 @@ class Scheduler:
         while True:
             i = pick_due(due, count, now_ms)
             if i < 0:
-                return (now_ms - i) & _MASK
+                left_ms = _MASK - now_ms        # until the wrap; beyond it an int is on the heap
+                return now_ms - i if -i <= left_ms else -i - left_ms - 1
             task = tasks[i]
             failed = 0
             start_us = ticks_us()
