@@ -2,7 +2,7 @@
 
 import unittest
 
-from bms.derating import interpolate
+from bms.derating import interpolate, shift_of
 from bms.limit_reasons import OTHERS, reasons_of, text_of
 from bms.pack_state import Pack
 from bms.parameters import Parameters
@@ -355,6 +355,32 @@ class TestSettings(Case):
         set_cells(regs, 3300, 3560)
         self.check({"cell_ov_alarm_mv": 3700, "cell_ov_trip_mv": 3800}, regs, (0, 50_000))
         self.check({"chg_ot_trip_dc": 700, "chg_ot_alarm_dc": 650}, warm(560), (0, 0))
+
+    def test_a_curve_moves_by_as_much(self):                    # req: DER-01
+        for name, value, shift in (("cell_ov_alarm_mv", 3499, -1), ("cell_ov_alarm_mv", 3501, 0),
+                                   ("cell_ov_trip_mv", 3599, -1), ("cell_ov_trip_mv", 3601, 0)):
+            params = Parameters()
+            params.set(name, value)
+            self.assertEqual(shift_of("PRO-01 highest cell", params), shift, (name, value))
+            params.set("cell_uv_alarm_mv", 2801)
+            self.assertEqual(shift_of("PRO-02 lowest cell", params), 1)
+            params.set("cell_uv_trip_mv", 2699)
+            self.assertEqual(shift_of("PRO-02 lowest cell", params), 1)
+        self.assertEqual(shift_of("DER-04 SOC at 10 %", Parameters()), 0)
+
+    def test_in_a_fleet_a_limit_of_0_jumps_to_its_target(self):     # req: COM-03 DER-01
+        derating = self.pack.derating
+        derating.stop()
+        derating.step(True, False, 100, True)
+        self.assertEqual((derating.ccl_ma, derating.dcl_ma), (50_000, 0))
+        derating.step(False, True, 100, True)
+        self.assertEqual((derating.ccl_ma, derating.dcl_ma), (0, 50_000))
+        derating.aim(self.pack.measurements.values, 60_000)
+        derating.step(True, True, 100, True)                    # from 0, and no further
+        self.assertEqual((derating.ccl_ma, derating.dcl_ma), (60_000, 50_200))
+        derating.stop()
+        derating.step(True, True, 100)
+        self.assertEqual((derating.ccl_ma, derating.dcl_ma), (200, 200))
 
     def test_curves_go_back_with_the_settings(self):            # req: DER-01
         regs = scan_regs()
