@@ -20,7 +20,6 @@ SLEW_MA_S = const(2000)
 FULL = const(1000)
 
 CHARGE_LIMIT, DISCHARGE_LIMIT = range(2)
-READING = 1             # column of a curve
 
 
 def item_of(reason):
