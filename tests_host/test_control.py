@@ -691,6 +691,12 @@ class TestCharge(Case):
         self.control.restart()
         self.assertEqual(self.counted[1:], [(None, 4100)])
 
+    def test_nothing_is_counted_before_a_first_scan(self):      # req: SOC-01 MEA-05
+        self.afe.silent = True              # configured, and no current was ever read
+        self.step(40)
+        self.assertTrue(self.control.afe_starts)
+        self.assertEqual((self.pack.measurements.seq, self.counted), (0, []))
+
     def test_nor_is_it_where_the_afe_was_misled(self):          # req: SOC-01 MEA-03
         self.run_up()
         self.step(37)

@@ -194,7 +194,7 @@ class Control:
         """The integrator is lost: the newest current counts for what it had not shown yet."""
         pack = self._pack
         dt_ms = (pack.now_ms - self._counted_ms) & _MASK
-        if pack.afe_ready and dt_ms and not pack.afe_misled:
+        if pack.afe_ready and dt_ms and pack.measurements.seq and not pack.afe_misled:
             pack.count_charge(None, dt_ms)
 
     def _begin_look_at_zero(self, now_ms):
