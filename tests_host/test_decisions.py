@@ -333,6 +333,16 @@ class TestOpen(Case):
             self.setUp()
             self.assertEqual(self.held(scan_regs(pack_mv=48_000), waited), fault, waited)
 
+    def test_limits_are_zero_before(self):                      # req: SAF-05 COM-05
+        for _ in range(60):
+            self.scan(scan_regs())
+        limits = []
+        while not self.pack.faults:
+            limits.append((self.pack.ccl_ma, self.pack.dcl_ma))
+            self.scan(scan_regs(pack_mv=48_000))
+        self.assertTrue(min(limits[1]) > 0)                     # one scan says nothing yet
+        self.assertEqual(limits[-2:], [(0, 0), (0, 0)])
+
     def test_a_drop_beyond_half_a_volt_either_way(self):        # req: SAF-05
         for pack_mv, fault in ((52_300, 0), (52_290, rules.FAULT_OPEN), (53_300, 0),
                                (53_310, rules.FAULT_OPEN)):

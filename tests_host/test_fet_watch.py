@@ -72,6 +72,19 @@ class TestOpen(TestCase):
         self.drop(900)
         self.assertEqual(self.steps(4), [0, 0, 0, FAULT_OPEN])
 
+    def test_it_is_told_300_ms_before(self):                    # req: COM-05
+        self.watch.load({"fet_fail_ma": 2000, "fet_fail_ms": 500})
+        for mv, current_ma, wanted in ((900, 0, BOTH), (0, 5000, 0)):
+            self.drop(mv, current_ma)
+            self.seen.wanted = self.seen.actual = wanted
+            told = []
+            while not self.watch.step(self.seen, self.seen):
+                told.append(self.watch.soon)
+            self.assertEqual(told, [False, False, True, True, True])
+            self.drop(0)
+            self.steps(1)
+            self.assertFalse(self.watch.soon)
+
     def test_only_where_both_are_closed(self):                  # req: SAF-05
         self.drop(900)
         for wanted, actual in ((CHARGE, BOTH), (BOTH, DISCHARGE), (0, 0)):

@@ -417,10 +417,10 @@ def test_a_limit_is_zero_on_the_wire_before_the_fet_opens(rig, target, stimulus,
 
 @pytest.mark.req("COM-05")
 @FAST
-@pytest.mark.parametrize("fault", [{"afe_silent": True}, {"ntc_open": 1}])
+@pytest.mark.parametrize("fault", [{"afe_silent": True}, {"ntc_open": 1}, {"fet_open_dsg": True}])
 def test_both_limits_are_zero_on_the_wire_before_a_fault_opens_the_fets(rig, target, fault):
     _, start_ms = ready(rig, target)
-    rig.set(fault=fault)
+    rig.set(load_ma=5_000, fault=fault)
     rig.run(3_000)
     opened_ms = min(t for t, name, value in rig.trace(since_ms=start_ms)["edges"]
                     if name in ("fets.chg", "fets.dsg") and not value)

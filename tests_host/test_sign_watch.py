@@ -80,6 +80,14 @@ class TestCells(unittest.TestCase):
             self.assertEqual(self.steps(direction, low_mv, high_mv), at,
                              (direction, low_mv, high_mv))
 
+    def test_it_is_told_300_ms_before(self):                    # req: COM-05
+        for count, soon in ((27, False), (28, True), (30, True)):
+            self.setUp()
+            self.assertEqual(self.steps(DISCHARGING, 3300, 3700, count), -1)
+            self.assertEqual(self.watch.soon, soon, count)
+        self.steps(STANDBY, 3300, 3700, 1)
+        self.assertFalse(self.watch.soon)
+
     def test_it_begins_anew_without(self):                      # req: MEA-03
         self.assertEqual(self.steps(DISCHARGING, 3300, 3700, 30), -1)
         self.assertEqual(self.steps(STANDBY, 3300, 3700, 1), -1)

@@ -22,7 +22,7 @@ from bms.readings import (
     SUM_IMPLAUSIBLE,
     WIRE_OPEN,
 )
-from bms.timer import longer
+from bms.timer import SOON_MS, longer
 from micropython import const
 
 # doubt about a scan, fault it becomes when it lasts
@@ -37,7 +37,6 @@ _DOUBT_FAULTS = FAULT_CELL | FAULT_SUM | FAULT_NTC | FAULT_WIRE | FAULT_BLIND
 _CELL_FAULTS = FAULT_CELL | FAULT_SUM | FAULT_WIRE
 _BLIND_LATER_MS = const(200)  # first scans may be of two doubts: the lasting one is to be named
 _FROZEN_AT_REST = const(3)  # times as long as under current
-_SOON_MS = const(300)       # limits are 0 so long before a fault opens the FETs (COM-05)
 
 
 def doubtful_trips(measured, faults):
@@ -89,7 +88,7 @@ class Doubts:
             ms = longer(self._doubt_ms[i], measured.dt_ms)
             self._doubt_ms[i] = ms
             later_ms = _BLIND_LATER_MS if wrong and fault == FAULT_BLIND else 0
-            if wrong and ms >= self._delay_ms + later_ms - _SOON_MS:
+            if wrong and ms >= self._delay_ms + later_ms - SOON_MS:
                 self.soon = True
             if ms >= self._delay_ms + later_ms:
                 self._doubt_ms[i] = -1
@@ -119,7 +118,7 @@ class Doubts:
         limit_ms = self._frozen_limit_ms
         if abs(measured.values[CURRENT_MA]) <= self._other_way_ma:
             limit_ms *= _FROZEN_AT_REST
-        self.soon = self._frozen_ms >= limit_ms - _SOON_MS
+        self.soon = self._frozen_ms >= limit_ms - SOON_MS
         if self._frozen_ms >= limit_ms:
             measured.frozen = True
             faults.set_fault(FAULT_FROZEN, True, self._frozen_ms, limit_ms)

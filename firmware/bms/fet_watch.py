@@ -3,7 +3,7 @@
 import micropython
 from bms.protection_rules import BOTH, CHARGE, DISCHARGE, FAULT_OPEN, FAULT_WELD
 from bms.readings import CURRENT_MA, PACK_MV, STACK_MV
-from bms.timer import longer
+from bms.timer import SOON_MS, longer
 from micropython import const
 
 OPEN_MV = const(500)        # drop over closed FETs, beyond resistive_mv()
@@ -18,10 +18,12 @@ def resistive_mv(current_ma):
 class FetWatch:
     """Current against an open FET, and no conduction through closed ones.
 
+    soon           a fault is about to be raised
     value, limit   what the fault that step() returned is about
     """
 
     def __init__(self):
+        self.soon = False
         self.value = self.limit = 0
         self._fail_ma = self._fail_ms = 0
         self._weld_ms = -1          # -1: not | ms since it was first seen
@@ -35,6 +37,7 @@ class FetWatch:
     def step(self, measured, fets):
         """The fault to be raised after the newest scan, 0: none."""
         wanted = fets.wanted
+        self.soon = False
         if wanted & fets.actual == BOTH:
             self._weld_ms = -1
             values = measured.values
@@ -52,6 +55,7 @@ class FetWatch:
         if (current_ma > self._fail_ma and not wanted & CHARGE
                 or current_ma < -self._fail_ma and not wanted & DISCHARGE):
             self._weld_ms = longer(self._weld_ms, measured.dt_ms)
+            self.soon = self._weld_ms >= self._fail_ms - SOON_MS
             if self._weld_ms >= self._fail_ms:
                 self.value = current_ma
                 self.limit = self._fail_ma
@@ -67,6 +71,7 @@ class FetWatch:
             self._open_ms = -1
             return 0
         self._open_ms = longer(self._open_ms, measured.dt_ms)
+        self.soon = self._open_ms >= self._fail_ms - SOON_MS
         if self._open_ms < self._fail_ms:
             return 0
         self.value = drop_mv

@@ -341,7 +341,8 @@ class Pack(Faults):
                                             measured.dt_ms)
         self.allowance.step(current_ma, self._nominal_ma, measured.dt_ms)
         free = 0
-        if not self._doubts.soon and not self.power.leaves():
+        if not (self._doubts.soon or self._fet_watch.soon or self._cell_watch.soon
+                or self.power.leaves()):
             free = self.allowed() & ~self.protection.pending
         self._limit_scans -= 1
         self._limit_ms += measured.dt_ms

@@ -4,7 +4,7 @@ import micropython
 from bms.fet_watch import resistive_mv
 from bms.readings import MAX_CELL_MV, MIN_CELL_MV, NO_READING
 from bms.states import CHARGING, DISCHARGING
-from bms.timer import longer
+from bms.timer import SOON_MS, longer
 from micropython import const
 
 _SIGN_HIGH_MV = const(40)   # beyond the over-voltage protection while discharging ...
@@ -65,9 +65,12 @@ class CellWatch:
     """A cell far beyond its limit while the current seems to relieve it.
 
     "The other way" keeps a protection from tripping; it may not do so without end.
+
+    soon    it is about to be called wrong
     """
 
     def __init__(self):
+        self.soon = False
         self._ms = -1               # -1: not | ms since it was first seen
         self._high_mv = self._low_mv = 0
 
@@ -81,6 +84,8 @@ class CellWatch:
         if (direction == DISCHARGING and values[MAX_CELL_MV] >= self._high_mv
                 or direction == CHARGING and NO_READING < values[MIN_CELL_MV] <= self._low_mv):
             self._ms = longer(self._ms, dt_ms)
+            self.soon = self._ms >= _SIGN_MS - SOON_MS
             return self._ms >= _SIGN_MS
         self._ms = -1
+        self.soon = False
         return False
