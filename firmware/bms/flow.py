@@ -20,6 +20,7 @@ from micropython import const
 _SHORT = mask_of("PRO-08")
 _REVERSED_MV = const(-150)  # terminals below: a diode drop is what a reversed charger leaves
 _RIGHT_MS = const(3000)     # PRO-18: polarity right for so long
+_SURE_SCANS = const(8)      # both FETs open, terminals near 0 V: noise is not that often in a row
 _FREE_SCANS = const(5)      # load detect: terminals up for so many scans
 
 
@@ -30,6 +31,8 @@ class Flow:
     charger_seen   terminals say that a charger is there
     contradicted   the terminals say that the sign of the current is wrong
     above_mv       terminals above the stack, 0 where the stack is in doubt
+    wrong_scans    in a row, that see a reversed charger while both FETs are open and PRO-18 does
+                   not hold yet: no FET may close before that is sure
     """
 
     def __init__(self):
@@ -39,6 +42,7 @@ class Flow:
         self.above_mv = 0
         self._other_way_ma = self._charger_mv = self._rest_ma = 0
         self._right_ms = _RIGHT_MS  # -1: reversed | ms since polarity was first right again
+        self.wrong_scans = 0
         self._free_scans = 0
         self._terminals = TerminalWatch()
 
@@ -83,10 +87,16 @@ class Flow:
             conditions |= rules.CHARGER_SEEN
         if (self._free_scans or trips & _SHORT) and self._are_free(values, actual, trips):
             conditions |= rules.LOAD_REMOVED
-        if values[PACK_MV] <= _REVERSED_MV:
+        if values[PACK_MV] > _REVERSED_MV:
+            self.wrong_scans = 0
+            if self._right_ms < _RIGHT_MS:
+                self._right_ms = longer(self._right_ms, measured.dt_ms)
+        elif actual or self._right_ms < _RIGHT_MS:
             self._right_ms = -1
-        elif self._right_ms < _RIGHT_MS:
-            self._right_ms = longer(self._right_ms, measured.dt_ms)
+        else:
+            self.wrong_scans += 1
+            if self.wrong_scans >= _SURE_SCANS:
+                self._right_ms = -1
         values[REVERSED] = 1 if self._right_ms < _RIGHT_MS else 0
         return conditions
 

@@ -367,7 +367,7 @@ class Pack(Faults):
         """FETs that this pack by itself could close, whatever is on the bus bar."""
         ready = (self.afe_ready and self.measurements.seq > 0 and not self.looking_at_zero
                  and STANDBY <= self.state <= PROTECTION and not self.faults & BLOCKING
-                 and not self.power.holds())
+                 and not self.power.holds() and not self._flow.wrong_scans)
         blocked = self.protection.blocked
         if blocked and self.power.mode == pw.TRYING:
             blocked = self._blocked_but_for(UNDER_VOLTAGE)
