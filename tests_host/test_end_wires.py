@@ -24,6 +24,16 @@ def values(low_mv=3300, at=15, others_mv=3300):
 NOTHING = array("i", (NO_READING for _ in range(rd.COUNT)))
 
 
+class Seen:
+    """Measurements and Fets as far as they are looked at."""
+
+    actual = 1
+    doubted = 0
+
+    def doubt_cells(self):
+        self.doubted += 1
+
+
 class TestEndWires(unittest.TestCase):
     def setUp(self):
         self.wires = EndWires(16)
@@ -99,6 +109,43 @@ class TestEndWires(unittest.TestCase):
     def test_another_cell_that_is_low_does_not_hold_it(self):   # req: MEA-03
         self.twice(values(2600), 700)
         self.assertFalse(self.look(values(2600, at=4), faulty=True))
+
+    def test_something_remembered_is_told(self):                # req: MEA-03
+        self.assertEqual(self.wires.suspects, False)
+        self.look(values(2690), 610)
+        self.assertEqual(self.wires.suspects, True)
+        self.look(values(2690), 610)
+        self.look(values(2690), faulty=True)
+        self.assertEqual(self.wires.suspects, True)             # held
+        self.look(values(), 0)
+        self.assertEqual(self.wires.suspects, False)
+
+    def test_the_drop_is_what_current_does_not_explain(self):   # req: MEA-03
+        # 800 mV at 100 A may be resistance; 801 mV are a wire: the cell sank by as much
+        for current_ma, drop_mv, actual, doubted in (
+                (100_000, 800, 3, 0), (100_000, 801, 3, 1), (-100_000, 801, 3, 1),
+                (0, 500, 3, 0), (0, 501, 3, 1), (0, 900, 1, 0), (0, -900, 3, 0)):
+            self.setUp()
+            seen = Seen()
+            seen.values = values(3300 - max(drop_mv, 400))
+            seen.values[rd.CURRENT_MA] = current_ma
+            seen.values[rd.STACK_MV] = 50_000
+            seen.values[rd.PACK_MV] = 50_000 + drop_mv
+            seen.actual = actual
+            for _ in range(2):
+                self.wires.watch(seen, seen, 300, WIRE_MV, False)
+            self.assertEqual(seen.doubted, doubted, (current_ma, drop_mv, actual))
+
+    def test_at_rest_means_up_to_the_rest_current(self):        # req: MEA-03
+        for current_ma, doubted in ((300, 1), (-300, 1), (301, 0), (-301, 0)):
+            self.setUp()
+            seen = Seen()
+            seen.values = values(2300)
+            seen.values[rd.CURRENT_MA] = current_ma
+            seen.values[rd.STACK_MV] = seen.values[rd.PACK_MV] = 50_000
+            for _ in range(2):
+                self.wires.watch(seen, seen, 300, WIRE_MV, False)
+            self.assertEqual(seen.doubted, doubted, current_ma)
 
     def test_a_fault_lasts_while_there_are_no_readings(self):   # req: MEA-03
         self.twice(values(2600), 700)

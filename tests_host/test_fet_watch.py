@@ -85,6 +85,15 @@ class TestOpen(TestCase):
             self.steps(1)
             self.assertFalse(self.watch.soon)
 
+    def test_the_300_ms_are_exact(self):                        # req: COM-05
+        self.watch.load({"fet_fail_ma": 2000, "fet_fail_ms": 500})
+        self.drop(900)
+        self.steps(1)
+        for dt_ms, told in ((199, False), (1, True)):
+            self.seen.dt_ms = dt_ms
+            self.steps(1)
+            self.assertEqual(self.watch.soon, told)
+
     def test_only_where_both_are_closed(self):                  # req: SAF-05
         self.drop(900)
         for wanted, actual in ((CHARGE, BOTH), (BOTH, DISCHARGE), (0, 0)):

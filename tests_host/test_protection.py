@@ -388,6 +388,86 @@ class TestRecall(TestCase):
         self.assertEqual((len(self.told), self.protection.trips), (1, 0))
 
 
+    def test_of_several_each_is_held(self):                     # req: PRO-01 PRO-03 PWR-13
+        both = self.bit("PRO-01", "PRO-03")
+        self.protection.recall(both)
+        self.assertEqual((self.protection.trips, self.protection.alarms), (both, 0))
+        self.step()
+        self.protection.take_changes(lambda i, before, now: self.told.append(i))
+        self.assertEqual((self.told, self.protection.trips), ([], both))
+        self.values[PACK_MV] = 53_900                           # within PRO-03's release
+        self.values[rd.MAX_CELL_MV] = 3301
+        self.assertEqual(self.step(100, rules.SOC_BELOW_FULL), CHARGE)
+        self.assertEqual(self.protection.trips, self.bit("PRO-01"))
+
+
+class TestRelease(TestCase):
+    """PWR-13: charging is allowed again although the recovery voltage was not reached."""
+
+    def test_what_was_named_and_nothing_else_is_released(self):     # req: PWR-13 PRO-20
+        for name, reading, _, _, trip, _, delay_ms, _ in ROWS:
+            if trip is None:
+                continue
+            self.setUp()
+            self.values[rd.MOS_DC] = 1050                       # PRO-17 holds both all the time
+            self.values[reading] = trip
+            self.hold(delay_ms)
+            self.assertTrue(self.has(name, TRIPPED), name)
+            self.hold(3000)
+            self.protection.release(self.bit("PRO-01"))
+            self.protection.take_changes(lambda i, before, now: None)
+            self.assertEqual((self.has(name, TRIPPED), self.has("PRO-17", TRIPPED)),
+                             (name != "PRO-01", True), name)
+
+    def test_it_trips_again_after_its_whole_delay(self):        # req: PWR-13 PRO-21
+        self.values[rd.MAX_CELL_MV] = 3600
+        self.assertEqual(self.hold(3000), CHARGE)
+        self.protection.release(self.bit("PRO-01"))
+        self.assertEqual([self.step(1000) for _ in range(4)], [0, 0, 0, CHARGE])
+        self.assertTrue(self.has("PRO-01", ALARM))              # which was not touched
+
+    def test_a_locked_item_is_released_and_counts_its_minute_anew(self):    # req: PWR-13 PRO-22
+        self.values[rd.CHARGE_MA] = 110_000
+        for _ in range(10):
+            self.hold(3000)
+            self.step(60_000)
+        self.hold(3000)
+        i = self.index("PRO-05")
+        self.assertTrue(self.protection.locks >> i & 1)
+        self.step(50_000)
+        self.protection.release(1 << i)
+        self.protection.take_changes(lambda i, before, now: None)
+        self.assertEqual((self.protection.locks, self.protection.trips), (0, 0))
+        self.protection.unlock()
+        self.hold(3000)
+        self.assertTrue(self.has("PRO-05", TRIPPED))
+        self.step(59_700)
+        self.assertTrue(self.has("PRO-05", TRIPPED))            # the 50 s before do not count
+
+
+class TestDisbelieved(TestCase):
+    def test_what_came_in_doubt_stays_named_while_the_afe_says_it(self):    # req: MEA-03 PRO-23
+        def step(safety, doubtful):
+            self.protection.step(self.values, 100, 0, safety, doubtful)
+            return self.protection.disbelieved
+        self.assertEqual(self.protection.disbelieved, 0)
+        self.assertEqual([step(0x08, 0x08), step(0x08, 0), step(0x0C, 0x0C), step(0x0C, 0x08),
+                          step(0x04, 0), step(0, 0x0C), step(0x08, 0x04), step(0x08, 0x08)],
+                         [0x08, 0x08, 0x0C, 0x0C, 0x04, 0, 0, 0])
+
+    def test_each_step_leaves_a_token(self):                    # req: SAF-07
+        self.assertEqual(self.protection.stepped, False)
+        self.step()
+        self.assertEqual(self.protection.stepped, True)
+
+    def test_the_rows_can_be_compared_with_the_parameters(self):    # req: SAF-07
+        self.step()
+        self.assertEqual(self.protection.rows[self.index("PRO-01") * 15 + 4], 3600)
+        self.assertEqual(self.protection.taken, self.params.changed)
+        self.params.set("cell_ov_trip_mv", 3610)
+        self.assertNotEqual(self.protection.taken, self.params.changed)
+
+
 class TestChanges(TestCase):
     def test_each_change_is_told_once(self):                    # req: PRO-25
         self.values[rd.MIN_CELL_MV] = 2650

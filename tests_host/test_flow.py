@@ -1,0 +1,88 @@
+"""Direction, charger and polarity of a pack of which no scan, or one, is known."""
+
+import unittest
+
+from bms import readings as rd
+from bms.flow import Flow
+from bms.protection_rules import LOAD_REMOVED, mask_of
+from bms.states import CHARGING, STANDBY
+
+SHORT = mask_of("PRO-08")
+
+
+class Seen:
+    def __init__(self, pack_mv=53_000, stack_mv=53_000, current_ma=0):
+        self.values = [0] * rd.COUNT
+        self.values[rd.PACK_MV], self.values[rd.STACK_MV] = pack_mv, stack_mv
+        self.values[rd.CURRENT_MA] = current_ma
+        self.doubts = 0
+        self.dt_ms = 100
+
+
+class TestFlow(unittest.TestCase):
+    def setUp(self):
+        self.flow = Flow()
+        self.flow.load({"other_way_ma": 1000, "charger_seen_mv": 400, "rest_ma": 300})
+
+    def test_before_the_first_scan_nothing_is_known(self):      # req: PWR-01
+        flow = self.flow
+        self.assertEqual((flow.direction, flow.charger_seen, flow.contradicted, flow.above_mv,
+                          flow.wrong_scans), (STANDBY, False, False, 0, 0))
+
+    def test_terminals_above_the_stack(self):                   # req: PRO-02
+        for pack_mv, seen in ((53_400, False), (53_401, True), (52_000, False)):
+            self.flow.look(Seen(pack_mv), 3, 0)
+            self.assertEqual((self.flow.charger_seen, self.flow.above_mv),
+                             (seen, pack_mv - 53_000))
+
+    def test_a_stack_in_doubt_says_nothing_of_the_terminals(self):      # req: MEA-03
+        seen = Seen(56_000, current_ma=5000)
+        for doubts in (rd.SUM_IMPLAUSIBLE, rd.WIRE_OPEN):
+            seen.doubts = doubts
+            self.flow.look(seen, 3, 0)
+            self.assertEqual((self.flow.above_mv, self.flow.direction), (0, CHARGING))
+
+    def test_reversed_is_0_or_1(self):                          # req: PRO-18
+        for pack_mv, actual, scans, told in ((0, 3, 1, 0), (-150, 3, 1, 1), (-150, 0, 7, 0),
+                                             (-150, 0, 8, 1)):
+            self.setUp()
+            seen = Seen(pack_mv)
+            for _ in range(scans):
+                self.flow.look(seen, actual, 0)
+            self.assertEqual(seen.values[rd.REVERSED], told, (pack_mv, actual, scans))
+
+    def test_3_seconds_from_the_first_right_scan(self):         # req: PRO-18
+        self.flow.look(Seen(-300), 3, 0)
+        told = []
+        for _ in range(32):
+            seen = Seen(0)
+            self.flow.look(seen, 0, 0)
+            told.append(seen.values[rd.REVERSED])
+        self.assertEqual(told, [1] * 30 + [0, 0])
+
+    def test_a_wrong_scan_while_it_holds_begins_anew(self):     # req: PRO-18
+        self.flow.look(Seen(-300), 3, 0)
+        for _ in range(29):
+            self.flow.look(Seen(0), 0, 0)
+        self.flow.look(Seen(-150), 0, 0)
+        told = []
+        for _ in range(31):
+            seen = Seen(0)
+            self.flow.look(seen, 0, 0)
+            told.append(seen.values[rd.REVERSED])
+        self.assertEqual(told, [1] * 30 + [0])
+
+    def test_five_scans_of_risen_terminals_end_a_short_circuit(self):   # req: PRO-08
+        def scan(ld_mv, actual=0, trips=SHORT):
+            seen = Seen(0)
+            seen.values[rd.LD_MV] = ld_mv
+            return self.flow.look(seen, actual, trips) & LOAD_REMOVED != 0
+        self.assertEqual([scan(32_000) for _ in range(6)], [False] * 4 + [True] * 2)
+        for ld_mv, actual, trips in ((31_800, 0, SHORT), (32_000, 1, SHORT), (32_000, 0, 0),
+                                     (32_000, 0, ~SHORT)):
+            self.assertEqual([scan(ld_mv, actual, trips) for _ in range(6)], [False] * 6)
+            self.assertEqual([scan(32_000) for _ in range(5)], [False] * 4 + [True])
+
+
+if __name__ == "__main__":
+    unittest.main()
