@@ -167,6 +167,7 @@ class PackMachine(RuleBasedStateMachine):
         self.safety = self.old_safety = 0
         self.free_scans = 0
         self.reversed_until = None          # polarity was wrong | None
+        self.wrong_row = 0                  # scans that say so, one after the other
         self.blind_since = None
         self.below_for = self.above_for = 3     # scans since the terminals spoke against it
         self.noise = 0
@@ -302,6 +303,7 @@ class PackMachine(RuleBasedStateMachine):
             self.free_scans = 0
         if self.free_scans >= 5:
             has.add("free")
+        could_flow = self.actual_before != 0
         self.actual_before = actual
         new = self.safety & ~self.old_safety
         self.old_safety = self.safety
@@ -313,14 +315,23 @@ class PackMachine(RuleBasedStateMachine):
             new &= ~0x00F300
         for item in self.items:
             item.step(self.now, readings[item.reading], has, new, params)
-        if terminals <= -150:
-            self.reversed_until = -1
-        elif self.reversed_until == -1:
-            self.reversed_until = self.now + 3000
+        if terminals > -150:
+            self.wrong_row = 0
+            if self.reversed_until == -1:
+                self.reversed_until = self.now + 3000
+        else:                               # at once where current can flow, or goes on
+            self.wrong_row += 1
+            if could_flow or self.is_reversed(self.scanned_at) or self.wrong_row >= 8:
+                self.reversed_until = -1
         if not believed:
             self.blind_since = self.now if self.blind_since is None else self.blind_since
         else:
             self.blind_since = None
+
+    def is_reversed(self, at_ms):
+        """PRO-18 holds at that time."""
+        return self.reversed_until is not None and (
+            self.reversed_until == -1 or at_ms < self.reversed_until)
 
     actual_before = 0
     most_failed = 20
@@ -339,9 +350,7 @@ class PackMachine(RuleBasedStateMachine):
             assert (pack.protection.locks & item.bit != 0) == item.locked, (item.name, "lock")
             if item.tripped:
                 blocked |= item.opens
-        wrong_way = self.reversed_until is not None and (
-            self.reversed_until == -1 or self.now < self.reversed_until)
-        if wrong_way:
+        if self.is_reversed(self.now):
             blocked |= BOTH
         assert pack.protection.blocked == blocked
         if self.blind_since is not None and (
@@ -362,10 +371,10 @@ class PackMachine(RuleBasedStateMachine):
         assert allowed & pack.protection.blocked == 0
         faults = sum(1 << i for i in range(len(FAULTS)) if FAULTS[i][1])
         if pack.faults & faults or not pack.afe_ready or not self.seen or (
-                self.failed >= self.most_failed):
-            assert allowed == 0
+                self.failed >= self.most_failed) or pack.afe_misled:
+            assert allowed == 0             # a misled AFE is about to be reset
         elif self.settled and pack.state not in (states.OFF, states.SLEEP):
-            assert allowed == BOTH & ~pack.protection.blocked
+            assert allowed == (0 if self.wrong_row else BOTH & ~pack.protection.blocked)
 
     @invariant()
     def limits_are_possible(self):
