@@ -277,6 +277,49 @@ class TestProtections(TestCase):
         self.assertEqual(self.pack.protection.trips, CELL_OV)
 
 
+class TestStart(TestCase):
+    def test_what_is_so_before_the_first_scan(self):            # req: PWR-01 SAF-02
+        pack = Pack(am5000, Parameters(), 100)
+        self.assertEqual(
+            (pack.scan_ms, pack.buzzing, pack.afe_misled, pack.passed, pack.protected,
+             pack.decided, pack.updating, pack.system_cpct, pack.rest_ma, pack.inverter_lost,
+             pack.rights.left_s, pack.allowed()),
+            (100, False, False, False, 0, 0, False, -1, 0, False, 0, 0))
+
+    def test_the_panel_shows_the_system_where_it_is_known(self):    # req: LED-04
+        pack = Pack(am5000, Parameters(), 100)
+        pack.soc.cpct = 4321
+        for system_cpct, shown in ((-1, 4321), (0, 0), (1, 1), (7000, 7000)):
+            pack.system_cpct = system_cpct
+            self.assertEqual(pack.shown_cpct, shown)
+
+    def test_limits_of_voltage_are_the_parameters(self):        # req: COM-05
+        self.scan(scan_regs())
+        self.assertEqual((self.pack.dvl_mv, self.pack.rest_ma),
+                         (self.pack.params["dvl_mv"], self.pack.params["rest_ma"]))
+        self.pack.inverter.lost = True
+        self.assertEqual(self.pack.inverter_lost, True)
+
+    def test_power_looks_each_second_and_at_once_where_it_has_to(self):     # req: PWR-10
+        for _ in range(20):
+            self.scan(scan_regs())
+        power = self.pack.power
+        seen = []
+        power.step = lambda now_ms, *rest: seen.append(now_ms)
+        power.urgent = False
+        counts = []
+        for _ in range(40):
+            before = len(seen)
+            self.scan(scan_regs())
+            counts.append(len(seen) - before)
+        first = counts.index(1)
+        self.assertEqual(counts[first:first + 21], [1] + [0] * 9 + [1] + [0] * 9 + [1])
+        power.urgent = True
+        self.scan(scan_regs())
+        self.scan(scan_regs())
+        self.assertEqual(len(seen), sum(counts) + 2)
+
+
 class TestDoubts(TestCase):
     def bad(self, kind):
         regs = scan_regs()
