@@ -275,8 +275,7 @@ def test_a_hanging_task_is_ended_by_the_watchdog(toy, target):
 @pytest.mark.unix
 def test_a_full_heap_does_not_silence_the_bench(monkeypatch, unix_micropython):
     monkeypatch.setenv("MICROPYTHON", str(unix_micropython))
-    monkeypatch.setattr("rig_targets.UNIX_HEAP", "3M")
-    with Rig() as bench:
+    with Rig(heap="3M") as bench:
         bench.open(board="unix", seed=4, plant={"soc": 0.5})
         bench.run(3_000)
         bench.set(cell_temp_dc=[600] * 4, load_ma=15_000)

@@ -40,7 +40,6 @@ if str(TOOLS) not in sys.path:
     sys.path.insert(0, str(TOOLS))
 
 import campaign_cases as table                                  # noqa: E402
-import rig as rig_module                                        # noqa: E402
 import rig_targets                                              # noqa: E402
 from rig import LATER, Rig                            # noqa: E402
 
@@ -175,24 +174,7 @@ def key_of(case, tree):
 
 
 class Bench(Rig):
-    """A rig whose models have the errors *noise* times a good board's."""
-
-    def __init__(self, noise=None, **more):
-        super().__init__(**more)
-        self._noise = noise
-
-    def open(self, **fields):
-        noise = self._noise
-        plain = rig_module.SimTarget
-        if noise is not None:
-            class Noisy(plain):
-                def __init__(self, kind, stand, *rest, **more):
-                    super().__init__(kind, {**stand, "noise": noise}, *rest, **more)
-            rig_module.SimTarget = Noisy
-        try:
-            return super().open(**fields)
-        finally:
-            rig_module.SimTarget = plain
+    """A rig for the campaign's cases."""
 
     @property
     def controller_starts(self):
@@ -371,7 +353,7 @@ def run_fault(case):
 
     notes = []
     out = {"value": value, "lines": lines, "notes": notes}
-    with Bench() as bench:
+    with Bench(heap=HEAPS.get(case["kind"], HEAPS["fault"])) as bench:
         do("open", board=case["board"], seed=rng.randrange(1, 10_000), plant=plant,
            params=moment["params"])
         if case["kind"] in table.FIRMWARE_KINDS:
@@ -603,7 +585,7 @@ def run_day(case):
     plant["soc"] = rounded(soc)
     notes = []
     extremes = {"soc": [1, 0], "cell_mv": [9999, 0]}
-    with Bench(noise=table.NOISE) as bench:
+    with Bench(noise=table.NOISE, heap=HEAPS["day"]) as bench:
         bench.open(board=case["board"], seed=rng.randrange(1, 10_000), plant=plant)
         bench.run(3_000)
         start_ms = bench.get()["t_ms"]
@@ -663,7 +645,6 @@ def inverter(sun_ma, house_ma, report, truth):
 
 def run_case(case):
     """Carry out one case; never raises. What the workers run."""
-    rig_targets.UNIX_HEAP = HEAPS[case.get("kind") if case.get("kind") in HEAPS else case["type"]]
     before_s = cpu_seconds()
     try:
         result = run_day(case) if case["type"] == "day" else run_fault(case)

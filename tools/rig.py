@@ -164,11 +164,15 @@ class Rig:
     may take to answer.
     """
 
-    def __init__(self, firmware=FIRMWARE, image=None, ticks_start_ms=None, wall_s=60.0):
+    def __init__(self, firmware=FIRMWARE, image=None, ticks_start_ms=None, wall_s=60.0,
+                 heap=None, chunk_us=None, noise=None):
         self._firmware = firmware
         self._image = image
         self._ticks_start_ms = ticks_start_ms
         self._wall_s = wall_s
+        self._heap = heap           # None | of the unix port's controller, such as "8M"
+        self._fixed_chunk_us = chunk_us     # None: short enough for who is on the ports
+        self._noise = noise         # None | the models' errors in those of a good board
         self._lock = threading.RLock()
         self._count_lock = threading.Lock()
         self._waiting = 0           # commands that want the lock which a play holds
@@ -322,11 +326,14 @@ class Rig:
 
     def _make_target(self, board, profile, dip, seed, plant, uid=None):
         stand = {"seed": seed, "dip": dip, "rocker": 1, "plant": plant, "profile": profile}
+        if self._noise is not None:
+            stand["noise"] = self._noise
         if board == "rp2040":
             self._target = PicoTarget(stand, self._image)
         else:
             self._target = SimTarget(board, stand, profile, self._firmware,
-                                     self._ticks_start_ms, wall_s=self._wall_s, uid=uid)
+                                     self._ticks_start_ms, wall_s=self._wall_s, uid=uid,
+                                     heap=self._heap)
         self._faults = Rs485Faults(seed)
         self._ports = {name: PtyPort() for name in PORTS}
         self._can = CanPort()
@@ -426,7 +433,7 @@ class Rig:
             return min(_BUSY_CHUNK_US, self._target.chunk_us)
         if left_us > _LONG_US:
             return self._target.long_chunk_us
-        return self._target.chunk_us
+        return self._fixed_chunk_us or self._target.chunk_us
 
     def _advance(self, us):
         """One step of the target, with the ports served before and after it."""

@@ -88,7 +88,7 @@ class SimTarget:
     answer_us = 400_000
 
     def __init__(self, kind, stand, profile, firmware=FIRMWARE, ticks_start_ms=None, on=True,
-                 wall_s=60.0, uid=None):
+                 wall_s=60.0, uid=None, heap=None):
         self.t_us = 0
         self.behind_bar = None      # Stand.behind_bar() after the newest run on a bus bar
         self.on = on
@@ -98,7 +98,7 @@ class SimTarget:
         self._errors = tempfile.TemporaryFile()
         self._dead = None       # None: alive | why it is not
         command = [sys.executable, "-X", "utf8"] if kind == "host" else [
-            find_unix(), "-X", f"heapsize={UNIX_HEAP}"]
+            find_unix(), "-X", f"heapsize={heap or UNIX_HEAP}"]
         down_r, down_w = os.pipe()
         up_r, up_w = os.pipe()
         environment = dict(os.environ, PYTHONHASHSEED="0", MICROPYPATH=".frozen")

@@ -18,7 +18,6 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 
-import rig_targets
 import soc_study
 from bms.parameters import Parameters
 from plant import Plant
@@ -72,9 +71,7 @@ def reached(board):
 def firmware(board, days):
     """The same of the whole firmware on *board*; kept as it goes, see reached()."""
     began = time.monotonic()
-    rig_targets.UNIX_HEAP = "64M"       # the bench keeps every edge of the lamps
-    rig_targets.SimTarget.chunk_us = 1_000_000      # nobody is on the ports
-    rig = Rig(wall_s=600.0)     # the machine may be busy
+    rig = Rig(wall_s=600.0, chunk_us=1_000_000)     # the machine may be busy; no port is
     rig.open(board=board, seed=SEED, plant={"soc": SOC})
     rig.set(fault={"shunt_gain": 1 + GAIN, "shunt_offset_ma": OFFSET_MA})
     rig.power(on=False)         # the sensor is wrong from the first start on
