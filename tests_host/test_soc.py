@@ -188,6 +188,23 @@ class TestAnchors(unittest.TestCase):
         self.assertEqual(pack.soc.cpct, 0)
         self.assertTrue(0 < pack.soc.remaining_mah <= 5000, pack.soc.remaining_mah)
 
+    def test_a_heavy_load_in_the_cold_leaves_the_charge_open(self):     # req: SOC-01
+        """100 A at 0 degC may reach the under-voltage at any charge: the bound has to say so."""
+        for temp_dc, current_ma, open_ in ((0, -100_000, True), (-200, -60_000, True),
+                                           (250, -100_000, False), (0, -20_000, False)):
+            pack = Pack().full().see_zero()
+            pack.run(-50_000, 3600)
+            before = pack.soc.cpct
+            learnt = pack.soc.full_mah
+            pack.temp_dc = temp_dc
+            pack.run(current_ma, 10, 2700)
+            pack.soc.anchor_empty()
+            self.assertEqual(pack.soc.cpct, 0)
+            self.assertEqual(pack.soc.full_mah == learnt, open_)
+            self.assertEqual(pack.soc.uncertainty_cpct >= before, open_,
+                             (temp_dc, current_ma, pack.soc.uncertainty_cpct))
+            self.assertTrue(open_ or pack.soc.uncertainty_cpct < 1000)
+
 
 class TestRest(unittest.TestCase):
     def test_the_flat_part_says_nothing(self):                  # req: SOC-01

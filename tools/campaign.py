@@ -585,7 +585,7 @@ def run_day(case):
     plant["soc"] = rounded(soc)
     notes = []
     extremes = {"soc": [1, 0], "cell_mv": [9999, 0]}
-    with Bench(noise=table.NOISE, heap=HEAPS["day"]) as bench:
+    with Bench(noise=table.NOISE, heap=HEAPS["day"], chunk_us=5_000_000) as bench:
         bench.open(board=case["board"], seed=rng.randrange(1, 10_000), plant=plant)
         bench.run(3_000)
         start_ms = bench.get()["t_ms"]

@@ -27,6 +27,7 @@ _LONGEST_MS = 1 << 27     # a step; also where timers stop
 
 _FULL_U_CPCT = 80           # how far off an end of charge may be
 _EMPTY_U_CPCT = 150
+_MOST_EMPTY_CPCT = 500      # what an under-voltage leaves at most
 _STORED_U_CPCT = 100        # added by a restart: what was not saved, and the time off
 _CAPACITY_U_CPCT = 2000     # a pack nobody knows may have aged this much
 _AGEING_U_CPCT = 1          # capacity becomes this much less certain a day
@@ -564,9 +565,13 @@ class StateOfCharge:
         if self.at_empty:
             return
         drop_mv = max(0, -self._current_ma) // 100 * self._warm_uohm() // 10_000
-        cell_mv = min(self._min_mv, 2850) + min(drop_mv, 300)
-        cpct = min(ocv.low_knee(cell_mv), 500)
+        low_mv = min(self._min_mv, 2850)
+        cpct = min(ocv.low_knee(low_mv + min(drop_mv, 300)), _MOST_EMPTY_CPCT)
         u_cpct = _EMPTY_U_CPCT + cpct // 2
+        if not 0 <= ocv.low_knee(low_mv + 2 * drop_mv) <= _MOST_EMPTY_CPCT:
+            # a heavy load in the cold, where the drop may be twice that: the charge may be there
+            most = min(_FULL_CPCT, self._estimate_cpct() + self._bound_cpct())
+            u_cpct = max(u_cpct, most - cpct)
         self._mark(cpct, u_cpct)
         self._set(cpct, u_cpct)
         self.at_empty = self.is_set = True

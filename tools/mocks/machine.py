@@ -7,6 +7,7 @@ time the clock or a UART is asked, so that a polling loop comes to its end. Code
 What the pins and buses are connected to is `hw.stand` (tools/models); see README.md here.
 """
 
+import micropython
 from errno import ENODEV
 
 PWRON_RESET = 1
@@ -38,6 +39,7 @@ class Clock:
         self.next_us = NEVER_US
         self.on_due = None      # None: nobody watches | must put next_us past now_us or raise
 
+    @micropython.native
     def advance(self, dt_us):
         """Let *dt_us* pass, stopping at each event on the way."""
         until_us = self.now_us + dt_us
@@ -46,6 +48,7 @@ class Clock:
         else:
             self.advance_to(until_us)
 
+    @micropython.native
     def advance_to(self, until_us):
         while self.next_us <= until_us:
             if self.next_us > self.now_us:
@@ -81,6 +84,7 @@ class NullStand:
     def wdt_fed(self, now_us):
         pass
 
+    @micropython.native
     def advance(self, now_us):
         pass
 
@@ -342,6 +346,7 @@ class SPI:
         self._afe = getattr(hw.stand, "afe", None) if id == 0 else None
         self._frame3 = getattr(self._afe, "frame3", None)
 
+    @micropython.native
     def write_readinto(self, tx, rx):
         count = len(tx)
         cs = self._cs
@@ -379,6 +384,7 @@ class SPI:
         self._transfer(bytes([write]) * count, rx)
         return bytes(rx)
 
+    @micropython.native
     def _transfer(self, tx, rx):
         clock = hw.clock
         cs = self._cs

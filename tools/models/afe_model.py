@@ -18,6 +18,7 @@ from array import array
 from afe_memory import (COV, CUV, DM_BASE, DM_SIZE, OCC, OCD1, OCD2, SCD, THERMISTORS,
                         Settings)
 from plant import CELLS, FAR_US, Xorshift
+from quick import micropython
 
 _floor = math.floor
 
@@ -254,6 +255,7 @@ class AfeModel:
         for word in range(0x34, 0x3E):
             valid[word] = FAR_US
 
+    @micropython.native
     def _at(self, t):
         """The epoch that was running at time *t*."""
         hist = self._hist
@@ -262,6 +264,7 @@ class AfeModel:
             k -= 1
         return hist[k]
 
+    @micropython.native
     def _measure(self, word, now):
         """Bring one register pair up to its last slot before *now*."""
         regs = self.regs
@@ -322,6 +325,7 @@ class AfeModel:
         regs[a] = value & 0xFF
         regs[a + 1] = value >> 8 & 0xFF
 
+    @micropython.native
     def _user_a(self, true_ma, noise_uv):
         """What the current registers would show for *true_ma*, in userA."""
         uv = true_ma * 0.25 * self._gain + self._offset_uv + noise_uv
@@ -332,6 +336,7 @@ class AfeModel:
             counts = 32767.0 if counts > 0 else -32768.0
         return _s16(int(_floor(counts * self.cfg.cc_gain / self.cfg.user_ma + 0.5)))
 
+    @micropython.native
     def _thermistor(self, pin, k):
         """0.1 K, or counts, of thermistor input number *pin*."""
         _register, address, sensor = THERMISTORS[pin]
@@ -348,6 +353,7 @@ class AfeModel:
         kelvin = 1.0 / (math.log(ohm / 10_000.0) / 3435.0 + 1.0 / 298.15)
         return int(kelvin * 10.0 + 0.5)
 
+    @micropython.native
     def _ratio(self, sensor, config, k):
         pull = config >> 6 & 3
         if sensor < 0 or pull >= 2:
@@ -434,6 +440,7 @@ class AfeModel:
                 self._wire_shift *= 0.9
         self._sense(now)
 
+    @micropython.native
     def _sense(self, now):
         """The cells, the current or the terminals changed (or may have): take it in."""
         epoch = self.plant.epoch
@@ -1101,6 +1108,7 @@ class AfeModel:
         rx = self._rx
         self._end(rx >> 16, rx >> 8 & 0xFF, rx & 0xFF, now)
 
+    @micropython.native
     def frame3(self, b0, b1, b2, now_us, end_us=0):
         """A whole frame: chip select falls at *now_us* and rises at *end_us*.
 

@@ -13,6 +13,8 @@ frames come in through feed(), what it hears is kept in `sent`. One source for C
 MicroPython's unix port.
 """
 
+from quick import micropython
+
 EXT = 1
 RTR = 2
 NEVER_US = 1 << 60
@@ -64,6 +66,7 @@ _MODIFIABLE = (0x0C, 0x0D, CANCTRL, _CNF1, _CNF2, _CNF3, _CANINTE, _CANINTF, _EF
 _bits = bytearray(160)              # of one frame; kept, for the heap may be full
 
 
+@micropython.native
 def frame_bits(ident, flags, data, dlc):
     """Bits of a frame on the wire, stuff bits and end of frame included."""
     _bits[0] = 0                                        # start of frame
@@ -101,6 +104,7 @@ def frame_bits(ident, flags, data, dlc):
     return end + stuffed + _TAIL_BITS
 
 
+@micropython.native
 def _put(at, value, count):
     """*count* bits of *value* from *at*, the highest first; the end."""
     for i in range(count - 1, -1, -1):
