@@ -3,6 +3,7 @@
 import unittest
 
 from bms import events as ev
+from bms import power as pw
 from bms import states as st
 from bms import protection_rules as rules
 from bms import readings as rd
@@ -13,6 +14,7 @@ from profiles import am5000
 
 CHARGE, DISCHARGE, BOTH = 1, 2, 3
 CELL_OV, CELL_UV, PACK_OV, PACK_UV = 1, 2, 4, 8
+ITEM = {row[0]: i for i, row in enumerate(rules.ITEMS)}
 
 
 class TestCase(unittest.TestCase):
@@ -318,6 +320,207 @@ class TestStart(TestCase):
         self.scan(scan_regs())
         self.scan(scan_regs())
         self.assertEqual(len(seen), sum(counts) + 2)
+
+
+def seen_by(part, name="step", answer=None):
+    """Lists of what part.name() is called with from now on; it returns *answer*."""
+    calls = []
+
+    def instead(*args):
+        calls.append(args)
+        return answer
+
+    setattr(part, name, instead)
+    return calls
+
+
+class TestFlowOfData(TestCase):
+    """What the parts are given, and when."""
+
+    def test_the_current_limiter_gets_what_the_parameters_say(self):    # req: LIM-01
+        self.params.set("other_way_ma", 1200)
+        self.params.set("rest_ma", 400)
+        calls = seen_by(self.pack.limiter)
+        self.scan(scan_regs())
+        self.scan(scan_regs(current_ma=5000), 150)
+        self.assertEqual(calls[-1], (5000, 400, 1200, 150))
+
+    def test_the_discharge_voltage_limit_follows_its_parameter(self):   # req: COM-05
+        self.scan(scan_regs())
+        self.params.set("dvl_mv", 47_300)
+        self.scan(scan_regs())
+        self.assertEqual(self.pack.dvl_mv, 47_300)
+
+    def test_end_wires_are_watched_where_cells_differ(self):    # req: MEA-03
+        self.params.set("open_wire_mv", 450)
+        pack = self.pack
+        calls = seen_by(pack._end_wires, "watch")
+        for low_mv, looks in ((3300, 0), (3299, 0), (3295, 0), (2000, 1), (0, 1)):
+            regs = scan_regs()
+            set_cells(regs, 3300, low_mv)
+            calls.clear()
+            self.scan(regs)
+            self.assertEqual(len(calls), looks, low_mv)
+        pack._end_wires.suspects = 1
+        calls.clear()
+        self.scan(scan_regs())
+        self.assertEqual(calls, [(pack.measurements, pack.fets, 300, 450, 0)])
+        pack.faults |= rules.FAULT_WIRE
+        self.scan(scan_regs())
+        self.assertEqual(calls[-1][-1], rules.FAULT_WIRE)
+
+    def test_balancing_is_recorded_while_it_lasts(self):        # req: BAL-03
+        log = self.pack._balance_log
+        calls = seen_by(log)
+        seen_by(self.pack.balancing)
+        for mask, running, looks in ((0, False, 0), (4, False, 1), (0, True, 1), (4, True, 1)):
+            self.pack.balancing.mask, log.running = mask, running
+            calls.clear()
+            self.scan(scan_regs())
+            self.assertEqual(len(calls), looks)
+        self.assertEqual(calls[0], (self.now, self.pack.measurements.values))
+
+    def test_the_scan_that_was_protected_and_decided(self):     # req: SAF-07
+        pack = self.pack
+        for _ in range(3):
+            self.scan(scan_regs())
+            self.assertEqual((pack.protected, pack.decided), 2 * (pack.measurements.seq,))
+        last = pack.measurements.seq
+        self.miss()
+        self.assertEqual((pack.protected, pack.decided), (last, last))
+        seen_by(pack.protection)        # a table that is not stepped
+        self.scan(scan_regs())
+        self.assertEqual((pack.measurements.seq, pack.protected, pack.decided),
+                         (last + 1, last, last))
+
+    def test_a_charger_at_the_terminals_is_seen(self):          # req: PRO-02
+        for pack_mv, there in ((52_800, False), (53_400, True), (52_800, False)):
+            self.scan(scan_regs(stack_mv=52_800, pack_mv=pack_mv))
+            self.assertEqual(self.pack.charger_seen, there)
+
+    def test_current_is_0_before_the_first_scan(self):          # req: MEA-02
+        self.assertEqual(self.pack.measured_ma(), 0)
+        for current_ma in (-20_000, 0, 7000):
+            self.scan(scan_regs(current_ma=current_ma))
+            self.assertEqual(self.pack.measured_ma(), current_ma)
+
+    def test_beyond_self_test_means_neither_that_nor_failed(self):      # req: PWR-01
+        pack = self.pack
+        pack.afe_ready = False
+        self.scan(scan_regs())
+        self.assertEqual((pack.state, pack.passed), (st.SELF_TEST, False))
+        pack.set_fault(rules.FAULT_AFE, True)
+        self.scan(scan_regs())
+        self.assertEqual((pack.state, pack.passed), (st.FAIL, False))
+        pack.set_fault(rules.FAULT_AFE, False)
+        pack.afe_ready = True
+        self.scan(scan_regs())
+        self.assertEqual((pack.state, pack.passed), (st.STANDBY, True))
+
+    def test_slow_parts_step_each_second_by_the_time_that_passed(self):     # req: DER-01 COM-05
+        pack = self.pack
+        self.scan(scan_regs())
+        voltage = seen_by(pack.charge_voltage)
+        requests = seen_by(pack.requests)
+        for dt_ms in 10 * (100,) + 10 * (130,) + 10 * (70,):
+            self.scan(scan_regs(), dt_ms)
+        self.assertEqual(voltage, [(3300, 52_800, ms) for ms in (1000, 1300, 700)])
+        self.assertEqual(requests, [(pack.soc.cpct, ms) for ms in (1000, 1300, 700)])
+        pack.soc.is_set = False
+        for _ in range(20):
+            self.scan(scan_regs(cell_mv=0))
+        self.assertEqual((len(voltage), len(requests)), (3, 3))
+
+    def test_a_pack_with_an_address_shares_its_limits(self):    # req: DIP-01 DER-01
+        calls = seen_by(self.pack.derating)
+        for dip, shares in ((0, False), (1, True), (15, True), (0, False)):
+            self.pack.dip = dip
+            self.scan(scan_regs())
+            self.assertEqual(calls[-1][-1], shares, dip)
+
+    def test_limits_stay_until_two_misses_before_the_last(self):        # req: COM-05 MEA-02
+        for _ in range(30):
+            self.scan(scan_regs(), 1000)
+        told = []
+        for _ in range(5):
+            self.miss()
+            told.append((self.pack.ccl_ma > 0, self.pack.dcl_ma > 0))
+        self.assertEqual(told, 2 * [(True, True)] + 3 * [(False, False)])
+
+
+class TestCommands(TestCase):
+    def test_over_charge_of_before_a_start_holds_on(self):      # req: PRO-01 PWR-13
+        self.pack.recall_over_charge()
+        self.assertEqual(self.pack.protection.trips, 0)
+        self.pack.power.full_trips = CELL_OV | CELL_UV | PACK_OV
+        self.pack.recall_over_charge()
+        self.assertEqual(self.pack.protection.trips, CELL_OV | PACK_OV)
+        self.assertEqual(self.scan(scan_regs(cell_mv=3320)), DISCHARGE)
+
+    def test_what_is_released_for_the_host(self):               # req: PWR-13
+        regs = scan_regs()
+        set_cells(regs, 3650)
+        self.hold(regs, 3000)
+        set_cells(regs, 3400)           # neither a trip nor a release
+        self.assertEqual(self.scan(regs), DISCHARGE)
+        self.pack.release(CELL_UV)
+        self.assertEqual(self.pack.protection.trips, CELL_OV)
+        self.pack.release(CELL_OV)
+        self.assertEqual((self.pack.protection.trips, len(self.events(ev.RELEASE))), (0, 1))
+        self.assertEqual(self.scan(regs), BOTH)
+
+    def test_a_timed_wake_closes_in_spite_of_under_voltage_only(self):      # req: PWR-12 PRO-20
+        self.tripped_under_voltage()
+        pack = self.pack
+        self.assertEqual(pack.allowed(), CHARGE)
+        pack.power.mode = pw.TRYING
+        self.assertEqual(pack.allowed(), BOTH)
+        pack.protection.trips |= CELL_OV
+        self.assertEqual(pack.allowed(), DISCHARGE)
+        pack.protection.trips |= 1 << ITEM["PRO-06"]
+        self.assertEqual(pack.allowed(), 0)
+        pack.protection.trips = CELL_UV | PACK_UV | 1 << ITEM["PRO-13"]
+        self.assertEqual(pack.allowed(), 0)
+
+    def test_a_changed_parameter_is_recorded_with_both_values(self):        # req: PAR-01 PRO-25
+        before = {"cell_ov_alarm_mv": self.params["cell_ov_alarm_mv"],
+                  "cell_uohm": self.params["cell_uohm"]}
+        self.pack.change({"cell_ov_alarm_mv": 3510, "cell_uohm": 900}, self.now)
+        self.assertEqual((self.params["cell_ov_alarm_mv"], self.params["cell_uohm"]), (3510, 900))
+        log = self.pack.events
+        rows = sorted([log.get(seq, column) for column in (1, 3, 4, 5, 6)]
+                      for seq in self.events(ev.PARAMETER))
+        wanted = sorted([self.now, self.params.number_of(name) & 0xFF,
+                         self.params.number_of(name) >> 8, value, before[name]]
+                        for name, value in (("cell_ov_alarm_mv", 3510), ("cell_uohm", 900)))
+        self.assertEqual(rows, wanted)
+
+    def test_a_refused_set_changes_and_records_nothing(self):   # req: PAR-03
+        with self.assertRaises(ValueError):
+            self.pack.change({"cell_uohm": 900, "cell_ov_release_mv": 4000}, self.now)
+        self.assertEqual((self.params["cell_uohm"], self.events(ev.PARAMETER)), (1100, []))
+
+    def test_held_fets_are_recorded_once(self):                 # req: PWR-01 PRO-25
+        self.scan(scan_regs())
+        log = self.pack.events
+        for held, allowed in ((CHARGE, DISCHARGE), (CHARGE, DISCHARGE), (BOTH, 0), (0, BOTH)):
+            self.pack.hold(held, self.now)
+            self.assertEqual((self.pack.held, self.pack.allowed()), (held, allowed))
+        self.assertEqual([[log.get(seq, column) for column in (1, 3, 4, 5, 6)]
+                          for seq in self.events(ev.HELD)],
+                         [[self.now, CHARGE, -1, CHARGE, 0], [self.now, BOTH, -1, BOTH, CHARGE],
+                          [self.now, 0, -1, 0, BOTH]])
+
+    def test_switched_off_both_are_held_and_it_goes_to_sleep(self):     # req: PWR-10
+        self.scan(scan_regs())
+        self.pack.switch_off(self.now)
+        self.assertEqual((self.pack.held, self.pack.allowed(), self.pack.power.goes()),
+                         (BOTH, 0, True))
+        self.setUp()
+        self.scan(scan_regs())
+        self.pack.power.mode = pw.ASLEEP
+        self.pack.switch_off(self.now)          # no error: it sleeps already
+        self.assertEqual(self.pack.held, BOTH)
 
 
 class TestDoubts(TestCase):
