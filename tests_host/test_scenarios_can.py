@@ -1,6 +1,8 @@
 """CAN on the bench (COM-02, COM-05, COM-08): other people's programs listen, and things happen."""
 
 import contextlib
+import functools
+import operator
 import os
 import time
 
@@ -10,7 +12,9 @@ import cantools
 import pytest
 from protocols import can_layout as layout
 from protocols.pylontech import VER
+from scenarios_protection import CASES
 from tasks import can_port
+from test_clients_rs485 import Line
 
 NAMES = [row[layout.NAME] for row in layout.VARIANTS]
 FAST = pytest.mark.targets("host", "unix")
@@ -438,6 +442,84 @@ def test_a_protection_is_on_the_wire(rig, target):
     now_ms = rig.get()["t_ms"]
     assert frames(rig, now_ms - 1100, 0x359)[-1][2][0] & 0x02      # over-voltage protection
     assert frames(rig, now_ms - 1100, 0x351)[-1][2][2:4] == b"\0\0"
+
+
+# of the tables of 359, of 35A's pairs and of the command 62, by what the items mean
+HIGH_V, LOW_V, HIGH_T, LOW_T, CHARGE_OC, DISCHARGE_OC, SYSTEM = (
+    (2, 0), (4, 0), (8, 0), (0x10, 0), (0, 1), (0x80, 0), (0, 8))
+# item: (359 bytes 0 and 1, places of pairs in 35A (byte, bit), 62 protection 1 and 2)
+ON_THE_WIRE = {
+    "PRO-01": (HIGH_V, {(0, 2)}, (0x20, 0)), "PRO-02": (LOW_V, {(0, 4)}, (0x10, 0)),
+    "PRO-03": (HIGH_V, {(0, 2)}, (0x80, 0)), "PRO-04": (LOW_V, {(0, 4)}, (0x40, 0)),
+    "PRO-05": (CHARGE_OC, {(2, 0)}, (0, 0x40)), "PRO-06": (DISCHARGE_OC, {(1, 6)}, (0, 0x20)),
+    "PRO-07": (DISCHARGE_OC, {(1, 6)}, (0, 0x20)), "PRO-08": (DISCHARGE_OC, {(2, 4)}, (0, 0x20)),
+    "PRO-09": (LOW_T, {(1, 4)}, (4, 0)), "PRO-10": (HIGH_T, {(1, 2)}, (8, 0)),
+    "PRO-11": (LOW_T, {(1, 0)}, (4, 0)), "PRO-12": (HIGH_T, {(0, 6)}, (8, 0)),
+    "PRO-13": (LOW_T, {(1, 0)}, (4, 0)), "PRO-14": (HIGH_T, {(0, 6)}, (8, 0)),
+    "PRO-17": (HIGH_T, {(0, 6)}, (2, 0)), "PRO-18": (SYSTEM, {(2, 6)}, (0, 8)),
+}
+STIMULI = [(case["item"], case.get("start", {}), case["past"]) for case in CASES
+           if "name" not in case] + [("PRO-08", {}, {"load": "short"}),
+                                     ("PRO-18", {}, {"reverse": True})]
+
+
+def told(rig, line):
+    """What 359, 35A and the answer to 62 say of *rig*'s pack now: bytes each."""
+    rig.run(1100)
+    since_ms = rig.get()["t_ms"] - 1100
+    line.write(b"~200246620000FDAA\r")
+    info = bytes.fromhex(line.readline()[13:21].decode())
+    return frames(rig, since_ms, 0x359)[-1][2], frames(rig, since_ms, 0x35A)[-1][2], info
+
+
+def pairs(data):
+    """Places (byte, bit) in 35A where a pair says active."""
+    return {(i, bit) for i in range(len(data)) for bit in range(0, 8, 2)
+            if data[i] >> bit & 3 == 1}
+
+
+@pytest.mark.req("COM-02", "COM-01", "PRO-25")
+@pytest.mark.targets("host")
+@pytest.mark.parametrize("item, start, past", STIMULI, ids=[row[0] for row in STIMULI])
+def test_each_protection_has_its_bits_on_the_wire(rig, target, item, start, past):
+    params = {**start.get("params", {}), "can_variant": NAMES.index("pylontech-2")}
+    opened, _ = ready(rig, target, params=params, plant={"soc": 0.5, "temp_c": 25})
+    line = Line(rig, opened["ports"]["pcs"])
+    quiet_359, quiet_35a, quiet_62 = told(rig, line)
+    assert quiet_359[:4] == bytes(4) and quiet_62 == bytes(4)
+    assert not pairs(quiet_35a[:4]) and not pairs(quiet_35a[4:]) - {(3, 0)}
+    rig.set(**past)
+    rig.run(4500)
+    active = {name for name in report(rig)["protections"] if name in ON_THE_WIRE}
+    assert item in active
+    got_359, got_35a, got_62 = told(rig, line)
+    want = [ON_THE_WIRE[name] for name in active]
+    for byte in (0, 1):
+        assert got_359[byte] == functools.reduce(operator.or_, (row[0][byte] for row in want))
+        assert got_62[2 + byte] == functools.reduce(operator.or_, (row[2][byte] for row in want))
+    assert pairs(got_35a[:4]) == set().union(*(row[1] for row in want))
+    line.close()
+
+
+@pytest.mark.req("COM-02", "COM-01")
+@pytest.mark.req("PRO-15")
+@pytest.mark.req("PRO-16")
+@FAST
+@pytest.mark.parametrize("plant, past, warning, alarm_62", [
+    ({"soc": 0.5}, {"cell_mv": {"3": 2990}}, (7, 0), 0x01),     # cell difference
+    ({"soc": 0.02}, {}, (4, 0), 0x00)], ids=["PRO-16", "PRO-15"])
+def test_alarms_that_open_nothing_are_on_the_wire(rig, target, plant, past, warning, alarm_62):
+    opened, _ = ready(rig, target, plant=plant,
+                      params={"can_variant": NAMES.index("pylontech-2")})
+    line = Line(rig, opened["ports"]["pcs"])
+    rig.set(**past)
+    rig.run(13_000)
+    got_359, got_35a, got_62 = told(rig, line)
+    assert got_359[:2] == bytes(2) and got_62[2:] == bytes(2)
+    assert (warning[0] - 4, warning[1]) in pairs(got_35a[4:])
+    assert got_62[0] & 1 == alarm_62
+    assert rig.get()["wire"]["fets"] == {**rig.get()["wire"]["fets"], "chg": 1, "dsg": 1}
+    line.close()
 
 
 @pytest.mark.req("MEA-05")
