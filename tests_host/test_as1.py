@@ -19,6 +19,7 @@ from as1 import (
     World,
     hour_in,
 )
+from rig import Rig
 
 pytestmark = pytest.mark.req("AS1-02")
 HOUR_S = int(os.environ.get("PACKCTL_AS1_HOUR_S", "0"))     # make days: 3600
@@ -183,12 +184,17 @@ def test_a_day_of_demand_response(rig):
     assert all(flow.ac_w == 0 for flow in hours(day, 2, 4))
 
 
-@pytest.mark.skipif(not HOUR_S, reason="`make days` plays whole days, some ten minutes each")
+@pytest.mark.skipif(not HOUR_S, reason="`make days` plays whole days, some seven minutes each")
 @pytest.mark.req("COM-02", "COM-05", "DER-04")
 @pytest.mark.parametrize("mode", MODES)
-def test_a_whole_day_with_every_second_of_it(rig, mode):
+def test_a_whole_day_with_every_second_of_it(unix_micropython, mode):
     """The clock is not compressed: the battery is filled and emptied as in a house."""
-    rig.open("host", profile="b1-5.1-48", plant={"soc": 0.5})
+    with Rig(chunk_us=1_000_000) as rig:
+        whole_day(rig, mode)
+
+
+def whole_day(rig, mode):
+    rig.open("unix", profile="b1-5.1-48", plant={"soc": 0.5})
     rig.run(40_000)
     outages = ((18.0, 19.0),) if mode == "back-up" else ()
     day = Day(rig, Can(rig), AS1(mode), HOUR_S, outages)
