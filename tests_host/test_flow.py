@@ -31,7 +31,7 @@ class TestFlow(unittest.TestCase):
 
     def test_terminals_above_the_stack(self):                   # req: PRO-02
         for pack_mv, seen in ((53_400, False), (53_401, True), (52_000, False)):
-            self.flow.look(Seen(pack_mv), 3, 0)
+            self.flow.look(Seen(pack_mv), 3, 0, 3)
             self.assertEqual((self.flow.charger_seen, self.flow.above_mv),
                              (seen, pack_mv - 53_000))
 
@@ -39,7 +39,7 @@ class TestFlow(unittest.TestCase):
         seen = Seen(56_000, current_ma=5000)
         for doubts in (rd.SUM_IMPLAUSIBLE, rd.WIRE_OPEN):
             seen.doubts = doubts
-            self.flow.look(seen, 3, 0)
+            self.flow.look(seen, 3, 0, 3)
             self.assertEqual((self.flow.above_mv, self.flow.direction), (0, CHARGING))
 
     def test_reversed_is_0_or_1(self):                          # req: PRO-18
@@ -48,27 +48,63 @@ class TestFlow(unittest.TestCase):
             self.setUp()
             seen = Seen(pack_mv)
             for _ in range(scans):
-                self.flow.look(seen, actual, 0)
+                self.flow.look(seen, actual, 0, actual)
             self.assertEqual(seen.values[rd.REVERSED], told, (pack_mv, actual, scans))
 
+    def test_only_the_discharge_fet_joins_the_two(self):        # req: PRO-18
+        for closed, scans in ((1, 8), (2, 1), (3, 1)):
+            self.setUp()
+            seen = Seen(-150)
+            count = 0
+            while not seen.values[rd.REVERSED]:
+                self.flow.look(seen, closed, 0, closed)
+                count += 1
+            self.assertEqual(count, scans, closed)
+
+    def test_readings_from_before_it_was_closed_or_after_it_was_opened(self):   # req: PRO-18
+        """(actual at the scan before, commanded since): what a scan of -150 mV comes to."""
+        flow = self.flow
+        seen = Seen(-150)
+        told = []
+        for actual, wanted in ((0, 0), (0, 3), (3, 3)):         # closing
+            flow.look(seen, actual, 0, wanted)
+            told.append((flow.wrong_scans, seen.values[rd.REVERSED]))
+        self.assertEqual(told, [(1, 0), (1, 0), (1, 1)])
+        self.setUp()
+        flow = self.flow
+        told = []
+        for pack_mv, actual, wanted in ((52_000, 3, 3), (-150, 3, 0), (-150, 0, 0), (0, 0, 0)):
+            seen = Seen(pack_mv)
+            flow.look(seen, actual, 0, wanted)
+            told.append((flow.wrong_scans, seen.values[rd.REVERSED]))
+        self.assertEqual(told, [(0, 0), (1, 0), (2, 0), (0, 0)])
+
+    def test_closed_by_command_and_not_in_fact_is_on_its_own(self):     # req: PRO-18
+        seen = Seen(-150)
+        told = []
+        for _ in range(10):             # the AFE holds it off
+            self.flow.look(seen, 0, 0, 3)
+            told.append(seen.values[rd.REVERSED])
+        self.assertEqual(told, [0] * 8 + [1] * 2)
+
     def test_3_seconds_from_the_first_right_scan(self):         # req: PRO-18
-        self.flow.look(Seen(-300), 3, 0)
+        self.flow.look(Seen(-300), 3, 0, 3)
         told = []
         for _ in range(32):
             seen = Seen(0)
-            self.flow.look(seen, 0, 0)
+            self.flow.look(seen, 0, 0, 0)
             told.append(seen.values[rd.REVERSED])
         self.assertEqual(told, [1] * 30 + [0, 0])
 
     def test_a_wrong_scan_while_it_holds_begins_anew(self):     # req: PRO-18
-        self.flow.look(Seen(-300), 3, 0)
+        self.flow.look(Seen(-300), 3, 0, 3)
         for _ in range(29):
-            self.flow.look(Seen(0), 0, 0)
-        self.flow.look(Seen(-150), 0, 0)
+            self.flow.look(Seen(0), 0, 0, 0)
+        self.flow.look(Seen(-150), 0, 0, 0)
         told = []
         for _ in range(31):
             seen = Seen(0)
-            self.flow.look(seen, 0, 0)
+            self.flow.look(seen, 0, 0, 0)
             told.append(seen.values[rd.REVERSED])
         self.assertEqual(told, [1] * 30 + [0])
 
@@ -76,7 +112,7 @@ class TestFlow(unittest.TestCase):
         def scan(ld_mv, actual=0, trips=SHORT):
             seen = Seen(0)
             seen.values[rd.LD_MV] = ld_mv
-            return self.flow.look(seen, actual, trips) & LOAD_REMOVED != 0
+            return self.flow.look(seen, actual, trips, actual) & LOAD_REMOVED != 0
         self.assertEqual([scan(32_000) for _ in range(6)], [False] * 4 + [True] * 2)
         for ld_mv, actual, trips in ((31_800, 0, SHORT), (32_000, 1, SHORT), (32_000, 0, 0),
                                      (32_000, 0, ~SHORT)):

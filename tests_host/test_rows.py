@@ -845,20 +845,23 @@ class TestReversed(Case):                                       # PRO-18
             self.assertEqual(self.step(), blocked, pack_mv)
             self.assertEqual(self.pack.protection.trips, bit("PRO-18") if blocked else 0)
 
-    def test_with_both_open_it_takes_8_scans_in_a_row(self):    # req: PRO-18
+    def test_with_the_discharge_fet_open_it_takes_8_scans_in_a_row(self):      # req: PRO-18
         """Terminals at 0 V, where noise of the worst converter reads -150 mV now and then."""
-        self.pack.fets.actual = 0
-        for right_after in (1, 7):
-            for _ in range(right_after):
-                self.values[rd.PACK_MV] = -150
+        for closed in (0, CHARGE):
+            self.setUp()
+            fets = self.pack.fets
+            fets.actual = fets.wanted = closed
+            for right_after in (1, 7):
+                for _ in range(right_after):
+                    self.values[rd.PACK_MV] = -150
+                    self.assertEqual(self.step(), 0)
+                    self.assertEqual(self.pack.allowed(), CHARGE)   # nothing is joined to it
+                self.values[rd.PACK_MV] = -149
                 self.assertEqual(self.step(), 0)
-                self.assertEqual(self.pack.allowed(), 0)        # but nothing is closed onto it
-            self.values[rd.PACK_MV] = -149
-            self.assertEqual(self.step(), 0)
-            self.assertEqual(self.pack.allowed(), BOTH)
-        self.values[rd.PACK_MV] = -150
-        self.assertEqual([self.step() for _ in range(9)], [0] * 7 + [BOTH] * 2)
-        self.assertEqual(self.pack.protection.trips, bit("PRO-18"))
+                self.assertEqual(self.pack.allowed(), BOTH)
+            self.values[rd.PACK_MV] = -150
+            self.assertEqual([self.step() for _ in range(9)], [0] * 7 + [BOTH] * 2)
+            self.assertEqual(self.pack.protection.trips, bit("PRO-18"))
 
     def test_released_after_3_seconds_of_right_polarity(self):  # req: PRO-18
         for waited, released in ((2999, False), (3000, True), (3001, True)):

@@ -228,6 +228,7 @@ class PackMachine(RuleBasedStateMachine):
         actual = (CHARGE if regs[0x7F] & 1 else 0) | (DISCHARGE if regs[0x7F] & 4 else 0)
         self.pack.measurements.take(regs, self.ticks)
         self.faults_before = self.pack.faults
+        self.wanted_now = fets.wanted
         self.pack.step(self.ticks, True)
         self.seen, self.failed = True, 0
         self.most_failed = self.params["failed_scans"]
@@ -303,8 +304,9 @@ class PackMachine(RuleBasedStateMachine):
             self.free_scans = 0
         if self.free_scans >= 5:
             has.add("free")
-        could_flow = self.actual_before != 0
-        self.actual_before = actual
+        joined = self.actual_before & self.wanted_now & DISCHARGE
+        closing = self.wanted_now & ~self.wanted_before & DISCHARGE
+        self.actual_before, self.wanted_before = actual, self.wanted_now
         new = self.safety & ~self.old_safety
         self.old_safety = self.safety
         # what the AFE says of a reading that is in doubt is no news
@@ -319,9 +321,11 @@ class PackMachine(RuleBasedStateMachine):
             self.wrong_row = 0
             if self.reversed_until == -1:
                 self.reversed_until = self.now + 3000
-        else:                               # at once where current can flow, or goes on
+        elif joined or self.is_reversed(self.scanned_at):   # at once where current can flow
+            self.reversed_until = -1
+        elif not closing:                                   # or where it goes on
             self.wrong_row += 1
-            if could_flow or self.is_reversed(self.scanned_at) or self.wrong_row >= 8:
+            if self.wrong_row >= 8:
                 self.reversed_until = -1
         if not believed:
             self.blind_since = self.now if self.blind_since is None else self.blind_since
@@ -333,7 +337,7 @@ class PackMachine(RuleBasedStateMachine):
         return self.reversed_until is not None and (
             self.reversed_until == -1 or at_ms < self.reversed_until)
 
-    actual_before = 0
+    actual_before = wanted_before = wanted_now = 0
     most_failed = 20
 
     def soc_at_table(self):
@@ -374,7 +378,8 @@ class PackMachine(RuleBasedStateMachine):
                 self.failed >= self.most_failed) or pack.afe_misled:
             assert allowed == 0             # a misled AFE is about to be reset
         elif self.settled and pack.state not in (states.OFF, states.SLEEP):
-            assert allowed == (0 if self.wrong_row else BOTH & ~pack.protection.blocked)
+            waits = DISCHARGE if self.wrong_row else 0
+            assert allowed == BOTH & ~pack.protection.blocked & ~waits
 
     @invariant()
     def limits_are_possible(self):
@@ -538,7 +543,7 @@ class PackMachine(RuleBasedStateMachine):
         self.start(self.ticks)
         self.pack.allowance.from_bytes(kept)
         assert self.pack.allowance.limit_ma() <= pause
-        self.actual_before = 0
+        self.actual_before = self.wanted_before = 0
 
     @precondition(lambda self: self.seen)
     @rule()

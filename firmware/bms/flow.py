@@ -2,7 +2,7 @@
 
 import micropython
 from bms import protection_rules as rules
-from bms.protection_rules import mask_of
+from bms.protection_rules import DISCHARGE, mask_of
 from bms.readings import (
     CURRENT_MA,
     LD_MV,
@@ -20,7 +20,7 @@ from micropython import const
 _SHORT = mask_of("PRO-08")
 _REVERSED_MV = const(-150)  # terminals below: a diode drop is what a reversed charger leaves
 _RIGHT_MS = const(3000)     # PRO-18: polarity right for so long
-_SURE_SCANS = const(8)      # both FETs open, terminals near 0 V: noise is not that often in a row
+_SURE_SCANS = const(8)      # terminals on their own, near 0 V: noise is not that often in a row
 _FREE_SCANS = const(5)      # load detect: terminals up for so many scans
 
 
@@ -31,8 +31,8 @@ class Flow:
     charger_seen   terminals say that a charger is there
     contradicted   the terminals say that the sign of the current is wrong
     above_mv       terminals above the stack, 0 where the stack is in doubt
-    wrong_scans    in a row, that see a reversed charger while both FETs are open and PRO-18 does
-                   not hold yet: no FET may close before that is sure
+    wrong_scans    in a row, that see a reversed charger while the discharge FET is open and PRO-18
+                   does not hold yet: that FET, which would join the two, has to wait
     """
 
     def __init__(self):
@@ -43,6 +43,7 @@ class Flow:
         self._other_way_ma = self._charger_mv = self._rest_ma = 0
         self._right_ms = _RIGHT_MS  # -1: reversed | ms since polarity was first right again
         self.wrong_scans = 0
+        self._was_wanted = 0        # FETs, at the look before
         self._free_scans = 0
         self._terminals = TerminalWatch()
 
@@ -52,10 +53,11 @@ class Flow:
         self._rest_ma = params["rest_ma"]
 
     @micropython.native
-    def look(self, measured, actual, trips):
+    def look(self, measured, actual, trips, wanted):
         """Look at the newest scan; return the conditions of the table, all but that of SOC.
 
-        actual   FETs that are closed; trips: of Protection
+        actual   FETs that were closed at the scan before; trips: of Protection
+        wanted   FETs that have been commanded to be closed since
         """
         values = measured.values
         current_ma = values[CURRENT_MA]
@@ -91,12 +93,13 @@ class Flow:
             self.wrong_scans = 0
             if self._right_ms < _RIGHT_MS:
                 self._right_ms = longer(self._right_ms, measured.dt_ms)
-        elif actual or self._right_ms < _RIGHT_MS:
+        elif self._right_ms < _RIGHT_MS or actual & wanted & DISCHARGE:
             self._right_ms = -1
-        else:
+        elif not wanted & ~self._was_wanted & DISCHARGE:    # closing: it may be of before
             self.wrong_scans += 1
             if self.wrong_scans >= _SURE_SCANS:
                 self._right_ms = -1
+        self._was_wanted = wanted
         values[REVERSED] = 1 if self._right_ms < _RIGHT_MS else 0
         return conditions
 

@@ -261,7 +261,7 @@ class Pack(Faults):
         """Direction, charger, load, polarity, SOC; return the conditions of the table."""
         flow = self._flow
         actual = self.fets.actual
-        conditions = flow.look(measured, actual, self.protection.trips)
+        conditions = flow.look(measured, actual, self.protection.trips, self.fets.wanted)
         self.direction = flow.direction
         self.charger_seen = flow.charger_seen
         values = measured.values
@@ -367,10 +367,12 @@ class Pack(Faults):
         """FETs that this pack by itself could close, whatever is on the bus bar."""
         ready = (self.afe_ready and self.measurements.seq > 0 and not self.looking_at_zero
                  and STANDBY <= self.state <= PROTECTION and not self.faults & BLOCKING
-                 and not self.power.holds() and not self._flow.wrong_scans)
+                 and not self.power.holds())
         blocked = self.protection.blocked
         if blocked and self.power.mode == pw.TRYING:
             blocked = self._blocked_but_for(UNDER_VOLTAGE)
+        if self._flow.wrong_scans:
+            blocked |= DISCHARGE
         return self.fets.decide(blocked | self.held, ready)
 
     def _blocked_but_for(self, mask):
