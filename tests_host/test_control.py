@@ -2,10 +2,12 @@
 
 import unittest
 
+from bms import afe_config
 from bms import events as ev
 from bms import states as st
 from bms.pack_state import Pack
 from bms.parameters import Parameters
+from bms.power import AWAKE, TRYING
 from bms.protection_rules import FAULT_AFE, FAULT_FET, FAULT_SCAN
 from bq76952 import AfeError
 from fakes import WRAP, FakePin, put16, scan_regs, set_cells
@@ -70,6 +72,10 @@ class FakeAfe:
     def set_balance(self, mask):
         self._try("balance")
         self.log.append(("balance", mask))
+
+    def set_sleep(self, on):
+        self._try("sleep")
+        self.log.append(("sleep", on))
 
     def signature(self):
         self._try("signature")
@@ -354,6 +360,150 @@ class TestLookAtZero(Case):
         self.afe.fails.add("read_charge")
         self.assertTrue(self.look(100) <= 16)
         self.assertFalse(self.pack.soc.zero_is_known)
+
+
+    def shown(self, look_ms, phase_ms, counts):
+        """What see_zero() is told by a look of *look_ms*; *counts* of the integrator a 250 ms."""
+        self.setUp()
+        self.params.set("zero_look_ms", look_ms)
+        self.past_ms = phase_ms
+        calls = []
+        self.pack.soc.see_zero = lambda moved, past_ms: calls.append((moved, past_ms))
+        self.afe.charge_of = lambda: self.past_ms // 250 * counts
+        self.step(40)
+        self.assertEqual((self.afe.fets, self.pack.looking_at_zero), (BOTH, False))
+        return calls
+
+    def test_time_and_charge_are_those_between_two_counts(self):        # req: SOC-01
+        for phase_ms in range(0, 250, 10):
+            (moved, past_ms), = self.shown(1500, phase_ms, 1000)
+            self.assertEqual((moved, past_ms % 250), (past_ms * 4, 0), phase_ms)
+            self.assertTrue(1000 <= past_ms <= 1500, past_ms)
+            (moved, past_ms), = self.shown(1500, phase_ms, -7)
+            self.assertEqual(moved * 250, past_ms * -7)
+
+    def test_where_nothing_is_counted_the_whole_look_counts(self):      # req: SOC-01
+        for look_ms, calls in ((300, []), (500, [(0, 500)]), (1500, [(0, 1500)])):
+            self.assertEqual(self.shown(look_ms, 0, 0), calls)
+
+    def test_two_counts_are_too_few(self):                      # req: SOC-01
+        self.assertEqual(self.shown(300, 0, 1000), [])
+
+    def test_a_look_that_was_broken_off_is_none(self):          # req: SOC-01 PRO-23
+        calls = []
+        self.pack.soc.see_zero = lambda moved, past_ms: calls.append((moved, past_ms))
+        self.afe.charge_of = lambda: self.past_ms // 250 * 1000
+        self.step(8)
+        self.assertTrue(self.pack.looking_at_zero)
+        self.control.restart()
+        self.assertEqual((self.pack.looking_at_zero, self.control.counted_ms), (False, -1))
+        self.step(40)
+        (moved, past_ms), = calls
+        self.assertEqual(moved, past_ms * 4)
+        self.assertTrue(past_ms <= 1500, past_ms)
+
+    def test_when_it_was_counted_last(self):                    # req: SAF-07
+        self.assertEqual(self.control.counted_ms, -1)
+        self.afe.charge_of = self.integrator
+        while not self.pack.afe_ready:
+            self.step()
+        self.assertEqual(self.control.counted_ms, self.now)     # with the configuration
+        while self.pack.looking_at_zero:
+            self.step()
+        self.assertEqual(self.control.counted_ms, self.now)
+        self.step(50)
+        self.assertNotEqual(self.control.counted_ms, self.now)
+
+
+class TestRest(Case):
+    """Asleep: scans far apart, and an AFE that may sleep too."""
+
+    def setUp(self):
+        super().setUp()
+        self.paces = []
+        self.control = Control(self.afe, self.pack, 250, self.bothoff, self.limiter, self.ticks,
+                               lambda rests, now_ms: self.paces.append((rests, now_ms)))
+        self.rests = False
+        self.pack.power.rests = lambda: self.rests
+        self.apart = []
+        self.pack.measurements.pace = self.apart.append
+        self.run_up()
+
+    def sleeps(self):
+        return [entry[1] for entry in self.afe.log if entry[0] == "sleep"]
+
+    def fall_asleep(self):
+        self.rests = True
+        self.pack.hold(BOTH, self.now)
+        self.step(2)
+        self.assertEqual((self.sleeps(), self.paces), ([True], [(True, self.now)]))
+
+    def test_not_while_a_fet_is_closed(self):                   # req: PWR-10
+        self.rests = True
+        self.step(5)
+        self.assertEqual((self.sleeps(), self.paces, self.apart), ([], [], []))
+        self.fall_asleep()
+        self.step(5)
+        self.assertEqual((len(self.sleeps()), self.apart), (1, [500]))
+
+    def test_awake_again_at_once(self):                         # req: PWR-12
+        self.fall_asleep()
+        self.rests = False
+        self.step()
+        self.assertEqual((self.sleeps(), self.paces[-1], self.apart),
+                         ([True, False], (False, self.now), [500, 100]))
+        self.assertTrue(self.pack.afe_ready)
+        self.step(5)
+        self.assertEqual(len(self.paces), 2)
+
+    def test_an_afe_that_does_not_take_it_is_asked_again(self):     # req: PWR-10
+        self.afe.fails.add("sleep")
+        self.rests = True
+        self.pack.hold(BOTH, self.now)
+        self.step(5)
+        self.assertEqual((self.paces, self.pack.afe_ready), ([], True))
+        self.afe.fails.clear()
+        self.step()
+        self.assertEqual((self.sleeps(), self.paces), ([True], [(True, self.now)]))
+
+    def test_one_that_does_not_wake_is_configured_again(self):  # req: PWR-12 MEA-02
+        self.fall_asleep()
+        self.bothoff.level = 1
+        self.afe.fails.add("sleep")
+        self.rests = False
+        self.step()
+        self.assertEqual((self.pack.afe_ready, self.bothoff.level, self.paces[-1], self.apart),
+                         (False, 0, (False, self.now), [500, 100]))
+        self.pack.hold(0, self.now)
+        self.step(10)
+        self.assertEqual((self.pack.afe_ready, self.afe.fets), (True, BOTH))
+
+    def test_without_anybody_to_tell(self):                     # req: PWR-10
+        self.control = Control(self.afe, self.pack, 250, self.bothoff, self.limiter, self.ticks)
+        self.rests = True
+        self.pack.hold(BOTH, self.now)
+        self.step(10)
+        self.assertEqual(self.sleeps(), [True])
+
+    def test_a_timed_wake_has_a_configuration_of_its_own(self):     # req: PWR-12 PRO-23
+        power = self.pack.power
+        power.step = lambda *rest: 0
+        usual = afe_config.image(self.params, 250, 16)
+        deep = afe_config.image(self.params, 250, 16, True)
+        self.assertNotEqual(usual, deep)
+        self.assertEqual(self.afe.images, [usual])
+        for mode, images in ((TRYING, [usual, deep]), (AWAKE, [usual, deep, usual])):
+            power.mode = mode
+            self.step(20)
+            self.assertEqual(self.afe.images, images)
+        self.assertEqual(self.errors(), [2, 2])
+
+    def test_the_scan_that_was_acted_on(self):                  # req: SAF-07
+        fresh = Control(self.afe, self.pack, 250, self.bothoff, self.limiter, self.ticks)
+        self.assertEqual(fresh.acted, 0)
+        for _ in range(3):
+            self.step()
+            self.assertEqual(self.control.acted, self.pack.measurements.seq)
 
 
 class TestRunning(Case):

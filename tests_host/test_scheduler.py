@@ -3,7 +3,8 @@
 import unittest
 
 from fakes import WRAP
-from scheduler import Scheduler, Task, ticks_diff
+from due_py import LATE, MET
+from scheduler import NEVER, Scheduler, Task, ticks_diff
 
 
 class Clock:
@@ -155,6 +156,85 @@ class TestPeriods(TestCase):
         self.run_for(3000)
         self.assertTrue(len(first.at_ms) >= 15, len(first.at_ms))
         self.assertTrue(self.tasks[1].overruns >= 10)
+
+
+class TestPace(TestCase):
+    """Other periods while the board rests, or by a task's own wish."""
+
+    def build_resting(self):
+        self.build(("often", 100, 0, 80), ("seldom", 100, 30, 80), ("never", 100, 60, 80))
+        for task, rest_ms in zip(self.tasks, (None, 500, NEVER)):
+            task.rest_ms = rest_ms
+        self.run_for(1000)
+        self.begun = self.clock.ms
+        for work in self.work:
+            work.at_ms.clear()
+
+    def since(self, i):
+        return [ticks_diff(at, self.begun) for at in self.work[i].at_ms]
+
+    def test_each_has_its_period_of_rest(self):                 # req: PWR-10
+        self.build_resting()
+        self.scheduler.pace(True, self.clock.ms)
+        self.run_for(2000)
+        self.assertEqual(self.since(0), list(range(100, 2001, 100)))     # as ever
+        self.assertEqual(self.since(1), [30, 530, 1030, 1530])
+        self.assertEqual(self.since(2), [])
+
+    def test_and_its_own_again(self):                           # req: PWR-12
+        self.build_resting()
+        self.scheduler.pace(True, self.clock.ms)
+        self.run_for(1900)
+        self.begun = self.clock.ms
+        for work in self.work:
+            work.at_ms.clear()
+        self.scheduler.pace(False, self.clock.ms)
+        self.run_for(300)
+        self.assertEqual((self.since(1), self.since(2)), ([30, 130, 230], [60, 160, 260]))
+
+    def test_the_same_pace_again_changes_nothing(self):         # req: PWR-10
+        self.build_resting()
+        self.scheduler.pace(False, self.clock.ms)
+        self.run_for(500)
+        for i in range(3):
+            self.assertEqual([at % 100 for at in self.since(i)], 5 * [self.since(i)[0] % 100])
+            self.assertEqual(ticks_diff(self.work[i].at_ms[0], self.START) % 100, 30 * i)
+
+    def test_a_change_of_pace_is_no_miss(self):                 # req: SAF-01
+        self.build_resting()
+        self.clock.advance_ms(350)                              # all of them late
+        self.scheduler.run_due(self.clock.ms)
+        self.scheduler.pace(True, self.clock.ms)
+        self.assertIsNone(self.late(1))
+        self.assertIsNone(self.late(2))
+
+    def late(self, i):
+        """What the books say of task *i* being late, None: nothing."""
+        table, row = self.tasks[i]._table, self.tasks[i]._row
+        return (table[row + LATE], table[row + MET]) if table[row + LATE] or table[row + MET] \
+            else None
+
+    def test_never_is_three_days(self):                         # req: PWR-10
+        self.assertEqual(NEVER, 268_435_456)
+
+    def test_a_period_of_its_own_wish(self):                    # req: COM-02
+        self.build(("a", 100, 0, 80), ("b", 100, 0, 80))
+        self.run_for(350)
+        self.tasks[1].set_period(250)
+        self.run_for(1000)
+        self.assertEqual(self.since_start(0), list(range(0, 1350, 100)))
+        self.assertEqual(self.since_start(1), [0, 100, 200, 300, 400, 650, 900, 1150])
+        self.assertEqual((self.tasks[0].period_ms, self.tasks[1].period_ms), (100, 250))
+        self.scheduler.pace(False, self.clock.ms)               # stays as it is
+        self.run_for(200)
+        self.assertEqual(self.since_start(1)[-1], 1400)
+
+    def test_the_next_due_time_wraps_exactly(self):             # req: PRO-21
+        for left in (4, 5, 6):                                  # ticks from now to the wrap
+            self.setUp()
+            self.clock = Clock(WRAP - left)
+            self.build(("a", 100, 5, 80))
+            self.assertEqual(self.scheduler.run_due(self.clock.ms), (WRAP - left + 5) % WRAP)
 
 
 class Bound:
