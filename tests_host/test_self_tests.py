@@ -541,6 +541,58 @@ class TestForEver(Case):
         self.ten_seconds(30)
         self.assertEqual(self.pack.faults, rules.FAULT_CLOCK)
 
+    def told(self):
+        """(value, limit) of the newest record of a fault."""
+        log = self.pack.events
+        return [(log.get(seq, 5), log.get(seq, 6)) for seq in range(1, log.newest + 1)
+                if log.get(seq, 2) == ev.FAULT][-1]
+
+    def test_the_record_says_which_number_it_was(self):         # req: SAF-07 PRO-25
+        values = self.params.values
+        rows = self.pack.protection.rows
+        self.second(3)
+        for series, before in ((values, 0), (rows, len(values))):
+            for i in (0, 7, len(series) - 1):
+                series[i] ^= 4
+                self.found(rules.FAULT_DATA, 40)
+                self.assertEqual(self.told(), (before + i, 0))
+                series[i] ^= 4
+                self.pack.clear()
+
+    def test_one_window_is_no_fault_the_second_is(self):        # req: SAF-07 REC-01
+        for clock in (None, FakeClock(1000)):
+            Case.setUp(self)
+            self.clock = clock
+            self.start()
+            self.second(70)
+            self.assertFalse(self.pack.testing)
+            self.speed = 1100
+            seen = set()
+            for _ in range(40):
+                self.ten_seconds(1)
+                off = self.tests._afe_watch.off
+                if clock is not None:
+                    off = min(off, self.tests._rtc.off)
+                seen.add(off)
+                self.assertEqual(self.pack.faults, 0 if off < 2 else rules.FAULT_CLOCK)
+                if off == 2:
+                    break
+            self.assertEqual((seen, self.told()), ({0, 1, 2}, (2, 0)))
+
+    def test_a_clock_chip_that_was_silent_begins_anew(self):    # req: SAF-07 REC-01
+        Case.setUp(self)
+        self.clock = FakeClock(1000)
+        self.start()
+        self.ten_seconds(20)
+        windows = self.tests._rtc.windows
+        self.clock.now_s = None
+        self.ten_seconds(7)
+        self.clock.now_s = 40_000           # set meanwhile: nothing to compare with before
+        self.ten_seconds(7)
+        self.assertEqual((self.tests._rtc.windows, self.tests._rtc.off), (windows, 0))
+        self.ten_seconds(7)
+        self.assertEqual((self.tests._rtc.windows, self.tests._rtc.off), (windows + 1, 0))
+
     def test_each_can_be_provoked(self):                        # req: SAF-07
         for what, fault, steps, seconds in (
                 ("ram", rules.FAULT_RAM, 1, 1), ("program", rules.FAULT_PROGRAM, 1, 1),
@@ -632,6 +684,20 @@ class TestFlow(Case):
             self.now = (self.now + 1000) % WRAP
             self.supervisor.step(self.now)
             self.assertEqual(self.pack.faults & rules.FAULT_FLOW, fault)
+
+    def test_one_scan_is_a_flow(self):                          # req: SAF-07
+        self.scan()
+        self.supervisor.step(self.now)
+        self.assertEqual((self.pack.faults, self.watchdog.fed), (0, 6))
+
+    def test_the_record_says_how_many_scans_it_lags(self):      # req: SAF-07 PRO-25
+        def scan():
+            self.scan()
+            self.control.acted -= 3
+        self.supervise(1, scan)
+        log = self.pack.events
+        self.assertEqual([(log.get(seq, 5), log.get(seq, 6)) for seq in range(1, log.newest + 1)
+                          if log.get(seq, 2) == ev.FAULT][-1], (3, 0))
 
     def test_a_supervisor_that_comes_late_expects_more(self):   # req: SAF-07
         for _ in range(25):
