@@ -15,6 +15,7 @@ and never raises. `open` returns when the controller has booted and answers on i
 t_ms counts from power-on, so it is some hundreds of milliseconds by then.
 """
 
+import bisect
 import contextlib
 import json
 import math
@@ -504,7 +505,8 @@ class Rig:
             if isinstance(self._bench(), SerialTarget):
                 raise RigError("not controllable: a real board's CAN is reached by an adapter")
             self._can_out += rows
-            return {"frames": [row for row in self._can_log if row[0] >= since_ms]}
+            first = bisect.bisect_left(self._can_log, since_ms, key=lambda row: row[0])
+            return {"frames": self._can_log[first:]}
 
     # -- the debug port ---------------------------------------------------------------------
 
