@@ -172,7 +172,7 @@ class Rig:
         self._ticks_start_ms = ticks_start_ms
         self._wall_s = wall_s
         self._heap = heap           # None | of the unix port's controller, such as "8M"
-        self._fixed_chunk_us = chunk_us     # None: short enough for who is on the ports
+        self._step_us = chunk_us    # None: short enough for who is on the ports
         self._noise = noise         # None | the models' errors in those of a good board
         self._lock = threading.RLock()
         self._count_lock = threading.Lock()
@@ -335,6 +335,8 @@ class Rig:
             self._target = SimTarget(board, stand, profile, self._firmware,
                                      self._ticks_start_ms, wall_s=self._wall_s, uid=uid,
                                      heap=self._heap)
+            if self._step_us:
+                self._target.chunk_us = self._step_us
         self._faults = Rs485Faults(seed)
         self._ports = {name: PtyPort() for name in PORTS}
         self._can = CanPort()
@@ -434,7 +436,7 @@ class Rig:
             return min(_BUSY_CHUNK_US, self._target.chunk_us)
         if left_us > _LONG_US:
             return self._target.long_chunk_us
-        return self._fixed_chunk_us or self._target.chunk_us
+        return self._target.chunk_us
 
     def _advance(self, us):
         """One step of the target, with the ports served before and after it."""
