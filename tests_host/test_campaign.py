@@ -5,6 +5,7 @@ import re
 import types
 
 import campaign
+import runs
 import campaign_cases as table
 import pytest
 from rig import LATER
@@ -128,20 +129,21 @@ def test_a_reading_that_is_not_the_truth_is_invented():
 def test_results_survive_an_interrupted_write(tmp_path):
     path = tmp_path / "results.jsonl"
     path.write_text('{"key": "a", "verdict": "ok"}\n{"key": "b", "verd', "utf-8")
-    assert list(campaign.read_results(path)) == ["a"]
+    assert list(runs.read_results(path)) == ["a"]
 
 
 def test_the_report_lists_what_is_wrong(tmp_path):
     case = next(campaign.fault_cases("unix", 1))
     results = [{**case, "verdict": "wrong", "notes": ["chg FET did not open"], "value": True,
                 "raised_ms": 500, "open_ms": 600.0, "back_ms": 3_000}]
-    campaign.write_report(results, tmp_path / "campaign.md", "make campaign")
+    campaign.write_report(results, tmp_path / "campaign.md", "make campaign",
+                          tmp_path / "runs.md")
     text = (tmp_path / "campaign.md").read_text("utf-8")
     assert "| faults on `unix` | 1 | 0 | 0 | 1 | 0 | 0 |" in text
     assert "chg FET did not open" in text
     assert "| `afe_silent` | 1 | 0 | 0.5 | 0.6 | 3.0 | – |" in text
-    runs = (tmp_path / "campaign-runs.md").read_text("utf-8")
-    assert f"| {case['moment']} | **0.5/0.6/3.0 wrong** |" in runs
+    page = (tmp_path / "runs.md").read_text("utf-8")
+    assert f"| {case['moment']} | **0.5/0.6/3.0 wrong** |" in page
     assert (tmp_path / "campaign-times.png").stat().st_size > 1_000
 
 

@@ -11,25 +11,19 @@ fault, watches wire, truth and report, takes the fault away and watches the pack
   ok       as the table says
   silent   a danger, or a fault that must be seen, and nothing was raised
   wrong    anything else than the table says; a healthy day with a trip is a false trip
-Results go to build/campaign/results.jsonl under a key made of the case, its seed and a hash of
-what it depends on; what is there is not run again. The report is docs/campaign.md, with every
-single run in docs/campaign-runs.md.
+Results go to build/campaign/results.jsonl (tools/runs.py). The report is docs/campaign.md;
+every single run is a cell of build/campaign/runs.md.
 
-Dask spreads the runs over this computer's cores. For more machines start `dask scheduler` and
-`dask worker` there, in a checkout with PYTHONPATH=tools, and name the scheduler's address.
 Exit code 1: something was silent, wrong or a false trip, or a run failed; 130: interrupted.
 """
 
 import argparse
 import contextlib
 import functools
-import hashlib
 import inspect
-import json
 import os
 import pathlib
 import random
-import resource
 import statistics
 import sys
 import time
@@ -40,11 +34,13 @@ if str(TOOLS) not in sys.path:
     sys.path.insert(0, str(TOOLS))
 
 import campaign_cases as table                                  # noqa: E402
-import rig_targets                                              # noqa: E402
-from rig import LATER, Rig                            # noqa: E402
+import runs                                                     # noqa: E402
+from rig import LATER, Rig                                      # noqa: E402
+from runs import cpu_seconds, hash_of, tree_hash                # noqa: E402
 
 RESULTS = ROOT / "build" / "campaign" / "results.jsonl"
 REPORT = ROOT / "docs" / "campaign.md"
+RUNS_PAGE = RESULTS.with_name("runs.md")
 SEED = 3
 SAMPLE_MS = 200
 SETTLE_MS = 3_000
@@ -131,27 +127,9 @@ def quick_cases(board, seed):
     return chosen
 
 
-def _hash_of(*parts):
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part if isinstance(part, bytes) else repr(part).encode())
-    return digest.hexdigest()[:12]
-
-
 @functools.cache
 def _source(thing):
     return inspect.getsource(thing)
-
-
-def tree_hash():
-    """Of the firmware, the models and the bench."""
-    files = []
-    for folder in ("firmware", "lib", "tools/models", "tools/mocks"):
-        files += sorted((ROOT / folder).rglob("*.py"))
-    files += [TOOLS / name for name in ("rig.py", "rig_targets.py", "rig_ports.py", "link.py",
-                                        "sim_worker.py")]
-    return _hash_of(*(data for path in files
-                      for data in (str(path.relative_to(ROOT)), path.read_bytes())))
 
 
 def key_of(case, tree):
@@ -167,7 +145,7 @@ def key_of(case, tree):
         rows = (table.MOMENTS[case["moment"]], variant, table.LIMITS, table.STRESS,
                 table.STRESS_MS, _source(Watch), _source(run_fault),
                 _source(Bench), _source(judge_expected))
-    return f"{case['id']}|{case['board']}|{case['seed']}|{_hash_of(tree, *rows)}"
+    return f"{case['id']}|{case['board']}|{case['seed']}|{hash_of(tree, *rows)}"
 
 
 # ---- the bench -------------------------------------------------------------------------------
@@ -655,116 +633,31 @@ def run_case(case):
     return {**case, **result, "cpu_s": round(cpu_seconds() - before_s, 2)}
 
 
-def cpu_seconds():
-    """Of this process and of the controllers that it has closed."""
-    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.process_time() + spent.ru_utime + spent.ru_stime
-
-
-# ---- keeping and spreading ----------------------------------------------------------------------
-
-
-def read_results(path):
-    """{key: result} of earlier runs."""
-    results = {}
-    if path.exists():
-        for line in path.read_text("utf-8").splitlines():
-            with contextlib.suppress(ValueError, KeyError):     # a line cut by an interruption
-                result = json.loads(line)
-                if result["verdict"] != "failed":               # those are tried again
-                    results[result["key"]] = result
-    return results
-
-
-def spread(cases, options):
-    """Run *cases* and yield their results as they come."""
-    if options.workers == 0:
-        for case in cases:
-            yield run_case(case)
-        return
-    os.environ["PYTHONPATH"] = os.pathsep.join(
-        filter(None, (str(TOOLS), os.environ.get("PYTHONPATH"))))
-    import dask
-    from dask.distributed import Client, LocalCluster, as_completed
-    import campaign                     # by this name the workers find it
-    dask.config.set({"distributed.admin.log-format": "%(message)s",
-                     "distributed.worker.daemon": False,
-                     "distributed.worker.memory.terminate": False})
-    with contextlib.ExitStack() as stack:
-        if options.scheduler:
-            client = stack.enter_context(Client(options.scheduler))
-        else:
-            cluster = stack.enter_context(LocalCluster(
-                n_workers=options.workers or os.cpu_count() or 2, threads_per_worker=1,
-                processes=True, dashboard_address=":0", silence_logs=50))
-            client = stack.enter_context(Client(cluster))
-        futures = client.map(campaign.run_case, cases, pure=False, retries=1)
-        for future in as_completed(futures):
-            yield future.result()
-            future.release()
-
-
-def prepare(cases):
-    """Build what the runs need once, before the workers ask for it all together."""
-    boards = {case["board"] for case in cases}
-    if "unix" in boards:
-        os.environ["MICROPYTHON"] = rig_targets.find_unix()
-    if "rp2040" in boards:
-        os.environ["PACKCTL_UF2"] = rig_targets.find_uf2()
-
-
 def carry_out(cases, options):
     """Results of all *cases*, run or kept, in the order of the cases."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, \
-        TimeElapsedColumn, TimeRemainingColumn
+    import campaign                     # by this name the workers find it
     tree = tree_hash()
-    kept = {} if options.fresh else read_results(options.results)
-    keys = [key_of(case, tree) for case in cases]
-    open_ones = [{**case, "key": key} for case, key in zip(cases, keys) if key not in kept]
-    console = Console(stderr=True)
-    console.print(f"{len(cases)} runs, {len(cases) - len(open_ones)} of them done before")
-    if open_ones:
-        prepare(open_ones)
-        # the longest first, so that no core idles at the end
-        open_ones.sort(key=lambda case: (case["type"] != "day", case["board"] != "rp2040"))
-        options.results.parent.mkdir(parents=True, exist_ok=True)
-        bad = 0
-        with open(options.results, "a", encoding="utf-8") as file, Progress(
-                TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-                TimeElapsedColumn(), TimeRemainingColumn(), console=console) as progress:
-            bar = progress.add_task("campaign", total=len(cases),
-                                    completed=len(cases) - len(open_ones))
-            for result in spread(open_ones, options):
-                kept[result["key"]] = result
-                file.write(json.dumps(result) + "\n")
-                file.flush()
-                if result["verdict"] != "ok":
-                    bad += 1
-                    progress.console.print(f"{result['verdict']:7} {result['id']} "
-                                           f"({result['board']}): {'; '.join(result['notes'])}",
-                                           markup=False, highlight=False)
-                progress.update(bar, advance=1, description=f"campaign, {bad} bad")
-    return [kept[key] for key in keys]
+    return runs.carry_out("campaign", campaign.run_case,
+                          [{**case, "key": key_of(case, tree)} for case in cases], options,
+                          lambda case: (case["type"] != "day", case["board"] != "rp2040"))
 
 
 # ---- the report ------------------------------------------------------------------------------
 
 
-def write_report(results, path, command):
-    """docs/campaign.md, its pictures, and beside it the list of every run."""
+def write_report(results, path, command, runs_path=RUNS_PAGE):
+    """docs/campaign.md, its pictures beside it, and at *runs_path* the list of every run."""
     faults = [r for r in results if r["type"] == "fault"]
     days = [r for r in results if r["type"] == "day"]
     hours = sum(r.get("sim_ms", 0) for r in days) / 3_600_000
     main_board = results[0]["board"]
     on_main = [r for r in faults if r["board"] == main_board]
     sample = [r for r in faults if r["board"] != main_board]
-    runs_path = path.with_name(path.stem + "-runs.md")
     out = ["# Fault campaign", "",
            f"Made by `{command}` from the sources {tree_hash()}; do not edit. The table of what "
            "must follow is `tools/campaign_cases.py`; how a run is judged is said at its top and "
-           f"at that of `tools/campaign.py`. Every single run: [{runs_path.name}]"
-           f"({runs_path.name}).", "",
+           "at that of `tools/campaign.py`. A page with every single run is left in "
+           "`build/campaign/runs.md`.", "",
            "| | runs | as the table says | silent | wrong | false trips | failed |",
            "| --- | --: | --: | --: | --: | --: | --: |"]
     for name, some in ((f"faults on `{main_board}`", on_main),
@@ -791,7 +684,7 @@ def write_report(results, path, command):
     path.parent.mkdir(exist_ok=True)
     path.write_text("\n".join(out).rstrip() + "\n", "utf-8")
     out = ["# Every run of the fault campaign", "",
-           f"Made with [{path.name}]({path.name}); do not edit. A cell is a run: *raised / FETs "
+           "Made by `make campaign`; do not edit. A cell is a run: *raised / FETs "
            "open / back* in seconds (– has none), or what it was put through under the fault when "
            "nothing has to be raised; **bold** is not as the table says. Times are from the "
            "fault; *back* is from its end.", ""]
@@ -801,6 +694,7 @@ def write_report(results, path, command):
         out += ["### A sample on the emulated RP2040", "", "| run | raised / open / back |",
                 "| --- | --- |"]
         out += [f"| {r['id']} | {cell_text(r)} |" for r in sample] + [""]
+    runs_path.parent.mkdir(parents=True, exist_ok=True)
     runs_path.write_text("\n".join(out).rstrip() + "\n", "utf-8")
 
 
@@ -971,10 +865,7 @@ def parse(arguments):
     parser.add_argument("--no-days", action="store_true", help="no healthy days")
     parser.add_argument("--days", type=int, default=table.DAYS, help="healthy days (20)")
     parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster")
-    parser.add_argument("--workers", type=int, help="processes; 0: all in this one")
-    parser.add_argument("--fresh", action="store_true", help="run again what is done")
-    parser.add_argument("--results", type=pathlib.Path, default=RESULTS)
+    runs.add_options(parser, RESULTS)
     parser.add_argument("--report", type=pathlib.Path, help="write the report here")
     return parser.parse_args(arguments)
 
