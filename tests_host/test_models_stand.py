@@ -388,3 +388,21 @@ def test_the_log_of_changes_is_that_of_a_list():
             skip, count = rng.randrange(5), rng.choice((3, 500, 99_999))
             assert log.since(since_ms, skip, count) == found[skip:skip + count]
     assert log.lost == 2 * 4096
+
+
+# -- the board --------
+
+
+def test_the_stand_hands_its_board_on_and_says_what_was_drawn():
+    stand = Stand({"seed": 4})
+    assert stand.truth()["board"] == stand.board == Stand({"seed": 4}).board
+    assert stand.afe.board is stand.board
+    assert Stand({"seed": 5}).board != stand.board
+
+
+def test_spread_0_and_perfect_measurements_have_an_ideal_board():
+    ideal = Stand({"seed": 4, "spread": 0}).board
+    assert ideal["cell_gain"] == [1.0] * 16 and ideal["pack_gain"] == 1.0
+    assert Stand({"seed": 9, "noise": 0}).board == ideal
+    with pytest.raises(ValueError, match="spread"):
+        Stand({"spread": 2})

@@ -291,8 +291,12 @@ class Rig:
 
     # -- open and close ---------------------------------------------------------------------
 
-    def open(self, board="host", profile="am5000", dip=0, seed=1, plant=None, params=None):
-        """Set up a bench and boot its controller; closes the one before."""
+    def open(self, board="host", profile="am5000", dip=0, seed=1, plant=None, params=None,
+             spread=1):
+        """Set up a bench and boot its controller; closes the one before.
+
+        spread   how much of its tolerances this seed's board has: 0 is an ideal one
+        """
         if not isinstance(board, str) or not (board in BOARDS or board.startswith("serial:")):
             _want("board", board, "host, unix, rp2040 or serial:<port>")
         text("profile", profile)
@@ -300,6 +304,7 @@ class Rig:
             _want("profile", profile, "one of " + ", ".join(_profiles()))
         number(0, 15, whole=True)("dip", dip)
         number(0, 2**31 - 1, whole=True)("seed", seed)
+        number(0, 1)("spread", spread)
         if isinstance(plant, list):
             raise RigError('plant is a list: that is for a fleet; open one with {"cmd": "fleet", '
                            '"modules": n, "plant": [...]}')
@@ -316,19 +321,21 @@ class Rig:
                 if board.startswith("serial:"):
                     return self._open_serial(board[7:], params or {})
                 return self._open_bench(board, profile, dip, seed, plant or {},
-                                        params or {})
+                                        params or {}, spread)
             except BaseException:
                 self.close()
                 raise
 
-    def _open_bench(self, board, profile, dip, seed, plant, params):
-        self._make_target(board, profile, dip, seed, plant)
+    def _open_bench(self, board, profile, dip, seed, plant, params, spread):
+        self._make_target(board, profile, dip, seed, plant, spread)
         return self._greet(profile, params)
 
-    def _make_target(self, board, profile, dip, seed, plant, uid=None):
-        stand = {"seed": seed, "dip": dip, "rocker": 1, "plant": plant, "profile": profile}
+    def _make_target(self, board, profile, dip, seed, plant, spread, uid=None):
+        stand = {"seed": seed, "dip": dip, "rocker": 1, "plant": plant, "profile": profile,
+                 "spread": spread}
         if self._noise is not None:
             stand["noise"] = self._noise
+            stand["spread"] = min(spread, self._noise)
         if board == "rp2040":
             self._target = PicoTarget(stand, self._image)
         else:
@@ -766,7 +773,7 @@ class Rig:
     # -- several modules ---------------------------------------------------------------------
 
     def fleet(self, modules=None, plant=None, board="host", profile="am5000", seed=1, params=None,
-              dip=None, open=None):
+              dip=None, spread=1, open=None):
         """Set up *modules* controllers on one parallel bus and one bus bar, and boot them.
 
         plant  one object for all, or a list of them; dip: a list of addresses, default 1, 2, ...
@@ -789,23 +796,24 @@ class Rig:
                 _want(name, values, f"a list of {modules}, one a module")
         for address in dips:
             number(0, 15, whole=True)("dip", address)
+        number(0, 1)("spread", spread)
         with self._take():
             self.close()
             self._clear()
             try:
-                return self._open_fleet(board, profile, seed, plants, dips, params or {})
+                return self._open_fleet(board, profile, seed, plants, dips, params or {}, spread)
             except BaseException:
                 self.close()
                 raise
 
-    def _open_fleet(self, board, profile, seed, plants, dips, params):
+    def _open_fleet(self, board, profile, seed, plants, dips, params, spread):
         members = [self]
         for _ in dips[1:]:
             members.append(Rig(self._firmware, self._image, self._ticks_start_ms, self._wall_s))
         made = []
         try:
             for i, member in enumerate(members):
-                member._make_target(board, profile, dips[i], seed + i, plants[i] or {},
+                member._make_target(board, profile, dips[i], seed + i, plants[i] or {}, spread,
                                     b"PACK".hex() + f"{seed * 16 + i:08x}"[-8:])
                 made.append(member)
         except BaseException:
@@ -905,7 +913,7 @@ class Rig:
 
 # name: (method, fields it takes, fields it needs)
 _COMMANDS = {
-    "open": ("open", ("board", "profile", "dip", "seed", "plant", "params"), ()),
+    "open": ("open", ("board", "profile", "dip", "seed", "plant", "params", "spread"), ()),
     "run": ("run", ("ms",), ("ms",)),
     "play": ("play", ("speed",), ()),
     "pause": ("pause", (), ()),
@@ -917,8 +925,8 @@ _COMMANDS = {
     "param": ("param", ("name", "value", "restore"), ()),
     "power": ("power", ("on",), ("on",)),
     "reset": ("reset", (), ()),
-    "fleet": ("fleet", ("modules", "plant", "board", "profile", "seed", "params", "dip", "open"),
-              ()),
+    "fleet": ("fleet", ("modules", "plant", "board", "profile", "seed", "params", "dip", "spread",
+                        "open"), ()),
     "close": ("close", (), ()),
 }
 _OF_A_MODULE = ("set", "get", "trace", "events", "param", "power", "reset", "can")

@@ -17,6 +17,7 @@ import math
 from array import array
 from afe_memory import (COV, CUV, DM_BASE, DM_SIZE, OCC, OCD1, OCD2, SCD, THERMISTORS,
                         Settings)
+from board import ideal as ideal_board
 from plant import CELLS, FAR_US, Xorshift
 from quick import micropython
 
@@ -82,14 +83,16 @@ class AfeModel:
 
     seed    its own errors and its noise
     noise   scale of these: 1 is a good board, 0 a perfect one
+    board   figures of this board, as board.draw() makes them; None: an ideal one
     on_edge called with (t_us, signal, value) when chg, dsg or the balancing changes
 
     Bus: select(now), shift(byte) three times, deselect(now); or frame3() for all of it.
     Faults are plain attributes, set by the stand through set_fault().
     """
 
-    def __init__(self, plant, seed=1, noise=1.0, now_us=0):
+    def __init__(self, plant, seed=1, noise=1.0, now_us=0, board=None):
         self.plant = plant
+        self.board = ideal_board() if board is None else board
         self.on_edge = None
         rng = Xorshift(seed ^ 0xAFE)
         self._rng = rng

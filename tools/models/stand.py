@@ -8,6 +8,7 @@ One source for CPython and MicroPython's unix port.
 """
 
 from afe_model import AfeModel
+import board
 from edge_log import EdgeLog
 from mcp2515_model import Mcp2515Model, pack_frame, unpack_frame
 from panel_model import (BIT_ALM, BIT_BUZZER, BIT_LIMITER, BIT_ONOFF, BIT_RST, BIT_RUN,
@@ -133,18 +134,23 @@ class Stand:
     """One bench.
 
     options  seed, plant {soc temp_c capacity_ah soh imbalance_mv}, dip, rocker, noise
-             (0 = perfect measurements), can_crystal_hz, rtc ("pcf8563", "ds3231" or "none");
-             others are not the stand's and are ignored
+             (0 = perfect measurements), spread (0..1, how much of its tolerances this seed's
+             board has; 1 unless given, 0 with noise 0), can_crystal_hz, rtc ("pcf8563", "ds3231"
+             or "none"); others are not the stand's and are ignored
+    board    what was drawn (board.py)
     """
 
     def __init__(self, options=None, now_us=0):
         options = options or {}
         seed = options.get("seed")
         seed = 1 if seed is None else _number("seed", seed, 0, 0xFFFFFFFF)
-        self.plant = self._make_plant(seed, options.get("plant") or {}, now_us)
         noise = options.get("noise")
         noise = 1.0 if noise is None else _number("noise", noise, 0, 100)
-        self.afe = AfeModel(self.plant, seed, noise, now_us)
+        spread = options.get("spread")
+        spread = min(noise, 1.0) if spread is None else _number("spread", spread, 0, 1)
+        self.board = board.draw(seed, spread)
+        self.plant = self._make_plant(seed, options.get("plant") or {}, now_us)
+        self.afe = AfeModel(self.plant, seed, noise, now_us, self.board)
         self.afe.on_edge = self._edge
         self.chain = Hc595Chain()
         self.expander = Tca9534()
@@ -374,7 +380,9 @@ class Stand:
 
     def truth(self):
         """What the cell model knows, as of the last advance()."""
-        return self.plant.truth()
+        truth = self.plant.truth()
+        truth["board"] = self.board
+        return truth
 
     def edges(self, since_us=0, skip=0, count=_MAX_EDGES):
         """[t_ms, signal, value] of every change from *since_us* on, oldest first.
