@@ -8,7 +8,7 @@ from plant import Plant
 
 # start-up image of the hardware reference, 0.25 mOhm shunt: (address, bytes)
 IMAGE = (
-    (0x9234, "82 28"), (0x91A8, "55 30 f2 41"), (0x91AC, "4d c7 09 4b"),
+    (0x9234, "82 38"), (0x91A8, "55 30 f2 41"), (0x91AC, "4d c7 09 4b"),
     (0x92FB, "c6 3b 07 07 07"),
     (0x9301, "07 0f 06 ff ff"), (0x9261, "fc f7 e2"), (0x9273, "f4 01"),
     (0x9275, "35 8b 03 48 8b 03 04 04"), (0x9280, "14 77 1f 01 12 1c 04 0e"),
@@ -549,10 +549,10 @@ def test_shunt_faults(bench, fault, value, expected):
 
 def test_unused_cells_read_zero(bench):
     bench.command(0x0090)
-    bench.store(0x9304, b"\xff\x7f")
+    bench.store(0x9304, b"\xff\x3f")        # the top input is used whatever is written
     bench.command(0x0092)
     bench.wait_ms(200)
-    assert bench.read2(0x32) == 0 and bench.read2(0x30) > 3000
+    assert bench.read2(0x30) == 0 and bench.read2(0x2E) > 3000 and bench.read2(0x32) > 3000
 
 
 def test_charge_integrator(bench):

@@ -12,6 +12,9 @@ DM_SIZE = 0x280
 # bits of Safety A, also the index of the comparator's timer
 CUV, COV, OCC, OCD1, OCD2, SCD = 2, 3, 4, 5, 6, 7
 
+_CELL_GAIN = 12_410.0       # what the trim of an average chip comes to
+_DIVIDER_GAIN = 33_800.0    # of TOS, PACK and LD, likewise; nowhere published
+
 _SCD_MV = (10, 20, 40, 60, 80, 100, 125, 150, 175, 200, 250, 300, 350, 400, 450, 500)
 
 THERMISTORS = (            # register, pin configuration, sensor of the board on it
@@ -86,7 +89,14 @@ class Settings:
         self.user_mv = 10.0 if m[0x183] & 4 else 1.0
         self.tint_cell = m[0x183] & 8
         self.tint_fet = m[0x183] & 16
-        self.cells_used = self.u2(0x9304) or 0xFFFF
+        self.cells_used = (self.u2(0x9304) or 0xFFFF) | 0x8000      # the top input always is
+        # production calibration: 0 is the factory's trim
+        gains = [self.u2(DM_BASE + 2 * k) for k in range(CELLS)]
+        self.cell_trim = [gain / _CELL_GAIN if gain else 1.0 for gain in gains]
+        self.cell_offset_mv = float(self.i2(0x91B0))
+        self.cell_trimmed = any(gains) or self.cell_offset_mv != 0.0
+        gains = [self.u2(address) for address in (0x91A2, 0x91A0, 0x91A4)]
+        self.divider_trim = [gain / _DIVIDER_GAIN if gain else 1.0 for gain in gains]
         en_a, en_b, en_c = m[0xE1], m[0xE2], m[0xE3]
         self.en = (en_a, en_b, en_c)
         self.chg_mask = (m[0xE5], m[0xE6], m[0xE7])

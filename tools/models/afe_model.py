@@ -9,8 +9,11 @@ at that register's own last slot; comparators are looked at when the cells chang
 only wait for their delay. So advance() costs one comparison while nothing happens, and it has
 to be called at next_us at the latest.
 
-Not modelled: permanent failures, fuse, OTP, pre-charge and pre-discharge paths, automatic
-balancing (balancing by mask and by level are), calibration of cells, I2C.
+What differs from chip to chip is an attribute with the value of an ideal chip; the board that
+a seed draws sets it (see AfeModel).
+
+Not modelled: permanent failures, fuse, OTP, the pre-charge path, automatic balancing (balancing
+by mask and by level are), I2C.
 """
 
 import math
@@ -23,7 +26,7 @@ from quick import micropython
 
 _floor = math.floor
 
-T_PROC_US = 30              # a frame's answer is ready this long after chip select rises
+T_PROC_US = 30              # an ideal chip's answer is ready this long after chip select rises
 T_FRAME_US = 24             # 24 clocks at 1 MHz, for frame3() without an end
 _GRID_COMP_US = 3300        # comparators of voltage and over-current
 _T_GATE_US = 30             # comparator, driver and gate, after the detector's own delay
@@ -33,10 +36,16 @@ _T_START_US = 4_300         # power-on to first answer
 _T_RESET_US = 60_000        # sub-command RESET to first answer
 _UV_PER_COUNT = 7.5684      # coulomb counter, 16-bit count
 _CAP_PER_GAIN = 298261.6178
+_BODY_US = 6_000            # pace at which it looks at its own current for the body diodes
+_PDSG_US = 5_000            # pace at which it compares LD with the stack in pre-discharge
 _HOST_BALANCE_S = 20        # a mask that is not written again ends after this long
 
 # modes
 NORMAL, SLEEP, DEEPSLEEP, SHUTDOWN, STARTING = 0, 1, 2, 3, 4
+
+# parts of the measurement that may stand still alone: words of the direct commands
+PARTS = {"cells": tuple(range(0x0A, 0x1A)), "stack": (0x1A,), "terminals": (0x1B, 0x1C),
+         "current": (0x1D,), "temps": tuple(range(0x34, 0x3E))}
 
 _COMMANDS_US = {            # execution times that are not the ordinary one
     0x0004: 8500, 0x0005: 450, 0x0009: 650, 0x0071: 660, 0x0072: 660, 0x0073: 660,
@@ -87,7 +96,19 @@ class AfeModel:
     on_edge called with (t_us, signal, value) when chg, dsg or the balancing changes
 
     Bus: select(now), shift(byte) three times, deselect(now); or frame3() for all of it.
-    Faults are plain attributes, set by the stand through set_fault().
+    Faults are plain attributes; faults_changed() after a change.
+
+    The board's figures, each with its ideal value; faults_changed() after a change:
+    latency_us        from a frame's end until its answer is ready
+    write_latency_us  the same after a sub-command (0x3F) or a committed block (0x61)
+    entry_silence_us, exit_silence_us   the same after SET_CFGUPDATE and after EXIT_CFGUPDATE
+    latches           a frame that comes meanwhile: True: is worked on next | False: is lost
+    cell_error_mv     16 offsets; cell_gain: 16 gains
+    stack_gain, pack_gain, ld_gain, current_gain
+    reference         gain of every voltage that the ADC measures
+    pullup_gain       the thermistors' pull-up before its factory trim
+    host_max_cells    Cell Balance Max Cells limits a mask of the host too
+    ld_source_ua      of load detection
     """
 
     def __init__(self, plant, seed=1, noise=1.0, now_us=0, board=None):
@@ -108,6 +129,25 @@ class AfeModel:
         self.silent = self.stuck_low = self.stuck_high = self.frozen = False
         self.crc_rate = 0.0
         self.late_us = 0
+        self.fault_latency_us = None    # None: the board's | every answer takes this long
+        self.shunt_stuck_ma = None      # None | what the current's ADC shows for ever
+        self.ntc_stuck = {}             # sensor: dC that it shows for ever
+        self.frozen_parts = ()          # of cells stack terminals current temps
+        self._held = ()                 # register words of these
+        # the board's figures
+        self.latency_us = self.write_latency_us = T_PROC_US
+        self.entry_silence_us = self.exit_silence_us = 0
+        self.latches = False
+        self.cell_error_mv = [0.0] * CELLS
+        self.cell_gain = [1.0] * CELLS
+        self.stack_gain = self.pack_gain = self.ld_gain = self.current_gain = 1.0
+        self.reference = 1.0
+        self.pullup_gain = 1.0
+        self.host_max_cells = False
+        self.ld_source_ua = 100.0
+        self._answer_us = T_PROC_US
+        self._word_gain = [self._stack_gain] * 3
+        self._sense_gain = self._gain
         self.open_wire = None
         self._wire_shift = 0.0
         self.swapped = None
@@ -119,7 +159,7 @@ class AfeModel:
         self._shunt_odd = False
         # pins
         self.bothoff = 0                # level of the controller's line
-        self.chg = self.dsg = 0         # drivers
+        self.chg = self.dsg = self.pdsg = 0     # drivers
         # bus
         self.selected = False
         self._slow = True
@@ -127,9 +167,11 @@ class AfeModel:
         self._rx = 0
         self._tx = 0
         self._sending = False
-        self.out = 0
-        self.fresh = False
+        self.out = 0                    # answer to the newest frame, in the buffer from ready_us on
+        self.fresh = False              # it was not fetched yet
         self.ready_us = 0
+        self._before = -1               # -1 | the answer before it, not fetched either
+        self._latched = -1              # -1 | frame that came while the chip was busy
         self._end_us = now_us
         self._ok_us = now_us
         self._hfo_off = False
@@ -198,9 +240,11 @@ class AfeModel:
         self._control_ff = 0
         self._deep_us = self._shut_us = -10_000_000
         self._body_us = FAR_US
+        self._pdsg_us = self._pdsg_end_us = FAR_US
         self._awake_us = now
         self.fresh = False
         self.out = 0
+        self._before = self._latched = -1
         self.ready_us = self._up_us
         self._ok_us = self._up_us
         self._cc1_us = self._up_us + _T_CC1_US
@@ -279,6 +323,8 @@ class AfeModel:
             slot = self.cfg.slot_us
             k = (now - self._loop0) // slot
             self._valid_us[word] = self._loop0 + (k + 1) * slot
+            if word in self._held:
+                return
             value = self._user_a(self._at(self._loop0 + k * slot)[2],
                                  self._noise_uv[k & 1023] * self.cfg.noise)
             regs[a] = value & 0xFF
@@ -296,13 +342,18 @@ class AfeModel:
         k = (now - due) // period
         due += k * period
         self._valid_us[word] = due + period
+        if word in self._held:
+            return
         if word < 0x1A:
             cell = word - 0x0A
             epoch = self._at(due)
             if not self.cfg.cells_used >> cell & 1:
                 value = 0
             else:
-                mv = epoch[1][cell] + self._cell_offset[cell]
+                mv = epoch[1][cell] * self.cell_gain[cell] + self._cell_offset[cell]
+                mv = (mv + self.cell_error_mv[cell]) * self.reference
+                if self.cfg.cell_trimmed:
+                    mv = mv * self.cfg.cell_trim[cell] + self.cfg.cell_offset_mv
                 mv += self._noise_mv[(k * 37 + cell * 61) & 1023] * self.cfg.noise
                 mask = epoch[5]
                 if mask:
@@ -316,7 +367,7 @@ class AfeModel:
                 value = _s16(int(_floor(mv + 0.5)))
         elif word < 0x1D:
             epoch = self._at(due)
-            mv = epoch[3 if word == 0x1A else 4] * self._stack_gain
+            mv = epoch[3 if word == 0x1A else 4] * self._word_gain[word - 0x1A]
             mv += self._noise_mv[(k * 37 + word * 61) & 1023] * 20.0 * self.cfg.noise
             if mv < -300.0:
                 mv = -300.0                         # the pin's protection diode
@@ -331,7 +382,10 @@ class AfeModel:
     @micropython.native
     def _user_a(self, true_ma, noise_uv):
         """What the current registers would show for *true_ma*, in userA."""
-        uv = true_ma * 0.25 * self._gain + self._offset_uv + noise_uv
+        if self.shunt_stuck_ma is not None:
+            uv = self.shunt_stuck_ma * 0.25
+        else:
+            uv = true_ma * 0.25 * self._sense_gain + self._offset_uv + noise_uv
         counts = uv / _UV_PER_COUNT - self.cfg.board_offset
         if -self.cfg.deadband_uv < counts * _UV_PER_COUNT < self.cfg.deadband_uv:
             return 0
@@ -372,8 +426,13 @@ class AfeModel:
             temp = plant.mos_c if sensor == 4 else plant.ambient_c
         temp += self._ntc_offset[sensor]
         temp += self._noise_mv[(k * 29 + sensor * 97) & 1023] * 0.2 * self.cfg.noise
+        if sensor in self.ntc_stuck:
+            temp = self.ntc_stuck[sensor] / 10.0
         ohm = ntc_ohm(temp)
-        return ohm / (ohm + (180_000.0 if pull == 1 else 18_000.0))
+        up = 180_000.0 if pull == 1 else 18_000.0
+        if config >> 4 & 3 == 3 or config >> 2 & 3 == 0:
+            up *= self.pullup_gain          # the trim belongs to the chip's own conversion
+        return ohm / (ohm + up)
 
     @staticmethod
     def _has(fault, sensor):
@@ -500,7 +559,7 @@ class AfeModel:
             self._watch_recovery(now, low, high, epoch)
         if self.chg_want != self.dsg_want or self._body_on:
             if self._body_us == FAR_US and self._body_on != self._body(i):
-                self._body_us = now + 3000
+                self._body_us = now + _BODY_US
                 self._schedule()
         if mode == SLEEP:
             wake_ma = self.cfg.i2(0x924B)
@@ -562,7 +621,8 @@ class AfeModel:
 
     def _schedule(self):
         """Find the next moment at which something happens by itself."""
-        t = min(self._cc1_us, self._second_us, self._sub_us, self._hwd_us, self._body_us)
+        t = min(self._cc1_us, self._second_us, self._sub_us, self._hwd_us, self._body_us,
+                self._pdsg_us)
         t = min(t, min(self._due), min(self._recover_due), self._count_due)
         if self.mode == STARTING:
             t = min(t, self._up_us)
@@ -605,6 +665,9 @@ class AfeModel:
             self._recover(t)
         if self._body_us <= t:
             self._body_us = FAR_US
+            self._drive(t)
+        if self._pdsg_us <= t:
+            self._pdsg_us = FAR_US
             self._drive(t)
         if self._hwd_us <= t:
             self._watchdog(t)
@@ -715,13 +778,15 @@ class AfeModel:
         self._cc1_us = t + _T_CC1_US
         mean = self._acc / _T_CC1_US
         self._acc = 0.0
-        if self.mode > SLEEP or self.frozen or self.cfgupdate:
+        if self.mode > SLEEP or self.frozen or self.cfgupdate or 0x1D in self._held:
             return
         noise = self._noise_uv[(t // _T_CC1_US) & 1023] * 0.11
         value = self._user_a(mean, noise)
         self.cc1_ua = value - 0x10000 if value & 0x8000 else value
         self.cc1_ma = self.cc1_ua * self.cfg.user_ma
-        uv = mean * 0.25 * self._gain + self._offset_uv + noise
+        uv = mean * 0.25 * self._sense_gain + self._offset_uv + noise
+        if self.shunt_stuck_ma is not None:
+            uv = self.shunt_stuck_ma * 0.25
         counts = uv / _UV_PER_COUNT - self.cfg.board_offset
         if not -self.cfg.deadband_uv < counts * _UV_PER_COUNT < self.cfg.deadband_uv:
             ma = counts * self.cfg.cap_gain / _CAP_PER_GAIN
@@ -815,6 +880,9 @@ class AfeModel:
             value = max(values) if worse > 0 else min(values)
             limit = self.cfg.i1(address) * 10 + 2731
             back = self.cfg.i1(address + 2) * 10 + 2731
+            if bit == 7:                            # OTF alone is unsigned
+                limit = self.cfg.memory[address - DM_BASE] * 10 + 2731
+                back = self.cfg.memory[address + 2 - DM_BASE] * 10 + 2731
             if status & mask:
                 if (value - back) * worse <= 0:
                     self._sec_good[bit] += 1
@@ -869,7 +937,8 @@ class AfeModel:
         """1 or 2: current runs through the charge or the discharge FET's diode."""
         if not self.cfg.fet_options & 1:
             return 0
-        shown = i_ma * self.cfg.cc_gain * 0.25 / _UV_PER_COUNT
+        shown = self._user_a(i_ma, 0.0)
+        shown = (shown - 0x10000 if shown & 0x8000 else shown) * self.cfg.user_ma
         if self.dsg_want and not self.chg_want and shown < -self.cfg.body_ma:
             return 1
         if self.chg_want and not self.dsg_want and shown > self.cfg.body_ma:
@@ -910,8 +979,19 @@ class AfeModel:
             self._body_on = 0
         elif self._body_on:
             chg, dsg = self.chg, self.dsg           # keep until the next look
-        if chg == self.chg and dsg == self.dsg:
+        pdsg = 0
+        if dsg and self.cfg.fet_options & 0x10 and not self.dsg:
+            pdsg = self._predischarge(now)
+            dsg = 1 - pdsg
+        elif not dsg or self.dsg:
+            self._pdsg_end_us = FAR_US
+        if chg == self.chg and dsg == self.dsg and pdsg == self.pdsg:
             return
+        if pdsg != self.pdsg:
+            self.pdsg = pdsg
+            if self.on_edge is not None:
+                self.on_edge(now, "fets.pdsg", pdsg)
+            self.plant.apply(now, pdsg=bool(pdsg))
         if self.on_edge is not None:
             if chg != self.chg:
                 self.on_edge(now, "fets.chg", chg)
@@ -919,7 +999,7 @@ class AfeModel:
                 self.on_edge(now, "fets.dsg", dsg)
         fell = self.chg & ~chg, self.dsg & ~dsg
         self.chg, self.dsg = chg, dsg
-        self.regs[0x7F] = chg | dsg << 2
+        self.regs[0x7F] = chg | dsg << 2 | pdsg << 3
         if fell[0] or fell[1]:
             bits = (0x40 if fell[0] else 0) | (0x20 if fell[1] else 0)
             self.alarm |= bits & (self.regs[0x66] | self.regs[0x67] << 8)
@@ -927,6 +1007,25 @@ class AfeModel:
         self.plant.set_fets(chg, dsg, now)
         self._sense(now)
         self._schedule()
+
+    def _predischarge(self, now):
+        """1: the pre-discharge FET still goes before the discharge FET. 0: it is the latter's turn.
+
+        It ends when LD has come within the stop delta of the stack, or by its time-out (0: none).
+        """
+        memory = self.cfg.memory
+        timeout = memory[0x930E - DM_BASE]
+        if self._pdsg_end_us == FAR_US:
+            self._pdsg_end_us = now + timeout * 10_000 if timeout else FAR_US - 1
+        epoch = self._hist[-1]
+        near = epoch[3] * self.stack_gain - epoch[4] * self.ld_gain
+        if near <= memory[0x930F - DM_BASE] * 10.0 or now >= self._pdsg_end_us:
+            self._pdsg_us = self._pdsg_end_us = FAR_US
+            return 0
+        if self._pdsg_us == FAR_US:
+            self._pdsg_us = min(now + _PDSG_US, self._pdsg_end_us)
+            self._schedule()
+        return 1
 
     def set_bothoff(self, level, now):
         """The line from the controller; what it does is a matter of configuration."""
@@ -960,6 +1059,14 @@ class AfeModel:
         if now - self._balance_us > _HOST_BALANCE_S * 1_000_000 and self._host_mask:
             self._host_mask = 0
         mask = self._host_mask
+        if self.host_max_cells:
+            most = max(1, self.cfg.memory[0x933A - DM_BASE])
+            for k in range(CELLS):
+                if mask >> k & 1:
+                    if not most:
+                        mask &= ~(1 << k)
+                    else:
+                        most -= 1
         if self._level_mv:
             mask = self._level_mask(now)
         self._set_balance(mask if self._balance_allowed(now) else 0, now)
@@ -1019,7 +1126,7 @@ class AfeModel:
         self.regs[0x13] = value >> 8
         self.regs[0x00] = (1 if self.ld_on else 0) | (4 if self.mode == DEEPSLEEP else 0)
         self._slow = (self.silent or self.stuck_low or self.stuck_high or self._comm_dead
-                      or self.crc_rate > 0 or self.late_us > 0 or self.mode != NORMAL
+                      or self.crc_rate > 0 or self.mode != NORMAL
                       or bool(self.status_c & 2))
 
     def _put_safety(self):
@@ -1122,17 +1229,23 @@ class AfeModel:
             self.advance(now_us)
         if not end_us:
             end_us = now_us + T_FRAME_US
-        if self._slow or end_us >= self.next_us:
+        if self._slow or end_us >= self.next_us or end_us < self.ready_us or self._latched >= 0:
             out = self._begin(now_us)
             if end_us >= self.next_us:
                 self.advance(end_us)
             self._end(b0, b1, b2, end_us)
             return out
-        if self.fresh and now_us >= self.ready_us:
+        if now_us >= self.ready_us:
+            self._before = -1
+            out = self.out if self.fresh else 0xFFFF00
             self.fresh = False
-            out = self.out
+        elif self._before >= 0:
+            out = self._before
+            self._before = -1
         else:
             out = 0xFFFF00
+        if self.fresh:                              # became ready meanwhile
+            self._before = self.out
         self._end_us = end_us
         if _CRC[_CRC[b0] ^ b1] != b2:
             self._bad_frame(end_us)
@@ -1150,10 +1263,9 @@ class AfeModel:
             return out
         self.out = b0 << 16 | data << 8 | _CRC[_CRC[b0] ^ data]
         self.fresh = True
-        ready = self.ready_us
-        self.ready_us = end_us + T_PROC_US
-        if ready > self.ready_us:
-            self.ready_us = ready
+        self.ready_us = end_us + self._answer_us
+        if b0 == 0xBF or b0 == 0xE1:
+            self.ready_us = end_us + self._write_us(b0)
         return out
 
     def _begin(self, now):
@@ -1167,9 +1279,15 @@ class AfeModel:
             if now - self._end_us > idle_s * 1_000_000:
                 self._hfo_off = True
                 return 0xFFFFFF
-        if self.fresh and now >= self.ready_us:
+        if self._latched >= 0:
+            self._take_latched(now)
+        if now >= self.ready_us:
+            self._before = -1
+            out = self.out if self.fresh else 0xFFFF00
             self.fresh = False
-            out = self.out
+        elif self._before >= 0:
+            out = self._before
+            self._before = -1
         else:
             out = 0xFFFF00
         if self.crc_rate > 0 and self._rng.next() < self.crc_rate * 4294967296.0:
@@ -1197,6 +1315,27 @@ class AfeModel:
             b1 ^= self._flip >> 8 & 0xFF
             b2 ^= self._flip & 0xFF
             self._flip = 0
+        if self._latched >= 0:
+            self._take_latched(now)
+        if now < self.ready_us:                     # still busy with the frame before
+            if self.latches:
+                self._latched = b0 << 16 | b1 << 8 | b2
+            return
+        if self.fresh:                              # became ready while this one came
+            self._before = self.out
+        self._work_on(b0, b1, b2, now)
+
+    def _take_latched(self, now):
+        """A frame that came while the chip was busy gets its turn as soon as that is over."""
+        while self._latched >= 0 and self.ready_us <= now:
+            frame = self._latched
+            self._latched = -1
+            if self.fresh:
+                self._before = self.out
+            self._work_on(frame >> 16, frame >> 8 & 0xFF, frame & 0xFF, self.ready_us)
+
+    def _work_on(self, b0, b1, b2, now):
+        """Do what a frame asks; its answer is ready some time after *now*."""
         if _CRC[_CRC[b0] ^ b1] != b2:
             self._bad_frame(now)
             return
@@ -1218,18 +1357,25 @@ class AfeModel:
             self.fresh = False
             return
         self.out = b0 << 16 | data << 8 | _CRC[_CRC[b0] ^ data]
-        busy = now < self.ready_us
         self.fresh = True
-        ready = now + (self.late_us or T_PROC_US)
-        if self.late_us and busy:
-            ready = self.ready_us if self.ready_us > now + T_PROC_US else now + T_PROC_US
-        self.ready_us = max(self.ready_us, ready)
+        self.ready_us = now + self._answer_us
+        if b0 == 0xBF or b0 == 0xE1:
+            self.ready_us = now + self._write_us(b0)
+
+    def _write_us(self, b0):
+        """Until the answer to a write that starts something is ready."""
+        us = max(self.write_latency_us if self.fault_latency_us is None else 0, self._answer_us)
+        if b0 == 0xBF and self._sub == 0x0090:
+            us = max(us, self.entry_silence_us)
+        elif b0 == 0xBF and self._sub == 0x0092:
+            us = max(us, self.exit_silence_us)
+        return us
 
     def _bad_frame(self, now):
         self.frame_errors += 1
         self.out = 0xFFFFAA
         self.fresh = True
-        self.ready_us = now + T_PROC_US
+        self.ready_us = now + self._answer_us
 
     def _read2(self, address, now):
         """A register pair as the chip's own logic sees it."""
@@ -1377,7 +1523,9 @@ class AfeModel:
         return data
 
     def _raw_current(self, now):
-        uv = self._at(now)[2] * 0.25 * self._gain + self._offset_uv
+        uv = self._at(now)[2] * 0.25 * self._sense_gain + self._offset_uv
+        if self.shunt_stuck_ma is not None:
+            uv = self.shunt_stuck_ma * 0.25
         return int(uv / 0.02956)
 
     def _mean_ma(self, now):
@@ -1459,6 +1607,8 @@ class AfeModel:
                 self.mode = SHUTDOWN
                 self._set_balance(0, now)
                 self._drive(now)
+                if 4 in self.cfg.pins and not self.cfg.u2(0x9234) & 0x1000:
+                    self._power_on(now, 250_000)    # TS2 wakes it: a thermistor pulls it low
             self._shut_us = now
         elif command == 0x001F:
             self.chg_test = not self.chg_test and not self.fet_en
@@ -1620,8 +1770,23 @@ class AfeModel:
             if self._measuring:
                 self._start_loop(now, True)
 
+    def freeze_parts(self, parts, now):
+        """The registers of *parts* (of PARTS) stand still from now on; those of others go on."""
+        held = [word for part in parts for word in PARTS[part]]
+        for word in held:
+            if word not in self._held and now >= self._valid_us[word]:
+                self._measure(word, now)
+        self.frozen_parts = tuple(parts)
+        self._held = tuple(held)
+
     def faults_changed(self, now):
-        """Attributes of wires, shunt or bus were changed."""
+        """Attributes of board, wires, shunt or bus were changed."""
+        latency_us = self.latency_us if self.fault_latency_us is None else self.fault_latency_us
+        self._answer_us = max(int(latency_us), self.late_us)
+        trim = self.cfg.divider_trim
+        self._word_gain = [self._stack_gain * self.reference * gain for gain in (
+            self.stack_gain * trim[0], self.pack_gain * trim[1], self.ld_gain * trim[2])]
+        self._sense_gain = self._gain * self.current_gain
         self._sense_odd = self.open_wire is not None or self.swapped is not None
         self._shunt_odd = (self.shunt_gain != 1.0 or self.shunt_offset_ma != 0.0
                            or self.shunt_sign != 1)
