@@ -894,3 +894,173 @@ def test_balancing_bleeds_the_cell(bench):
     hours = 900 / 3600
     assert lost[4] == pytest.approx((48 + 3.5) * hours, rel=0.05)
     assert lost[5] < 6 * hours
+
+
+# -- what silicon may differ in --------
+
+
+@pytest.mark.req("MEA-06")
+@pytest.mark.parametrize("latches", (False, True))
+@pytest.mark.parametrize("latency_us", (20, 53, 100, 500, 1000, 5000))
+def test_an_answer_is_ready_after_the_latency_and_ff_ff_00_comes_before(bench, latency_us, latches):
+    bench.afe.fault_latency_us = latency_us
+    bench.afe.latches = latches
+    bench.afe.faults_changed(bench.now)
+    question = frame("34 ff 5e")
+    bench.now += 10_000
+    bench.send(question, 0)
+    start, answers = bench.now, []
+    while not answers or answers[-1] == b"\xff\xff\x00":
+        bench.now += 10
+        at = bench.now
+        answers.append(bench.send(question, 0))
+        assert answers[-1][0] in (0x34, 0xFF)
+    assert latency_us <= at - start <= latency_us + 34
+    assert set(answers[:-1]) <= {b"\xff\xff\x00"}
+
+
+def test_a_frame_that_comes_while_the_chip_is_busy_is_lost_or_waits(bench):
+    for latches in (False, True):
+        bench.afe.fault_latency_us = 300
+        bench.afe.latches = latches
+        bench.afe.faults_changed(bench.now)
+        bench.now += 10_000
+        bench.send(frame("34 ff 5e"))
+        bench.send(frame("35 ff 4b"))       # 80 us later: still busy
+        bench.now += 700
+        assert bench.send(frame("7f ff 92"))[0] == (0x35 if latches else 0x34)
+
+
+def test_sub_commands_and_blocks_take_longer_and_cfgupdate_is_silent(bench):
+    bench.afe.write_latency_us = 3000
+    bench.afe.entry_silence_us = 2000
+    bench.afe.exit_silence_us = 1000
+    for write_us, number, least_us in ((3000, 0x0095, 3000), (30, 0x0090, 2000),
+                                       (30, 0x0092, 1000)):
+        bench.afe.write_latency_us = write_us
+        bench.write(0x3E, number & 0xFF)
+        bench.now += 10_000
+        bench.write(0x3F, number >> 8)
+        start = bench.now
+        while bench.send(frame("3f ff c9"))[0] == 0xFF:
+            pass
+        assert least_us <= bench.now - start <= least_us + 200
+
+
+def test_gains_of_stack_terminals_cells_and_current(bench):
+    bench.plant_set(force_ma=-20_000.0)
+    bench.afe.stack_gain, bench.afe.pack_gain, bench.afe.ld_gain = 1.02, 0.98, 1.01
+    bench.afe.cell_gain[3] = 1.001
+    bench.afe.cell_error_mv[4] = -9.0
+    bench.afe.current_gain = 1.015
+    bench.afe.faults_changed(bench.now)
+    bench.wait_ms(700)
+    _t, cells, _i, stack, pack, _mask = bench.plant.epoch
+    assert bench.signed(0x34) * 10 == pytest.approx(stack * 1.02, abs=20)
+    assert bench.signed(0x36) * 10 == pytest.approx(pack * 0.98, abs=20)
+    assert bench.signed(0x38) * 10 == pytest.approx(pack * 1.01, abs=20)
+    assert bench.signed(0x14 + 6) == pytest.approx(cells[3] * 1.001, abs=1)
+    assert bench.signed(0x14 + 8) == pytest.approx(cells[4] - 9, abs=1)
+    assert bench.signed(0x3A) == pytest.approx(-2030, abs=2)
+
+
+def test_the_reference_is_common_to_all_voltages(bench):
+    bench.afe.reference = 1.01
+    bench.afe.faults_changed(bench.now)
+    bench.wait_ms(700)
+    cells, stack = bench.plant.epoch[1], bench.plant.epoch[3]
+    assert bench.signed(0x14) == pytest.approx(cells[0] * 1.01, abs=1)
+    assert bench.signed(0x34) * 10 == pytest.approx(stack * 1.01, abs=20)
+    assert bench.read2(0x70) == pytest.approx(2982, abs=2)     # thermistors are ratiometric
+
+
+@pytest.mark.parametrize("part, word", (("cells", 0x14), ("stack", 0x34), ("terminals", 0x36),
+                                        ("current", 0x3A), ("temps", 0x70)))
+def test_a_part_stands_still_alone(bench, part, word):
+    words = {"cells": 0x14, "stack": 0x34, "terminals": 0x36, "current": 0x3A, "temps": 0x70}
+    bench.wait_ms(700)
+    before = {name: bench.read2(address) for name, address in words.items()}
+    bench.afe.freeze_parts([part], bench.now)
+    for group in range(4):
+        bench.plant.set_group_dc(group, 300, bench.now)
+    bench.plant_set(force_ma=-80_000.0)
+    bench.run_talking(2000)
+    for name, address in words.items():
+        assert (bench.read2(address) == before[name]) == (name == part), name
+    bench.afe.freeze_parts([], bench.now)
+    bench.run_talking(2000)
+    assert bench.read2(word) != before[part]
+
+
+def test_a_stuck_current_and_a_stuck_thermistor(bench):
+    bench.plant_set(force_ma=-20_000.0)
+    bench.afe.shunt_stuck_ma = 3000.0
+    bench.afe.ntc_stuck = {1: 400}
+    bench.afe.faults_changed(bench.now)
+    bench.run_talking(1000)
+    assert bench.signed(0x3A) == 300
+    assert bench.read2(0x72) == pytest.approx(3131, abs=1)
+    assert bench.read2(0x70) == pytest.approx(2982, abs=2)
+
+
+@pytest.mark.req("MEA-06")
+def test_the_pull_ups_trim_is_bypassed_by_raw_counts_alone(bench):
+    bench.afe.pullup_gain = 1.1
+    bench.wait_ms(700)
+    assert bench.read2(0x70) == pytest.approx(2982, abs=1)
+    assert bench.read2(0x6E) == pytest.approx(0.6 * 32768 * 10_000 / (10_000 + 19_800), abs=8)
+
+
+def test_the_fet_threshold_alone_is_unsigned(bench):
+    bench.command(0x0090)
+    bench.store(0x92A0, b"\x8c\x02\x80")            # 140 degC, 2 s, 128 degC
+    bench.command(0x0092)
+    bench.plant.set_mos_dc(1300, bench.now)
+    bench.run_talking(6000)
+    assert not bench.read(0x05) & 0x80
+    bench.plant.set_mos_dc(1450, bench.now)
+    bench.run_talking(6000)
+    assert bench.read(0x05) & 0x80
+
+
+def test_shutdown_is_left_at_once_with_a_thermistor_on_ts2_unless_told_otherwise(bench):
+    bench.command(0x0090)
+    bench.store(0x9234, b"\x82\x28")
+    bench.command(0x0092)
+    bench.command(0x0010)
+    bench.wait_ms(400)
+    assert bench.read2(0x12) & 0x0008               # it has started anew
+
+
+def test_the_pre_discharge_fet_goes_first(bench):
+    bench.command(0x0090)
+    bench.store(0x9308, b"\x3d")
+    bench.store(0x930E, b"\x14\x32")                # 200 ms, 500 mV
+    bench.command(0x0092)
+    bench.command(0x0095)
+    bench.plant_set(load_ma=1000)                   # pulls the terminals down
+    bench.wait_ms(100)
+    bench.edges.clear()
+    bench.command(0x0096)
+    assert (bench.afe.pdsg, bench.afe.dsg) == (1, 0)
+    assert bench.read(0x7F) & 0x0D == 0x09
+    bench.run_talking(300, 100)
+    assert (bench.afe.pdsg, bench.afe.dsg) == (0, 1)
+    at = {signal: t for t, signal, value in bench.edges if value}
+    assert at["fets.dsg"] - at["fets.pdsg"] == pytest.approx(200_000, abs=1000)
+
+
+def test_max_cells_may_limit_a_mask_of_the_host(bench):
+    for limits, count in ((False, 6), (True, 4)):
+        bench.afe.host_max_cells = limits
+        bench.store(0x0083, struct.pack("<H", 0x0555))
+        bench.wait_ms(10)
+        assert bin(bench.afe.balance).count("1") == count
+
+
+def test_a_board_gives_its_figures():
+    import board
+    drawn = board.draw(7, full=True)
+    afe = AfeModel(Plant(7), 7, 1.0, 0, drawn)
+    assert afe.latency_us == int(drawn["answer_us"]) and afe.pack_gain == drawn["pack_gain"]
+    assert afe.cell_gain == drawn["cell_gain"] and afe.latches == (drawn["latches"] > 0.5)

@@ -20,7 +20,6 @@ import math
 from array import array
 from afe_memory import (COV, CUV, DM_BASE, DM_SIZE, OCC, OCD1, OCD2, SCD, THERMISTORS,
                         Settings)
-from board import ideal as ideal_board
 from plant import CELLS, FAR_US, Xorshift
 from quick import micropython
 
@@ -92,7 +91,8 @@ class AfeModel:
 
     seed    its own errors and its noise
     noise   scale of these: 1 is a good board, 0 a perfect one
-    board   figures of this board, as board.draw() makes them; None: an ideal one
+    board   figures of this board, as board.draw() makes them; None: ideal, with small errors of
+            its own in the scale of *noise*
     on_edge called with (t_us, signal, value) when chg, dsg or the balancing changes
 
     Bus: select(now), shift(byte) three times, deselect(now); or frame3() for all of it.
@@ -113,7 +113,6 @@ class AfeModel:
 
     def __init__(self, plant, seed=1, noise=1.0, now_us=0, board=None):
         self.plant = plant
-        self.board = ideal_board() if board is None else board
         self.on_edge = None
         rng = Xorshift(seed ^ 0xAFE)
         self._rng = rng
@@ -146,8 +145,11 @@ class AfeModel:
         self.host_max_cells = False
         self.ld_source_ua = 100.0
         self._answer_us = T_PROC_US
-        self._word_gain = [self._stack_gain] * 3
-        self._sense_gain = self._gain
+        self.board = board
+        if board is not None:
+            self._take_board(board)
+        self._word_gain = [1.0] * 3
+        self._sense_gain = 1.0
         self.open_wire = None
         self._wire_shift = 0.0
         self.swapped = None
@@ -184,6 +186,28 @@ class AfeModel:
         self.balance = 0
         self._power_on(now_us, _T_START_US)
 
+    def _take_board(self, board):
+        """The figures that were drawn for this board instead of the model's own small errors."""
+        self.latency_us = int(board["answer_us"])
+        self.write_latency_us = int(board["config_answer_us"])
+        self.entry_silence_us = int(board["entry_silence_us"])
+        self.exit_silence_us = int(board["exit_silence_us"])
+        self.latches = board["latches"] > 0.5
+        self.host_max_cells = board["host_max_cells"] > 0.5
+        self._cell_offset = [0.0] * CELLS
+        self.cell_error_mv = list(board["cell_offset_mv"])
+        self.cell_gain = list(board["cell_gain"])
+        self.reference = board["reference_gain"]
+        self.stack_gain = board["stack_gain"]
+        self.pack_gain = board["pack_gain"]
+        self.ld_gain = board["ld_gain"]
+        self.current_gain = board["current_gain"]
+        self._stack_gain = self._gain = 1.0
+        self._offset_uv = board["current_offset_ma"] * 0.25
+        self.ld_source_ua = board["ld_source_ua"]
+        self.pullup_gain = board["ntc_pull_gain"]
+        self._ntc_offset = [dc / 10.0 for dc in board["ntc_offset_dc"]]
+
     @staticmethod
     def _noise_table(rng, scale):
         table = array("d", bytes(8 * 1024))
@@ -196,6 +220,7 @@ class AfeModel:
     def _power_on(self, now, wait_us):
         """Everything volatile to its start value; answers after *wait_us*."""
         self.cfg = Settings()
+        self._take_figures()
         regs = self.regs
         for i in range(128):
             regs[i] = 0
@@ -1665,6 +1690,7 @@ class AfeModel:
             at = (0x91D4 if command == 0xF090 else 0x91D6) - DM_BASE
             self.cfg.memory[at:at + 2] = self._le(int(value + 0.5), 2)
             self.cfg.load()
+            self._take_figures()
         elif command == 0x29BC:
             self._comm_dead = self.cfg.memory[0x9239 - DM_BASE] not in (0x10, 0)
         elif command == 0x29E7 or command == 0x7C40:
@@ -1678,6 +1704,7 @@ class AfeModel:
         self.cfgupdate = False
         self.por = False
         self.cfg.load()
+        self._take_figures()
         self.regs[0x66] = self.cfg.alarm_mask & 0xFF
         self.regs[0x67] = self.cfg.alarm_mask >> 8
         self.sleep_enabled = bool(self.cfg.u2(0x9234) & 0x0100) and self.sleep_enabled
@@ -1709,6 +1736,7 @@ class AfeModel:
                 if not self.cfgupdate:
                     self._stop_loop(now)
                     self.cfg.load()
+                    self._take_figures()
                     self._start_loop(now, True)
                     self._sense(now)
                     self._drive(now)
@@ -1754,6 +1782,7 @@ class AfeModel:
         """Data memory falls back to its defaults; nothing else tells of it."""
         self._stop_loop(now)
         self.cfg = Settings()
+        self._take_figures()
         self._start_loop(now, True)
         self._sense(now)
         self._drive(now)
@@ -1779,14 +1808,18 @@ class AfeModel:
         self.frozen_parts = tuple(parts)
         self._held = tuple(held)
 
-    def faults_changed(self, now):
-        """Attributes of board, wires, shunt or bus were changed."""
+    def _take_figures(self):
+        """What answers and readings are made with, from the board's figures and the faults."""
         latency_us = self.latency_us if self.fault_latency_us is None else self.fault_latency_us
         self._answer_us = max(int(latency_us), self.late_us)
         trim = self.cfg.divider_trim
         self._word_gain = [self._stack_gain * self.reference * gain for gain in (
             self.stack_gain * trim[0], self.pack_gain * trim[1], self.ld_gain * trim[2])]
         self._sense_gain = self._gain * self.current_gain
+
+    def faults_changed(self, now):
+        """Attributes of board, wires, shunt or bus were changed."""
+        self._take_figures()
         self._sense_odd = self.open_wire is not None or self.swapped is not None
         self._shunt_odd = (self.shunt_gain != 1.0 or self.shunt_offset_ma != 0.0
                            or self.shunt_sign != 1)

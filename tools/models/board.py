@@ -50,6 +50,13 @@ ROWS = (
     ("terminal_kohm", 1, None, INVERSE, (20.0, None), (None, None)),
     # resistor in the pre-discharge path
     ("pdsg_ohm", 1, 100.0, LINEAR, (95.0, 105.0), (95.0, 105.0)),
+    # AFE: silence after SET_CFGUPDATE and after EXIT_CFGUPDATE
+    ("entry_silence_us", 1, 0.0, LINEAR, (0.0, 2000.0), (0.0, 0.0)),
+    ("exit_silence_us", 1, 0.0, LINEAR, (0.0, 1000.0), (0.0, 0.0)),
+    # AFE: beyond one half: a frame that comes while it is busy waits and is not lost
+    ("latches", 1, 0.0, LINEAR, (0.0, 1.0), None),
+    # AFE: beyond one half: Cell Balance Max Cells limits the host's masks too
+    ("host_max_cells", 1, 0.0, LINEAR, (0.0, 1.0), None),
 )
 NAMES = tuple([row[0] for row in ROWS])
 
