@@ -902,7 +902,7 @@ def test_balancing_bleeds_the_cell(bench):
 @pytest.mark.req("MEA-06")
 @pytest.mark.parametrize("latches", (False, True))
 @pytest.mark.parametrize("latency_us", (20, 53, 100, 500, 1000, 5000))
-def test_an_answer_is_ready_after_the_latency_and_ff_ff_00_comes_before(bench, latency_us, latches):
+def test_an_answer_is_ready_after_the_latency(bench, latency_us, latches):
     bench.afe.fault_latency_us = latency_us
     bench.afe.latches = latches
     bench.afe.faults_changed(bench.now)

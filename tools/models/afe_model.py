@@ -169,7 +169,7 @@ class AfeModel:
         self._rx = 0
         self._tx = 0
         self._sending = False
-        self.out = 0                    # answer to the newest frame, in the buffer from ready_us on
+        self.out = 0                    # answer to the newest frame, there from ready_us on
         self.fresh = False              # it was not fetched yet
         self.ready_us = 0
         self._before = -1               # -1 | the answer before it, not fetched either
@@ -1034,7 +1034,7 @@ class AfeModel:
         self._schedule()
 
     def _predischarge(self, now):
-        """1: the pre-discharge FET still goes before the discharge FET. 0: it is the latter's turn.
+        """1: the pre-discharge FET still goes first. 0: it is the discharge FET's turn.
 
         It ends when LD has come within the stop delta of the stack, or by its time-out (0: none).
         """
