@@ -8,11 +8,11 @@ import machine
 import bq_frames
 import civil
 import version
-from bms import afe_config, as1_codes, limit_reasons
+from bms import afe_config, as1_codes, limit_reasons, words
 from bms import events as ev
 from bms.pack_state import Pack
 from bms.parameters import check_profile
-from bms.protection_rules import FAULT_HOT, FAULT_PROFILE, FAULTS, ITEMS
+from bms.protection_rules import FAULT_HOT, FAULT_PROFILE
 from bms.self_test import fast_functions_agree
 from bq76952 import BQ76952
 from checked_pin import CheckedPin
@@ -281,18 +281,20 @@ class App:
         rights.unlock(int(words[0]) if words else None)
         return "writing is allowed on the inverter ports for %d s" % rights.left_s
 
-    def _why(self, words):
+    def _why(self, _):
         """The first-out record as text (REC-03)."""
         first = self.pack.first_out
         if first is None:
             return "no FET has been opened by a protection or fault since start"
         item, cell, value, limit, at_ms = first
-        name = ITEMS[item][0] if item < len(ITEMS) else FAULTS[item - len(ITEMS)][0]
         age_s = self.pack.first_out_age_s
-        ago = "%d ms ago" % ((port.ticks_ms() - at_ms) & _TICKS) if age_s is None else (
-            "before the last start, %s" % ("%d s" % age_s if age_s >= 0 else "time not known"))
-        return "%s%s: value %d, limit %d, %s" % (
-            name, " cell %d" % cell if cell >= 0 else "", value, limit, ago)
+        if age_s is None:
+            ago = "%d s ago" % (((port.ticks_ms() - at_ms) & _TICKS) // 1000)
+        elif age_s >= 0:
+            ago = "%d s ago, before the last start" % age_s
+        else:
+            ago = "before the last start, time not known"
+        return "%s; %s" % (words.cause(item, cell, value, limit), ago)
 
     def _clock_command(self, words):
         """Read the clock, or set it: `clock 2026-05-17T12:30:00`."""

@@ -8,7 +8,7 @@ each decision from step *first* on.
 from bms import indication
 from bms.pack_state import Pack
 from bms.parameters import TABLE, Parameters
-from bms.protection_rules import FAULTS
+from bms.protection_rules import FAULTS, bit_of
 from fakes import put16, scan_regs
 from profiles import am5000, b1_5_1_48
 
@@ -143,7 +143,7 @@ class World:
         if what == 0:
             pack.clear()
         elif what == 1:
-            pack.set_fault(1 << number.below(len(FAULTS)), number.below(2) == 1, 5, 6)
+            pack.set_fault(bit_of(number.pick(FAULTS)[2]), number.below(2) == 1, 5, 6)
         elif what == 2:
             pack.afe_ready = number.below(2) == 1
         elif what == 3:
@@ -158,8 +158,8 @@ class World:
     def heal(self):
         """Whoever found a fault finds that it has gone."""
         self.params.restore()
-        for fault in range(len(FAULTS)):
-            self.pack.set_fault(1 << fault, False)
+        for row in FAULTS:
+            self.pack.set_fault(bit_of(row[2]), False)
         self.pack.afe_ready = True
 
     def sum(self):

@@ -14,7 +14,8 @@ def codes(alarms=(), trips=(), faults=(), others=0):
     found = as1_codes.active(
         sum(1 << i for i in range(len(ITEMS)) if ITEMS[i][0] in alarms),
         sum(1 << i for i in range(len(ITEMS)) if ITEMS[i][0] in trips),
-        sum(1 << i for i in range(len(FAULTS)) if FAULTS[i][0] in faults), others)
+        sum(1 << row[2] for row in FAULTS if row[0] in faults and row[2] < 29), others,
+        sum(1 << row[2] - 29 for row in FAULTS if row[0] in faults and row[2] >= 29))
     return [as1_codes.TABLE[i][as1_codes.CODE] for i in range(len(as1_codes.TABLE))
             if found >> i & 1]
 

@@ -935,18 +935,22 @@ class TestDoubts(Case):
         for i in range(len(rules.FAULTS)):
             self.setUp()
             self.assertEqual(self.pack.allowed(), BOTH)
-            self.pack.set_fault(1 << i, True)
-            told = rules.FAULTS[i][0] in ("SAF-03-task", "COM-03-lost", "DIP-02")
-            self.assertEqual(self.pack.allowed(), BOTH if told else 0, rules.FAULTS[i][0])
+            self.pack.set_fault(rules.bit_of(rules.FAULTS[i][2]), True)
+            blocks = rules.FAULTS[i][1]
+            if rules.FAULTS[i][0] in ("SAF-03-task", "COM-03-lost", "DIP-02"):
+                self.assertEqual(blocks, 0)
+            self.assertEqual(self.pack.allowed(), BOTH & ~blocks, rules.FAULTS[i][0])
 
     def test_number_of_each_fault(self):                        # req: PRO-25
-        for i in range(len(rules.FAULTS)):
+        for row in rules.FAULTS:
             self.setUp()
-            self.pack.set_fault(1 << i, True, 11, 22)
+            i = row[2]
+            fault = rules.bit_of(i)
+            self.pack.set_fault(fault, True, 11, 22)
             self.assertEqual(self.rows(ev.FAULT), [[i, -1, 11, 22]])
-            self.pack.set_fault(1 << i, False, 33, 44)
+            self.pack.set_fault(fault, False, 33, 44)
             self.assertEqual(self.rows(ev.FAULT_CLEAR), [[i, -1, 33, 44]])
-            self.pack.set_fault(1 << i, True)
+            self.pack.set_fault(fault, True)
             self.assertEqual(self.rows(ev.FAULT)[1], [i, -1, 0, 0])
 
 

@@ -310,7 +310,7 @@ class TestParameters(TestCase):
 
 class TestRefusals(TestCase):
     def test_unknown_types(self):                               # req: COM-06
-        for kind in (0x00, 0x0C, 0x42, 0x7F, 0x81, 0xFF):
+        for kind in (0x00, 0x0E, 0x42, 0x7F, 0x81, 0xFF):
             self.assertEqual(self.refusal(kind)[0], 1, kind)
 
     def test_wrong_lengths(self):                               # req: COM-06

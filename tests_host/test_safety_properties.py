@@ -26,6 +26,7 @@ from bms.protection_rules import (
     FAULT_WIRE,
     FAULTS,
     ITEMS,
+    bit_of,
 )
 from fakes import LATE, NO_READING, WRAP, put16, scan_regs
 from profiles import am5000, b1_5_1_48
@@ -373,8 +374,8 @@ class PackMachine(RuleBasedStateMachine):
         pack = self.pack
         allowed = pack.allowed()
         assert allowed & pack.protection.blocked == 0
-        faults = sum(1 << i for i in range(len(FAULTS)) if FAULTS[i][1])
-        if pack.faults & faults or not pack.afe_ready or not self.seen or (
+        up = [row for row in FAULTS if row[1] == BOTH and pack.has(bit_of(row[2]))]
+        if up or not pack.afe_ready or not self.seen or (
                 self.failed >= self.most_failed) or pack.afe_misled:
             assert allowed == 0             # a misled AFE is about to be reset
         elif self.settled and pack.state not in (states.OFF, states.SLEEP):
@@ -513,11 +514,11 @@ class PackMachine(RuleBasedStateMachine):
         for lesser, greater in RULES:
             assert self.params[lesser] < self.params[greater]
 
-    @rule(fault=st.sampled_from([1 << i for i in range(len(FAULTS))]))
-    def a_fault_from_outside(self, fault):
-        self.pack.set_fault(fault, True, 1, 2)
+    @rule(row=st.sampled_from(FAULTS))
+    def a_fault_from_outside(self, row):
+        self.pack.set_fault(bit_of(row[2]), True, 1, 2)
         self.fault_is_new = True
-        assert not FAULTS[fault.bit_length() - 1][1] or self.pack.allowed() == 0
+        assert self.pack.allowed() & row[1] == 0
 
     @rule(ready=st.booleans())
     def the_afe_is_lost_or_found(self, ready):

@@ -106,11 +106,17 @@ class TestConditions(unittest.TestCase):
             self.assertEqual(len(row), 9)
 
     def test_every_fault_is_a_condition(self):                  # req: COM-05
-        for i in range(len(FAULTS)):
-            if FAULTS[i][0] in ("COM-03-lost", "DIP-02"):   # warnings: test_fleet.py
+        for name, blocks, number, *_ in FAULTS:
+            words = (1 << number, 0) if number < 29 else (0, 1 << number - 29)
+            found = conditions.of_faults(*words)
+            warning = conditions.alarms_of_faults(*words)
+            if name in ("COM-03-lost", "DIP-02"):
+                self.assertEqual((found, warning), (0, conditions.LINK_FAULT))
+            if not found:                   # told as an alarm
+                self.assertTrue(warning and not blocks, name)
+                self.assertTrue(conditions.alarm_word(warning, conditions.CAN_35A), name)
                 continue
-            found = conditions.of_faults(1 << i)
-            self.assertTrue(found and not found & ~conditions.FAULTS, FAULTS[i][0])
+            self.assertTrue(not warning and not found & ~conditions.FAULTS, name)
             self.assertTrue(conditions.protection_word(found, conditions.P62))
 
     def test_every_trip_reaches_every_protocol_for_inverters(self):     # req: COM-05

@@ -28,18 +28,19 @@ _OVERHEAD = 8
 
 HELLO, SCHEMA, REPORT, EVENTS, EVENT_SCHEMA = 0x01, 0x02, 0x03, 0x04, 0x05
 PARAM_LIST, PARAM_GET, PARAM_SET, PARAM_RESTORE = 0x06, 0x07, 0x08, 0x09
-COMMAND, PROVOKE = 0x0A, 0x0B
+COMMAND, PROVOKE, ITEM_NAMES = 0x0A, 0x0B, 0x0C
 ANSWER = 0x80
 ERROR = 0xFF
 
 NAMES = {HELLO: "hello", SCHEMA: "schema", REPORT: "report", EVENTS: "events",
          EVENT_SCHEMA: "event schema", PARAM_LIST: "parameter list",
          PARAM_GET: "parameter get", PARAM_SET: "parameter set",
-         PARAM_RESTORE: "parameter restore", COMMAND: "command", PROVOKE: "provoke"}
+         PARAM_RESTORE: "parameter restore", COMMAND: "command", PROVOKE: "provoke",
+         ITEM_NAMES: "list of names"}
 CODES = {1: "unknown type", 2: "bad length", 3: "bad value", 4: "refused", 5: "busy"}
 # Asked twice they do the same as asked once, so a lost answer may be asked for again.
 REPEATABLE = frozenset((HELLO, SCHEMA, REPORT, EVENTS, EVENT_SCHEMA, PARAM_LIST, PARAM_GET,
-                        PARAM_SET, PARAM_RESTORE))
+                        PARAM_SET, PARAM_RESTORE, ITEM_NAMES))
 
 SEQ_CLIENT = (0x01, 0x7F)       # sequence numbers of programs on the port
 SEQ_RIG = (0x80, 0xFF)          # those of the bench rig, which shares the port with them
@@ -220,6 +221,17 @@ class Schema:
         return record
 
 
+class Name:
+    """One line of the list of names: kind;number;number in a first-out;id;unit;words."""
+
+    def __init__(self, line):
+        parts = line.split(";", 5)
+        if len(parts) != 6 or not parts[1].isdigit() or not parts[2].isdigit():
+            raise LinkError(f"line {line!r} is not kind;number;first-out number;id;unit;words")
+        self.kind, self.id, self.unit, self.words = parts[0], parts[3], parts[4], parts[5]
+        self.number, self.first_out = int(parts[1]), int(parts[2])
+
+
 class Param:
     """One line of the parameter list: id;name;unit;min;max;default;value;help."""
 
@@ -239,10 +251,12 @@ class Param:
 
 
 # which field of the report lists the names of what an event happens to
-_NAMED_BY = {"alarm": "alarms", "alarm_clear": "alarms", "trip": "protections",
-             "release": "protections", "lock": "locked", "unlock": "locked", "fault": "faults",
-             "fault_clear": "faults", "state": "state", "first_out": "first_out",
-             "sleep": "sleep_reason", "wake": "woken_by", "sleep_refused": "sleep_refused"}
+_NAMED_BY = {"state": "state", "sleep": "sleep_reason", "wake": "woken_by",
+             "sleep_refused": "sleep_refused"}
+# which numbers of the list of names an event has
+_NUMBERED = {"alarm": "item", "alarm_clear": "item", "trip": "item", "release": "item",
+             "lock": "item", "unlock": "item", "fault": "fault", "fault_clear": "fault",
+             "first_out": "first_out"}
 _EPOCH = datetime.datetime(2020, 1, 1)
 
 
@@ -263,6 +277,7 @@ class Client:
         self._schema_id = None
         self._event_schema = None
         self._params = None
+        self._names = None
 
     def hello(self):
         """dict of product, version, board, profile, uptime_ms, ..."""
@@ -270,7 +285,20 @@ class Client:
         self._hello = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
         return self._hello
 
+    def names(self):
+        """{(kind, number): Name} of items and faults, and of both as "first_out"."""
+        if self._names is None:
+            names = {}
+            for line in "\n".join(self._page_texts(ITEM_NAMES, "list of names")).splitlines():
+                name = Name(line)
+                names[name.kind, name.number] = names["first_out", name.first_out] = name
+            self._names = names
+        return self._names
+
     def _pages(self, kind, what):
+        return Schema("\n".join(self._page_texts(kind, what)))
+
+    def _page_texts(self, kind, what):
         text, page = [], 0
         for _ in range(256):
             answer = self._exchange(kind, bytes((page,)))
@@ -278,7 +306,7 @@ class Client:
                 raise LinkError(f"an empty page of the {what}")
             text.append(answer[1:].decode("utf-8", "replace"))
             if answer[0] == 0:
-                return Schema("\n".join(text))
+                return text
             if answer[0] <= page:
                 raise LinkError(f"page {answer[0]} of the {what} after page {page}")
             page = answer[0]
@@ -303,6 +331,12 @@ class Client:
             self._schema = None                 # another firmware than before
         report = self.schema().decode(payload[2:])
         self._schema_id = number
+        if "faults_more" in report:
+            report["faults"] += report.pop("faults_more")
+        if "first_out" in report:
+            number = report["first_out"]
+            name = self.names().get(("first_out", number))
+            report["first_out"] = name.id if name else "none" if number is None else number
         soc = report.get("soc_cpct")
         if "soc_cpct" in report:
             report["soc"] = None if soc is None else soc / 100
@@ -314,13 +348,19 @@ class Client:
     def events(self, since=0):
         """Records after sequence number *since*, oldest first, as dicts.
 
-        Beside the fields of its schema each has *name*, what it happened to in words (None where
-        the number says it all), and *time*, ISO 8601 UTC (None: the clock was not set); a change
-        of state has *before*, the state that was left.
+        Beside the fields of its schema each has *name*, what it happened to (None where the number
+        says it all), *words*, that for a person (None where the name is a word), and *time*, ISO
+        8601 UTC (None: the clock was not set); a change of state has *before*, the state that was
+        left.
         """
         records = self._event_records(since)
         for record in records:
             record["name"] = self._name_of(record)
+            record["words"] = None
+            if record.get("event") in _NUMBERED:
+                name = self.names().get((_NUMBERED[record["event"]], record["item"]))
+                if name is not None:
+                    record["name"], record["words"] = name.id, name.words
             if record.get("event") == "state":
                 record["before"] = self._name_of({**record, "item": record["value"]})
             seconds = record.get("time_s")
@@ -339,7 +379,7 @@ class Client:
         field = next((f for f in self.schema().fields if f.name == _NAMED_BY.get(kind)), None)
         if field is None or item is None or item >= len(field.names):
             return None
-        return field.names[item + 1] if kind == "first_out" else field.names[item]
+        return field.names[item]
 
     def _event_records(self, since):
         size = self.event_schema().size

@@ -22,7 +22,7 @@ _LOW_CAPACITY = mask_of("PRO-15")
 def says(function, pack):
     """True while what *function* means is so for *pack*."""
     if function == PROTECTION_OR_FAULT:
-        return pack.protection.trips != 0 or pack.faults != 0
+        return pack.protection.trips != 0 or pack.faults != 0 or pack.faults_more != 0
     if function == LOW_CAPACITY:
         return pack.protection.alarms & _LOW_CAPACITY != 0
     if function == ANY_ALARM:

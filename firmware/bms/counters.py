@@ -10,7 +10,16 @@ from array import array
 
 from bms import events as ev
 from bms import readings as rd
-from bms.protection_rules import FAULTS, ITEMS
+from bms.protection_rules import (
+    FAULT_NAME,
+    FAULT_NUMBER,
+    FAULT_WORDS,
+    FAULTS,
+    ID,
+    ITEMS,
+    NUMBER,
+    WORDS,
+)
 
 _VERSION = 1
 _HEAD = "<BBBBI"
@@ -34,14 +43,22 @@ EXTREMES = (
 )
 
 
+def slot_of(number):
+    """Where the item with *number* is counted: 0 to 17, then 128 and up follow."""
+    return number if number < 128 else number - 110
+
+
 class Counters:
-    """trips, faults: count an item of ITEMS and FAULTS; extremes: array in the order of EXTREMES,
+    """trips, faults: counts of ITEMS, at slot_of() their numbers, and of FAULTS, at theirs;
+    extremes: array in the order of EXTREMES,
     rd.NO_READING until there is one; first_out: None or (item, cell, value, limit, time_s, seq);
     seq: of the newest record that was counted; dirty: to_bytes() should be kept."""
 
     def __init__(self):
-        self.trips = array("i", (0 for _ in ITEMS))
-        self.faults = array("i", (0 for _ in FAULTS))
+        self.trips = array("i", (0 for _ in range(1 + max(slot_of(row[NUMBER])
+                                                          for row in ITEMS))))
+        self.faults = array("i", (0 for _ in range(1 + max(row[FAULT_NUMBER]
+                                                           for row in FAULTS))))
         self.extremes = array("i", (rd.NO_READING for _ in EXTREMES))
         self.first_out = None
         self.seq = 0
@@ -63,8 +80,8 @@ class Counters:
         if seq <= self.seq:
             return
         self.seq = seq
-        if event == ev.TRIP and item < len(self.trips):
-            self.trips[item] += 1
+        if event == ev.TRIP and slot_of(item) < len(self.trips):
+            self.trips[slot_of(item)] += 1
             self.dirty = True
         elif event == ev.FAULT and item < len(self.faults):
             self.faults[item] += 1
@@ -107,12 +124,14 @@ class Counters:
     def text(self):
         """As lines for a person."""
         lines = []
-        for i in range(len(ITEMS)):
-            if self.trips[i]:
-                lines.append("%s tripped %d times" % (ITEMS[i][0], self.trips[i]))
-        for i in range(len(FAULTS)):
-            if self.faults[i]:
-                lines.append("fault %s %d times" % (FAULTS[i][0], self.faults[i]))
+        for row in ITEMS:
+            times = self.trips[slot_of(row[NUMBER])]
+            if times:
+                lines.append("%s (%s): tripped %d times" % (row[WORDS], row[ID], times))
+        for row in FAULTS:
+            times = self.faults[row[FAULT_NUMBER]]
+            if times:
+                lines.append("%s (%s): %d times" % (row[FAULT_WORDS], row[FAULT_NAME], times))
         for i in range(len(EXTREMES)):
             if self.extremes[i] != rd.NO_READING:
                 lines.append("%s %d %s" % (EXTREMES[i][0], self.extremes[i], EXTREMES[i][1]))

@@ -82,7 +82,7 @@ class Doubts:
             if fault == FAULT_BLIND:        # the other doubts take turns: none of them lasts
                 wrong = (measured.values[MAX_CELL_MV] == NO_READING
                          and not faults.faults & _CELL_FAULTS)
-            if wrong == (faults.faults & fault != 0):
+            if wrong == faults.has(fault):
                 self._doubt_ms[i] = -1
                 continue
             ms = longer(self._doubt_ms[i], measured.dt_ms)
@@ -109,7 +109,7 @@ class Doubts:
         self._hash = now
         self._frozen_ms = -1
         measured.frozen = False
-        if faults.faults & FAULT_FROZEN:
+        if faults.has(FAULT_FROZEN):
             faults.set_fault(FAULT_FROZEN, False)
         return True
 

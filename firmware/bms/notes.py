@@ -16,6 +16,7 @@ def note_change(pack, could, i, before, now):
     could         FETs that were allowed before this step
     before, now   its flags
     """
+    number = ITEMS[i][rules.NUMBER]
     reading = ITEMS[i][rules.READING]
     values = pack.measurements.values
     value = values[reading]
@@ -28,19 +29,19 @@ def note_change(pack, could, i, before, now):
         cell = values[MIN_CELL]
     changed = before ^ now
     if changed & ALARM:
-        pack.events.add(pack.now_ms, ev.ALARM if now & ALARM else ev.ALARM_CLEAR, i, cell,
+        pack.events.add(pack.now_ms, ev.ALARM if now & ALARM else ev.ALARM_CLEAR, number, cell,
                         value, pack.protection.limit_of(i, ALARM))
     limit = pack.protection.limit_of(i, TRIPPED)
     if changed & TRIPPED:
-        pack.events.add(pack.now_ms, ev.TRIP if now & TRIPPED else ev.RELEASE, i, cell,
-                        value, limit)
+        pack.events.add(pack.now_ms, ev.TRIP if now & TRIPPED else ev.RELEASE, number,
+                        cell, value, limit)
         if now & TRIPPED:
             if ITEMS[i][rules.BLOCKS] & could:
-                pack.note_first_out(i, cell, value, limit)
+                pack.note_first_out(number, cell, value, limit)
             if OVER_CHARGE >> i & 1:
                 pack.soc.anchor_full()
             elif UNDER_VOLTAGE >> i & 1:
                 pack.soc.anchor_empty()
     if changed & LOCKED:
-        pack.events.add(pack.now_ms, ev.LOCK if now & LOCKED else ev.UNLOCK, i, cell, value,
-                        limit)
+        pack.events.add(pack.now_ms, ev.LOCK if now & LOCKED else ev.UNLOCK, number, cell,
+                        value, limit)

@@ -30,11 +30,9 @@ from bms.power import Power
 from bms.power_watch import step_power
 from bms.protection import Protection
 from bms.protection_rules import (
-    BLOCKING,
     BOTH,
     CHARGE,
     DISCHARGE,
-    FAULT_OPEN,
     FAULT_SCAN,
     FAULT_SIGN,
     FAULT_WELD,
@@ -61,10 +59,6 @@ from bms.states import (
     STANDBY,
 )
 from micropython import const
-
-# until the host clears them, or a reset
-LATCHED = (FAULT_WELD, FAULT_OPEN, FAULT_SIGN, rules.FAULT_RAM, rules.FAULT_PROGRAM,
-           rules.FAULT_DATA, rules.FAULT_CLOCK, rules.FAULT_OUTPUT, rules.FAULT_FLOW)
 
 _POWER_SCANS = const(10)    # awake, nobody waits for the step of that
 _AIM_SCANS = const(10)      # targets of the limits are worked out each so many scans
@@ -140,7 +134,6 @@ class Pack(Faults):
         self.rest_ma = 0
         self._other_way_ma = self._nominal_ma = 0
         self._failed_scans = self._soc_full_cpct = self._wire_mv = 0
-        self._dvl_mv = params["dvl_mv"]
         self._limit_scans = 0       # until the limits are aimed again
         self._limit_ms = 0          # since they were aimed last
 
@@ -162,7 +155,7 @@ class Pack(Faults):
     @property
     def dvl_mv(self):
         """Discharge voltage limit."""
-        return max(self._dvl_mv, self.asked.dvl_mv)
+        return max(self.params["dvl_mv"], self.asked.dvl_mv)
 
     @property
     def inverter_lost(self):
@@ -189,7 +182,6 @@ class Pack(Faults):
         self._soc_full_cpct = p["ov_release_soc_cpct"]
         self._wire_mv = p["open_wire_mv"]
         self._nominal_ma = p["nominal_ma"]
-        self._dvl_mv = p["dvl_mv"]
         self._taken = p.changed
 
     @micropython.native
@@ -221,7 +213,7 @@ class Pack(Faults):
                                   self.derating.charge_target_ma,
                                   self.derating.discharge_target_ma, measured.dt_ms)
             self._limit(measured)
-        awake = not self.faults and STANDBY <= self.state <= PROTECTION
+        awake = not (self.faults or self.faults_more) and STANDBY <= self.state <= PROTECTION
         self.balancing.step(measured, fresh, awake, self.protection.trips)
         if self.balancing.mask or self._balance_log.running:
             self._balance_log.step(now_ms, measured.values)
@@ -253,7 +245,7 @@ class Pack(Faults):
                            protection.disbelieved & ~doubtful_trips(measured, self.faults) != 0)
         if self._cell_watch.contradicts(values, self.direction, measured.dt_ms):
             self.set_fault(FAULT_SIGN, True, values[CURRENT_MA], 0)
-        if self.faults & FAULT_SCAN:
+        if self.has(FAULT_SCAN):
             self.set_fault(FAULT_SCAN, False)
 
     @micropython.native
@@ -278,7 +270,7 @@ class Pack(Faults):
         charge_uah   of the AFE's integrator, charging positive; None: it was lost
         """
         self._soc_feed.count(charge_uah, dt_ms, self.measurements.values, self.fets.actual,
-                             not self.faults & FAULT_WELD)
+                             not self.has(FAULT_WELD))
 
     def measured_ma(self):
         """Current of the newest scan; 0 if there is none."""
@@ -287,8 +279,7 @@ class Pack(Faults):
 
     def clear(self):
         """Host command: latched faults and locks may go; what still holds comes back."""
-        for fault in LATCHED:
-            self.set_fault(fault, False)
+        self.clear_faults()
         self.protection.unlock()
         self.protection.take_changes(self._on_change)
 
@@ -314,12 +305,12 @@ class Pack(Faults):
             state = OFF
         elif self.power.mode == pw.ASLEEP:
             state = SLEEP
-        elif self.faults & BLOCKING:
+        elif self.fails():
             state = FAIL
         elif (not self.afe_ready or not self.measurements.seq or self.looking_at_zero
               or self.testing or self.afe_misled):
             state = SELF_TEST
-        elif self.protection.blocked:
+        elif self.protection.blocked or self.blocked_by_faults():
             state = PROTECTION
         else:
             state = self.direction
@@ -366,14 +357,14 @@ class Pack(Faults):
     def able(self):
         """FETs that this pack by itself could close, whatever is on the bus bar."""
         ready = (self.afe_ready and self.measurements.seq > 0 and not self.looking_at_zero
-                 and STANDBY <= self.state <= PROTECTION and not self.faults & BLOCKING
+                 and STANDBY <= self.state <= PROTECTION and not self.fails()
                  and not self.power.holds())
         blocked = self.protection.blocked
         if blocked and self.power.mode == pw.TRYING:
             blocked = self._blocked_but_for(UNDER_VOLTAGE)
         if self._flow.wrong_scans:
             blocked |= DISCHARGE
-        return self.fets.decide(blocked | self.held, ready)
+        return self.fets.decide(blocked | self.held | self.blocked_by_faults(), ready)
 
     def _blocked_but_for(self, mask):
         """FETs that protections other than those of *mask* hold off."""

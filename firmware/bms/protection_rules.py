@@ -1,7 +1,13 @@
 """The protection table of the specification, section 3, as data.
 
 A row names its parameters; protection.py turns rows into the arrays the hot path steps. A new
-protection is a row here, its parameters in parameters.py, and its tests.
+protection is a row here, its parameters in parameters.py, and its tests. A new fault is a row of
+FAULTS and its constant below.
+
+Each row has a number that is never given twice: event records, counters and the first-out in
+flash keep it for years, and a row that is added or moved changes no other one's. Items: 0 to 17
+as released, then from 128 on. Faults: from 0 on, at most 58. In a first-out an item has its own
+number, a fault its number + 18.
 """
 
 from micropython import const
@@ -41,45 +47,63 @@ _OCD3 = const(0x800000)
 # Columns of a row. A parameter is a name, or (name, number to add), or a number; None: has none.
 # Alarm end: a number is the hysteresis from the alarm, a text a parameter of its own.
 (ID, READING, WORSE, ALARM, ALARM_END, TRIP, RELEASE, DELAY, NEED, ANY, AFTER, LOCK, MUTE, AFE,
- BLOCKS) = range(15)
+ BLOCKS, NUMBER, WORDS) = range(17)
 
 ITEMS: tuple = (
     ("PRO-01", rd.MAX_CELL_MV, ABOVE, "cell_ov_alarm_mv", 20, "cell_ov_trip_mv",
-     "cell_ov_release_mv", "cell_ov_delay_ms", SOC_BELOW_FULL, DISCHARGING, 0, 0, 0, _COV, CHARGE),
+     "cell_ov_release_mv", "cell_ov_delay_ms", SOC_BELOW_FULL, DISCHARGING, 0, 0, 0, _COV, CHARGE,
+     0, "cell over-voltage"),
     ("PRO-02", rd.MIN_CELL_MV, BELOW, "cell_uv_alarm_mv", 20, "cell_uv_trip_mv",
-     "cell_uv_release_mv", "cell_uv_delay_ms", 0, CHARGER_SEEN, 0, 0, 0, _CUV, DISCHARGE),
+     "cell_uv_release_mv", "cell_uv_delay_ms", 0, CHARGER_SEEN, 0, 0, 0, _CUV, DISCHARGE,
+     1, "cell under-voltage"),
     ("PRO-03", rd.CELL_SUM_MV, ABOVE, "pack_ov_alarm_mv", 200, "pack_ov_trip_mv",
-     "pack_ov_release_mv", "pack_ov_delay_ms", SOC_BELOW_FULL, DISCHARGING, 0, 0, 0, 0, CHARGE),
+     "pack_ov_release_mv", "pack_ov_delay_ms", SOC_BELOW_FULL, DISCHARGING, 0, 0, 0, 0, CHARGE,
+     2, "pack over-voltage"),
     ("PRO-04", rd.CELL_SUM_MV, BELOW, "pack_uv_alarm_mv", 200, "pack_uv_trip_mv",
-     "pack_uv_release_mv", "pack_uv_delay_ms", 0, CHARGER_SEEN, 0, 0, 0, 0, DISCHARGE),
+     "pack_uv_release_mv", "pack_uv_delay_ms", 0, CHARGER_SEEN, 0, 0, 0, 0, DISCHARGE,
+     3, "pack under-voltage"),
     ("PRO-05", rd.CHARGE_MA, ABOVE, "chg_oc_alarm_ma", 1000, "chg_oc_trip_ma", 0,
-     "chg_oc_delay_ms", 0, DISCHARGING, "oc_release_ms", "oc_lock_trips", 0, _OCC, CHARGE),
+     "chg_oc_delay_ms", 0, DISCHARGING, "oc_release_ms", "oc_lock_trips", 0, _OCC, CHARGE,
+     4, "over-current while charging"),
     ("PRO-06", rd.DISCHARGE_MA, ABOVE, "dsg_oc1_alarm_ma", 1000, "dsg_oc1_trip_ma", 0,
-     "dsg_oc1_delay_ms", 0, CHARGING, "oc_release_ms", "oc_lock_trips", 0, _OCD3, DISCHARGE),
+     "dsg_oc1_delay_ms", 0, CHARGING, "oc_release_ms", "oc_lock_trips", 0, _OCD3, DISCHARGE,
+     5, "over-current while discharging"),
     ("PRO-07", rd.DISCHARGE_MA, ABOVE, None, 0, "dsg_oc2_trip_ma", 0,
      "dsg_oc2_delay_ms", 0, CHARGING, "oc_release_ms", "oc_lock_trips", 0,
-     _OCD1_OCD2 | _OCDL, DISCHARGE),
+     _OCD1_OCD2 | _OCDL, DISCHARGE,
+     6, "strong over-current while discharging"),
     ("PRO-08", rd.NEVER, ABOVE, None, 0, 0, 0, 0, 0, CHARGER_SEEN | LOAD_REMOVED, 0, 0, 0,
-     _SCD | _SCDL, BOTH),
+     _SCD | _SCDL, BOTH,
+     7, "short circuit"),
     ("PRO-09", rd.MIN_TEMP_DC, BELOW, "chg_ut_alarm_dc", 5, "chg_ut_trip_dc",
-     "chg_ut_release_dc", "temp_delay_ms", 0, 0, 0, 0, 0, _UTC, CHARGE),
+     "chg_ut_release_dc", "temp_delay_ms", 0, 0, 0, 0, 0, _UTC, CHARGE,
+     8, "under-temperature while charging"),
     ("PRO-10", rd.MAX_TEMP_DC, ABOVE, "chg_ot_alarm_dc", 5, "chg_ot_trip_dc",
-     "chg_ot_release_dc", "temp_delay_ms", 0, 0, 0, 0, 0, _OTC, CHARGE),
+     "chg_ot_release_dc", "temp_delay_ms", 0, 0, 0, 0, 0, _OTC, CHARGE,
+     9, "over-temperature while charging"),
     ("PRO-11", rd.MIN_TEMP_DC, BELOW, "dsg_ut_alarm_dc", 5, "dsg_ut_trip_dc",
-     "dsg_ut_release_dc", "temp_delay_ms", 0, 0, 0, 0, 0, _UTD, DISCHARGE),
+     "dsg_ut_release_dc", "temp_delay_ms", 0, 0, 0, 0, 0, _UTD, DISCHARGE,
+     10, "under-temperature while discharging"),
     ("PRO-12", rd.MAX_TEMP_DC, ABOVE, "dsg_ot_alarm_dc", 5, "dsg_ot_trip_dc",
-     "dsg_ot_release_dc", "temp_delay_ms", 0, 0, 0, 0, 0, _OTD, DISCHARGE),
+     "dsg_ot_release_dc", "temp_delay_ms", 0, 0, 0, 0, 0, _OTD, DISCHARGE,
+     11, "over-temperature while discharging"),
     ("PRO-13", rd.AMBIENT_DC, BELOW, "env_ut_alarm_dc", 5, "env_ut_trip_dc",
-     "env_ut_release_dc", "temp_delay_ms", 0, 0, 0, 0, 0, 0, BOTH),
+     "env_ut_release_dc", "temp_delay_ms", 0, 0, 0, 0, 0, 0, BOTH,
+     12, "under-temperature of the surroundings"),
     ("PRO-14", rd.AMBIENT_DC, ABOVE, "env_ot_alarm_dc", 5, "env_ot_trip_dc",
-     "env_ot_release_dc", "temp_delay_ms", 0, 0, 0, 0, 0, 0, BOTH),
+     "env_ot_release_dc", "temp_delay_ms", 0, 0, 0, 0, 0, 0, BOTH,
+     13, "over-temperature of the surroundings"),
     ("PRO-15", rd.SOC_CPCT, BELOW, ("low_soc_cpct", -1), "low_soc_cpct", None, 0,
-     "low_soc_delay_ms", 0, 0, 0, 0, CHARGE_FLOWS, 0, 0),
+     "low_soc_delay_ms", 0, 0, 0, 0, CHARGE_FLOWS, 0, 0,
+     14, "low capacity"),
     ("PRO-16", rd.CELL_DIFF_MV, ABOVE, "cell_diff_alarm_mv", "cell_diff_clear_mv", None, 0,
-     "cell_diff_delay_ms", 0, 0, 0, 0, 0, 0, 0),
+     "cell_diff_delay_ms", 0, 0, 0, 0, 0, 0, 0,
+     15, "cell voltages too far apart"),
     ("PRO-17", rd.MOS_DC, ABOVE, "mos_ot_alarm_dc", 5, "mos_ot_trip_dc",
-     "mos_ot_release_dc", "temp_delay_ms", 0, 0, 0, 0, 0, _OTF_OTINT, BOTH),
-    ("PRO-18", rd.REVERSED, ABOVE, None, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, BOTH),
+     "mos_ot_release_dc", "temp_delay_ms", 0, 0, 0, 0, 0, _OTF_OTINT, BOTH,
+     16, "over-temperature of the MOSFETs"),
+    ("PRO-18", rd.REVERSED, ABOVE, None, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, BOTH,
+     17, "charger connected the wrong way round"),
 )
 
 
@@ -88,38 +112,163 @@ def mask_of(*ids):
     return sum(1 << i for i in range(len(ITEMS)) if ITEMS[i][0] in ids)
 
 
-# Faults: not thresholds but contradictions, (name, FETs it holds off while it lasts)
-FAULTS = (
-    ("MEA-02", BOTH),           # scans fail
-    ("MEA-03-cell", BOTH),      # a cell at 0 V or beyond range
-    ("MEA-03-sum", BOTH),       # sum of cells against stack
-    ("MEA-03-ntc", BOTH),       # thermistor open or shorted
-    ("PWR-01-fet", BOTH),       # a FET does not follow its command
-    ("SAF-02-afe", BOTH),       # the AFE's configuration could not be verified
-    ("SAF-03-task", 0),         # a task keeps failing
-    ("MEA-03-wire", BOTH),      # a sense wire between two cells is open
-    ("MEA-03-frozen", BOTH),    # nothing changes under current
-    ("SAF-05-weld", BOTH),      # current in a direction whose FET is off
-    ("SAF-05-open", BOTH),      # a FET that is on does not conduct
-    ("SAF-07-hot", BOTH),       # the fast functions and their Python twins disagree
-    ("PRF-03", BOTH),           # the profile contradicts itself
-    ("MEA-03-blind", BOTH),     # no believable cell voltages, for changing reasons
-    ("MEA-03-sign", BOTH),      # cells beyond a limit that the current seems to relieve
-    ("COM-03-lost", 0),         # a slave, or at a slave the master, does not answer any more
-    ("DIP-02", 0),              # two packs on the parallel bus have one address
-    ("SAF-07-ram", BOTH),       # memory does not keep what is written to it
-    ("SAF-07-program", BOTH),   # the program is not what was built
-    ("SAF-07-data", BOTH),      # a parameter or a threshold changed by itself
-    ("SAF-07-clock", BOTH),     # ticks against the clocks of other chips
-    ("SAF-07-output", BOTH),    # a pad has not the level that was commanded
-    ("SAF-07-flow", BOTH),      # a scan did not go through all of measure, protect, decide, act
+# What a fault is told as to inverters and panels (protocols/conditions.py)
+(TOLD_AFE, TOLD_CELL, TOLD_NTC, TOLD_FET, TOLD_SYSTEM,      # as a protection
+ TOLD_LINK, TOLD_NOTICE) = range(7)                         # as an alarm: communication, system
+
+# Faults: not thresholds but contradictions. One row is all of a fault but its constant:
+# name; FETs it holds off while it lasts; number; latched: until a host clears it, or a reset;
+# what it is told as; its codes of the AS1; unit of value and limit; words for a person
+(FAULT_NAME, FAULT_BLOCKS, FAULT_NUMBER, FAULT_LATCHED, FAULT_TOLD, FAULT_AS1, FAULT_UNIT,
+ FAULT_WORDS) = range(8)
+
+FAULTS: tuple = (
+    ("MEA-02", BOTH, 0, False, TOLD_AFE, (89,), "scans",
+     "the front end does not answer"),
+    ("MEA-03-cell", BOTH, 1, False, TOLD_CELL, (68,), "",
+     "a cell reads 0 V or beyond the range"),
+    ("MEA-03-sum", BOTH, 2, False, TOLD_CELL, (68,), "",
+     "the sum of the cells is not the stack voltage"),
+    ("MEA-03-ntc", BOTH, 3, False, TOLD_NTC, (68,), "",
+     "a thermistor is open or shorted"),
+    ("PWR-01-fet", BOTH, 4, False, TOLD_FET, (68,), "",
+     "a FET does not follow its command"),
+    ("SAF-02-afe", BOTH, 5, False, TOLD_AFE, (68,), "",
+     "the front end cannot be configured"),
+    ("SAF-03-task", 0, 6, False, TOLD_SYSTEM, (68,), "",
+     "a task keeps failing"),
+    ("MEA-03-wire", BOTH, 7, False, TOLD_CELL, (10,), "",
+     "a sense wire between cells is open"),
+    ("MEA-03-frozen", BOTH, 8, False, TOLD_AFE, (68,), "ms",
+     "the readings stand still"),
+    ("SAF-05-weld", BOTH, 9, True, TOLD_FET, (68,), "mA",
+     "a FET conducts that is off"),
+    ("SAF-05-open", BOTH, 10, True, TOLD_FET, (10,), "mV",
+     "a FET that is on does not conduct"),
+    ("SAF-07-hot", BOTH, 11, False, TOLD_SYSTEM, (68,), "",
+     "the fast functions give wrong results"),
+    ("PRF-03", BOTH, 12, False, TOLD_SYSTEM, (68,), "",
+     "the profile contradicts itself"),
+    ("MEA-03-blind", BOTH, 13, False, TOLD_CELL, (68,), "",
+     "no cell voltage can be believed"),
+    ("MEA-03-sign", BOTH, 14, True, TOLD_SYSTEM, (68,), "",
+     "the current has the wrong sign"),
+    ("COM-03-lost", 0, 15, False, TOLD_LINK, (1, 65), "",
+     "a pack on the parallel bus does not answer"),
+    ("DIP-02", 0, 16, False, TOLD_LINK, (1, 65), "",
+     "two packs on the parallel bus have one address"),
+    ("SAF-07-ram", BOTH, 17, True, TOLD_SYSTEM, (68,), "",
+     "the memory does not keep what is written"),
+    ("SAF-07-program", BOTH, 18, True, TOLD_SYSTEM, (68,), "",
+     "the program is not what was built"),
+    ("SAF-07-data", BOTH, 19, True, TOLD_SYSTEM, (68,), "",
+     "a parameter or threshold changed by itself"),
+    ("SAF-07-clock", BOTH, 20, True, TOLD_SYSTEM, (67,), "",
+     "the clocks contradict each other"),
+    ("SAF-07-output", BOTH, 21, True, TOLD_SYSTEM, (68,), "",
+     "an output has the wrong level"),
+    ("SAF-07-flow", BOTH, 22, True, TOLD_SYSTEM, (68,), "",
+     "a scan was not worked to its end"),
+    ("SAF-09-lost", BOTH, 23, True, TOLD_SYSTEM, (7, 66), "",
+     "settings or states that were stored are lost"),
+    ("SAF-09-flash", 0, 29, False, TOLD_NOTICE, (7, 66), "",
+     "the flash does not take what is to be stored"),
 )
+
+# Faults are bits of two words, so that each fits an int that is not on the heap: *faults* has
+# the numbers 0 to 28, *faults_more* the others. Bit 29 says that a constant is of the second.
+FAULT_WORD = const(29)          # faults in a word
+FAULT_MORE = const(0x20000000)
+FIRST_OUT_FAULT = const(18)     # number of a fault in a first-out less its own
+
+
+def bit_of(number):
+    """The constant of the fault with *number*: what has() and set_fault() take."""
+    return 1 << number if number < FAULT_WORD else FAULT_MORE | 1 << number - FAULT_WORD
+
+
+def number_of(fault):
+    """The number of the fault whose constant is *fault*."""
+    number = FAULT_WORD if fault & FAULT_MORE else 0
+    while fault & ~FAULT_MORE & ~1:
+        fault = (fault & ~FAULT_MORE) >> 1
+        number += 1
+    return number
+
+
+def fault_row(number):
+    """Row of FAULTS with *number*, or None."""
+    for row in FAULTS:
+        if row[FAULT_NUMBER] == number:
+            return row
+    return None
+
+
+def blocked_by(faults, more):
+    """FETs that faults hold off; arguments: the two words."""
+    if faults & BLOCKING or more & BLOCKING_MORE:
+        return BOTH
+    return ((CHARGE if faults & _CHARGE or more & _CHARGE_MORE else 0)
+            | (DISCHARGE if faults & _DISCHARGE or more & _DISCHARGE_MORE else 0))
+
+
+def item_row(number):
+    """Row of ITEMS with *number*, or None."""
+    for row in ITEMS:
+        if row[NUMBER] == number:
+            return row
+    return None
+
+
+def faults_with(column, value):
+    """(bits of faults, bits of faults_more) of the rows that have *value* in *column*, or have
+    it among others there."""
+    words = [0, 0]
+    for row in FAULTS:
+        has = row[column]
+        if value in has if isinstance(has, tuple) else value == has:
+            bit = bit_of(row[FAULT_NUMBER])
+            words[1 if bit & FAULT_MORE else 0] |= bit & ~FAULT_MORE
+    return tuple(words)
+
+
+def _fault(name):
+    for row in FAULTS:
+        if row[FAULT_NAME] == name:
+            return bit_of(row[FAULT_NUMBER])
+    raise ValueError(name)
+
+
+FAULT_SCAN = _fault("MEA-02")
+FAULT_CELL = _fault("MEA-03-cell")
+FAULT_SUM = _fault("MEA-03-sum")
+FAULT_NTC = _fault("MEA-03-ntc")
+FAULT_FET = _fault("PWR-01-fet")
+FAULT_AFE = _fault("SAF-02-afe")
+FAULT_TASK = _fault("SAF-03-task")
+FAULT_WIRE = _fault("MEA-03-wire")
+FAULT_FROZEN = _fault("MEA-03-frozen")
+FAULT_WELD = _fault("SAF-05-weld")
+FAULT_OPEN = _fault("SAF-05-open")
+FAULT_HOT = _fault("SAF-07-hot")
+FAULT_PROFILE = _fault("PRF-03")
+FAULT_BLIND = _fault("MEA-03-blind")
+FAULT_SIGN = _fault("MEA-03-sign")
+FAULT_LINK = _fault("COM-03-lost")
+FAULT_ADDRESS = _fault("DIP-02")
+FAULT_RAM = _fault("SAF-07-ram")
+FAULT_PROGRAM = _fault("SAF-07-program")
+FAULT_DATA = _fault("SAF-07-data")
+FAULT_CLOCK = _fault("SAF-07-clock")
+FAULT_OUTPUT = _fault("SAF-07-output")
+FAULT_FLOW = _fault("SAF-07-flow")
+FAULT_LOST = _fault("SAF-09-lost")
+FAULT_FLASH = _fault("SAF-09-flash")
+BLOCKING, BLOCKING_MORE = faults_with(FAULT_BLOCKS, BOTH)       # these are state *fail*
+_CHARGE, _CHARGE_MORE = faults_with(FAULT_BLOCKS, CHARGE)       # these hold one FET off
+_DISCHARGE, _DISCHARGE_MORE = faults_with(FAULT_BLOCKS, DISCHARGE)
+LATCHED, LATCHED_MORE = faults_with(FAULT_LATCHED, True)
 
 # AFE trips not to be believed while the reading behind them is in doubt
 AFE_BY_CELLS = _CUV | _COV
 AFE_BY_NTC = _UTC | _UTD | _OTC | _OTD | _OTF_OTINT
-(FAULT_SCAN, FAULT_CELL, FAULT_SUM, FAULT_NTC, FAULT_FET, FAULT_AFE, FAULT_TASK, FAULT_WIRE,
- FAULT_FROZEN, FAULT_WELD, FAULT_OPEN, FAULT_HOT, FAULT_PROFILE, FAULT_BLIND,
- FAULT_SIGN, FAULT_LINK, FAULT_ADDRESS, FAULT_RAM, FAULT_PROGRAM, FAULT_DATA, FAULT_CLOCK,
- FAULT_OUTPUT, FAULT_FLOW) = (1 << i for i in range(23))
-BLOCKING = sum(1 << i for i in range(len(FAULTS)) if FAULTS[i][1])

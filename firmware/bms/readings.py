@@ -28,6 +28,10 @@ LD_MV = const(23)           # load-detect pin
 SCAN_HASH = const(24)       # of cells, stack, terminals and current: the same means nothing moved
 COUNT = const(25)
 
+UNITS = {MAX_CELL_MV: "mV", MIN_CELL_MV: "mV", CELL_DIFF_MV: "mV", CELL_SUM_MV: "mV",
+         CURRENT_MA: "mA", CHARGE_MA: "mA", DISCHARGE_MA: "mA", MIN_TEMP_DC: "dC",
+         MAX_TEMP_DC: "dC", MOS_DC: "dC", AMBIENT_DC: "dC", SOC_CPCT: "cpct"}
+
 CELLS_MOST = const(16)
 # Calibration array: gains as 32768ths beyond 1, offsets to subtract
 CAL_CELL_GAIN = const(0)

@@ -19,25 +19,47 @@ LINK_FAULT = const(1 << 25)     # a slave is lost, or two packs have one address
 COUNT = const(26)
 FAULTS = const(0x1F00000)
 
-_FAULT_BITS = (
-    (rules.FAULT_SCAN | rules.FAULT_AFE | rules.FAULT_FROZEN, AFE_FAULT),
-    (rules.FAULT_CELL | rules.FAULT_SUM | rules.FAULT_WIRE | rules.FAULT_BLIND, CELL_FAULT),
-    (rules.FAULT_NTC, NTC_FAULT),
-    (rules.FAULT_FET | rules.FAULT_WELD | rules.FAULT_OPEN, FET_FAULT),
+_TOLD = (       # what a row of rules.FAULTS is told as, condition
+    (rules.TOLD_AFE, AFE_FAULT),
+    (rules.TOLD_CELL, CELL_FAULT),
+    (rules.TOLD_NTC, NTC_FAULT),
+    (rules.TOLD_FET, FET_FAULT),
+    (rules.TOLD_SYSTEM, SYSTEM_FAULT),
+    (rules.TOLD_LINK, LINK_FAULT),
+    (rules.TOLD_NOTICE, SYSTEM_FAULT),
 )
-_OF_PARTS = (rules.FAULT_SCAN | rules.FAULT_AFE | rules.FAULT_FROZEN | rules.FAULT_CELL
-             | rules.FAULT_SUM | rules.FAULT_WIRE | rules.FAULT_BLIND | rules.FAULT_NTC
-             | rules.FAULT_FET | rules.FAULT_WELD | rules.FAULT_OPEN | rules.FAULT_LINK
-             | rules.FAULT_ADDRESS)
+
+
+def _rows(told):
+    """(bits of faults, bits of faults_more, condition) of what is *told*."""
+    return tuple(rules.faults_with(rules.FAULT_TOLD, kind) + (bit,)
+                 for kind, bit in _TOLD if kind in told)
+
+
+_PROTECTIONS = _rows((rules.TOLD_AFE, rules.TOLD_CELL, rules.TOLD_NTC, rules.TOLD_FET,
+                      rules.TOLD_SYSTEM))
+_ALARMS = _rows((rules.TOLD_LINK, rules.TOLD_NOTICE))
 
 
 @micropython.native
-def of_faults(faults):
-    """Faults of a pack as conditions; any that has no part of its own is the system's."""
-    found = SYSTEM_FAULT if faults & ~_OF_PARTS else 0
-    for i in range(len(_FAULT_BITS)):
-        if faults & _FAULT_BITS[i][0]:
-            found |= _FAULT_BITS[i][1]
+def of_faults(faults, more=0):
+    """Conditions that the two words of faults are as protections."""
+    return _conditions(_PROTECTIONS, faults, more) if faults or more else 0
+
+
+@micropython.native
+def alarms_of_faults(faults, more=0):
+    """Conditions that the two words of faults are as alarms."""
+    return _conditions(_ALARMS, faults, more) if faults or more else 0
+
+
+@micropython.native
+def _conditions(rows, faults, more):
+    found = 0
+    for i in range(len(rows)):
+        first, second, bit = rows[i]
+        if faults & first or more & second:
+            found |= bit
     return found
 
 

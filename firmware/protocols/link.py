@@ -60,7 +60,7 @@ class Link:
             0x01: self._hello, 0x02: self._fields, 0x03: self._report, 0x04: self._events,
             0x05: self._event_fields, 0x06: self._param_list, 0x07: self._param_get,
             0x08: self._param_set, 0x09: self._param_restore, 0x0A: self._command,
-            0x0B: self._provoked,
+            0x0B: self._provoked, 0x0C: self._names,
         }
 
     @property
@@ -189,6 +189,17 @@ class Link:
 
     def _event_fields(self, length, now_ms):
         return self._page(length, report.EVENT_FIELDS)
+
+    def _names(self, length, now_ms):
+        """Numbers, ids and words of items and faults, from a line on."""
+        self._need(length, 1)
+        first = self._in[_HEAD]
+        lines = report.names()
+        if first >= len(lines):
+            raise Refused(_BAD_VALUE, "line %d: there are %d" % (first, len(lines)))
+        end, following = self._lines(1, lines, first)
+        self.out[_HEAD] = max(0, following)
+        return end
 
     def _report(self, length, now_ms):
         self.out[_HEAD] = self._schema & 0xFF

@@ -124,13 +124,13 @@ class Slave:
         """Length of the answer to be sent now, or 0."""
         pack = self._pack
         silent_ms = (now_ms - self._heard_ms) & _MASK
-        if pack.faults & FAULT_LINK:
+        if pack.has(FAULT_LINK):
             if silent_ms <= _MASTER_LOST_MS:
                 pack.set_fault(FAULT_LINK, False)
         elif silent_ms > _MASTER_LOST_MS:
             pack.set_fault(FAULT_LINK, True, MASTER)
             pack.system_cpct = -1       # nobody knows it any more
-        if pack.faults & FAULT_ADDRESS and (now_ms - self._twice_ms) & _MASK > _TWICE_MS:
+        if pack.has(FAULT_ADDRESS) and (now_ms - self._twice_ms) & _MASK > _TWICE_MS:
             pack.set_fault(FAULT_ADDRESS, False)
         command = self._wanted
         if not command or (now_ms - self._from_ms) & _MASK >= 1 << 29:

@@ -13,11 +13,25 @@ from bms import power as pw
 from bms import readings as rd
 from bms.balancing import STATES as BALANCE_STATES
 from bms.events import NAMES as EVENT_NAMES
-from bms.protection_rules import FAULTS, ITEMS
+from bms.protection_rules import (
+    FAULT_NAME,
+    FAULT_NUMBER,
+    FAULT_UNIT,
+    FAULT_WORD,
+    FAULT_WORDS,
+    FAULTS,
+    FIRST_OUT_FAULT,
+    ITEMS,
+    NUMBER,
+    READING,
+    WORDS,
+)
 from crc16 import crc16
 
 _IDS = "|".join(row[0] for row in ITEMS)
-_FAULTS = "|".join(row[0] for row in FAULTS)
+_FAULTS = [""] * (1 + max(row[FAULT_NUMBER] for row in FAULTS))
+for _row in FAULTS:
+    _FAULTS[_row[FAULT_NUMBER]] = _row[FAULT_NAME]
 _MASK = (1 << 30) - 1
 
 # name, struct letter, count, unit, meaning
@@ -29,7 +43,8 @@ FIELDS = (
     ("direction", "B", 1, "enum:" + "|".join(st.STATES), "by current alone"),
     ("alarms", "I", 1, "bits:" + _IDS, "alarms that are up"),
     ("protections", "I", 1, "bits:" + _IDS, "protections that have tripped"),
-    ("faults", "I", 1, "bits:" + _FAULTS, "contradictions that hold"),
+    ("faults", "I", 1, "bits:" + "|".join(_FAULTS[:FAULT_WORD]), "contradictions that hold"),
+    ("faults_more", "I", 1, "bits:" + "|".join(_FAULTS[FAULT_WORD:]), "further ones"),
     ("locked", "I", 1, "bits:" + _IDS, "protections that no longer release by themselves"),
     ("soc_cpct", "H", 1, "cpct", "state of charge"),
     ("remaining_mah", "I", 1, "mAh", "remaining capacity"),
@@ -64,7 +79,7 @@ FIELDS = (
     ("scans_failed", "H", 1, "", "scans without a complete set of values, since start"),
     ("afe_restarts", "H", 1, "", "configurations of the AFE, since start"),
     ("dip", "B", 1, "", "DIP address"),
-    ("first_out", "B", 1, "enum:none|" + _IDS + "|" + _FAULTS, "what opened a FET last"),
+    ("first_out", "B", 1, "first_out", "what opened a FET last: number in the list of names"),
     ("first_out_cell", "b", 1, "", "its cell, -1: none"),
     ("first_out_value", "i", 1, "", "value that did it"),
     ("first_out_limit", "i", 1, "", "limit it crossed"),
@@ -139,6 +154,17 @@ def pack_event(buf, at, seq, record):
     struct.pack_into(EVENT_FORMAT, buf, at, seq, ticks_ms, event, item, cell, value, limit,
                      time_s or 0xFFFFFFFF, boot, max(0, direction - st.STANDBY), state, current_ma,
                      0xFFFF if soc_cpct is None else soc_cpct)
+
+
+def names():
+    """A line for each item and fault: kind;number in event records;number in a first-out;id;unit
+    of value and limit;words."""
+    return (["item;%d;%d;%s;%s;%s" % (row[NUMBER], row[NUMBER], row[0],
+                                      rd.UNITS.get(row[READING], ""), row[WORDS])
+             for row in ITEMS]
+            + ["fault;%d;%d;%s;%s;%s" % (row[FAULT_NUMBER], FIRST_OUT_FAULT + row[FAULT_NUMBER],
+                                         row[FAULT_NAME], row[FAULT_UNIT], row[FAULT_WORDS])
+               for row in FAULTS])
 
 
 def line_of(row):
@@ -219,16 +245,17 @@ class Reporter:
         row[5] = pack.protection.alarms
         row[6] = pack.protection.trips
         row[7] = pack.faults
-        row[8] = pack.protection.locks
-        row[9] = pack.soc.cpct if pack.soc.is_set else None
-        row[10] = pack.remaining_mah if pack.soc.is_set else None
-        row[11] = pack.soc.full_mah
-        row[12] = pack.soc.uncertainty_cpct
-        row[13] = (pack.soc.offset_ua + 500) // 1000
-        row[14] = pack.soc.soh_pct
-        row[15] = pack.soc.cycles
-        row[16] = pack.soc.charged_ah
-        row[17] = pack.soc.discharged_ah
+        row[8] = pack.faults_more
+        row[9] = pack.protection.locks
+        row[10] = pack.soc.cpct if pack.soc.is_set else None
+        row[11] = pack.remaining_mah if pack.soc.is_set else None
+        row[12] = pack.soc.full_mah
+        row[13] = pack.soc.uncertainty_cpct
+        row[14] = (pack.soc.offset_ua + 500) // 1000
+        row[15] = pack.soc.soh_pct
+        row[16] = pack.soc.cycles
+        row[17] = pack.soc.charged_ah
+        row[18] = pack.soc.discharged_ah
 
     def _readings_into(self, row, now_ms):
         """MEA-03, MEA-05: what is doubted or too old is no reading."""
@@ -280,7 +307,7 @@ class Reporter:
         row[_RECORDS + 1] = pack.measurements.failed_all
         row[_RECORDS + 2] = self._control.afe_starts
         row[_RECORDS + 3] = pack.dip
-        row[_RECORDS + 4] = first[0] + 1 if first else 0
+        row[_RECORDS + 4] = first[0] if first else None
         row[_RECORDS + 5] = first[1] if first else -1
         row[_RECORDS + 6] = first[2] if first else 0
         row[_RECORDS + 7] = first[3] if first else 0
@@ -321,7 +348,8 @@ class Reporter:
         return as1_codes.active(
             pack.protection.alarms, pack.protection.trips, pack.faults,
             as1_codes.others_of(pack, storage.errors if storage else 0,
-                                storage.clock.is_valid if storage else True))
+                                storage.clock.is_valid if storage else True),
+            pack.faults_more)
 
     def _fleet_into(self, row, now_ms):
         joining = self._pack.joining

@@ -10,7 +10,7 @@ from array import array
 from bms import readings as rd
 from bms.fleet import Fleet
 from bms.states import CHARGING, DISCHARGING
-from bms.protection_rules import CHARGE, DISCHARGE, FAULT_ADDRESS, FAULT_LINK
+from bms.protection_rules import CHARGE, DISCHARGE
 from bms.readings import NO_READING
 from protocols import conditions
 
@@ -95,9 +95,9 @@ class Snapshot:
         self._fill_limits(pack)
         self._fill_flow(pack, is_usable)
         self.alarms = pack.protection.alarms
-        if pack.faults & (FAULT_LINK | FAULT_ADDRESS):
-            self.alarms |= conditions.LINK_FAULT
-        self.protections = pack.protection.trips | conditions.of_faults(pack.faults)
+        faults, more = pack.faults, pack.faults_more
+        self.alarms |= conditions.alarms_of_faults(faults, more)
+        self.protections = pack.protection.trips | conditions.of_faults(faults, more)
         self.balance_mask = pack.balancing.mask
         if self.valid:
             self._fill_readings(pack.measurements)

@@ -137,7 +137,7 @@ class Control:
         if pack.looking_at_zero:
             self._look_at_zero(now_ms)
         pack.step(now_ms, fresh)
-        if pack.faults & FAULT_SCAN:
+        if pack.has(FAULT_SCAN):
             self._bothoff(0)
             self._lose_afe()
             self._retry_later(now_ms)
@@ -145,7 +145,7 @@ class Control:
         if fresh:
             disobeyed = pack.fets.read_back(measured.fets, measured.values[CURRENT_MA],
                                             measured.safety & _AFE_TRIPS)
-            if disobeyed or pack.faults & FAULT_FET:
+            if disobeyed or pack.has(FAULT_FET):
                 pack.set_fault(FAULT_FET, disobeyed, measured.fets, pack.fets.wanted)
         self._act(now_ms)
         self._bleed(fresh)

@@ -6,7 +6,6 @@ from bms import events as ev
 from bms import states as st
 from bms import power as pw
 from bms.inputs import HeldButton, Steady
-from bms.protection_rules import FAULT_ADDRESS, FAULT_LINK
 
 PERIOD_MS = 50
 _WORD_MS = indication.WORD_TICKS * indication.TICK_MS
@@ -18,17 +17,16 @@ _RESET_MS = 6000                # reset from here
 _TOO_LONG_MS = 10_000           # to here
 _ROCKER_ON_MS = 3000            # PWR-02
 _ROCKER_OFF_MS = 200
-_LINK_FAULTS = FAULT_ADDRESS | FAULT_LINK
-_LINK_ALARM = 1 << 25           # no row of the protection table
+_NO_ROW = 1 << 25           # no row of the protection table
 
 
 @micropython.native
 def _alarms_of(pack):
-    """Alarms of the table, and a bit beyond it for communication: faults of the bus between
-    packs, an inverter that was there and is silent (COM-08)."""
+    """Alarms of the table, and a bit beyond it for faults that stop nothing, and for an inverter
+    that was there and is silent (COM-08)."""
     alarms = pack.protection.alarms
-    if pack.faults & _LINK_FAULTS or pack.inverter.missed:
-        alarms |= _LINK_ALARM
+    if pack.faults or pack.faults_more or pack.inverter.missed:
+        alarms |= _NO_ROW
     return alarms
 
 
@@ -126,7 +124,8 @@ class Panel:
         """Buzzer and dry contacts."""
         if self._buzzer is not None:
             noise = indication.buzz_for(pack.state, _alarms_of(pack),
-                                        pack.protection.trips, pack.faults)
+                                        pack.protection.trips,
+                                        pack.faults | pack.faults_more)
             pack.buzzing = self._buzzer_on != 0 and noise is not indication.OFF
             self._buzzer(self._buzzer_on and indication.level_of(noise, self._tick))
         for i in range(len(self._outputs)):
