@@ -28,6 +28,7 @@ class Seen:
     """Measurements and Fets as far as they are looked at."""
 
     actual = 1
+    terminals_known = True
     doubted = 0
 
     def doubt_cells(self):

@@ -16,6 +16,7 @@ class Seen:
         self.values = [0] * 32
         self.values[STACK_MV] = self.values[PACK_MV] = 53_000
         self.doubts = 0
+        self.terminals_known = True
         self.dt_ms = 100
         self.wanted = self.actual = BOTH
 

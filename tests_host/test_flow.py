@@ -16,6 +16,7 @@ class Seen:
         self.values[rd.PACK_MV], self.values[rd.STACK_MV] = pack_mv, stack_mv
         self.values[rd.CURRENT_MA] = current_ma
         self.doubts = 0
+        self.terminals_known = True
         self.dt_ms = 100
 
 

@@ -57,6 +57,9 @@ class TestCase(unittest.TestCase):
     def tripped_under_voltage(self):
         """Cell 5 at 2650 mV, PRO-02 tripped."""
         regs = scan_regs()
+        regs[0x7F] = 0x05               # both conducted once: the terminals' gain is known
+        self.scan(regs)
+        regs = scan_regs()
         set_cells(regs, 3310, 3310, 3310, 3310, 3310, 2650)
         self.hold(regs, 3000)
         self.assertEqual(self.pack.protection.trips, CELL_UV)
@@ -394,6 +397,9 @@ class TestFlowOfData(TestCase):
                          (last + 1, last, last))
 
     def test_a_charger_at_the_terminals_is_seen(self):          # req: PRO-02
+        regs = scan_regs()
+        regs[0x7F] = 0x05               # both conducted once: the terminals' gain is known
+        self.scan(regs)
         for pack_mv, there in ((52_800, False), (53_400, True), (52_800, False)):
             self.scan(scan_regs(stack_mv=52_800, pack_mv=pack_mv))
             self.assertEqual(self.pack.charger_seen, there)

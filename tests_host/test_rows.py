@@ -116,6 +116,7 @@ class Case(unittest.TestCase):
         measured.seq += 1
         measured.dt_ms = dt_ms
         measured.failed_row = 0
+        measured.terminals_known = True
         self.values[rd.SCAN_HASH] = measured.seq        # something always moves
         self.pack.step(self.now, True)
         return self.pack.protection.blocked

@@ -51,7 +51,7 @@ class EndWires:
         both = fets.actual == BOTH
         current_ma = values[CURRENT_MA]
         drop_mv = 0
-        if both:
+        if both and measured.terminals_known:
             drop_mv = values[PACK_MV] - values[STACK_MV]
             if drop_mv <= OPEN_MV + resistive_mv(current_ma):
                 drop_mv = 0

@@ -67,7 +67,7 @@ class FetWatch:
     def _watch_drop(self, measured, drop_mv):
         """Closed FETs with a drop between stack and terminals: one of them is open."""
         if (drop_mv <= OPEN_MV + resistive_mv(measured.values[CURRENT_MA])
-                or measured.doubts):
+                or measured.doubts or not measured.terminals_known):
             self._open_ms = -1
             return 0
         self._open_ms = longer(self._open_ms, measured.dt_ms)

@@ -4,6 +4,7 @@ import micropython
 from array import array
 
 from bms import ntc, readings
+from bms.levels import Levels
 from bms.readings import NO_READING
 from hot.scan_values import decode_scan
 
@@ -27,6 +28,8 @@ class Measurements:
     cells_mv     array('H')
     doubts       bits of bms.readings about the newest scan
     failed_row   failed scans in a row; failed_all: since start
+    terminals_known   what the terminals' input reads beside the stack's is learnt (MEA-06);
+                 until then the two may differ by 2.6 % and mean the same
     safety       AFE safety status A, B, C as one number (A lowest)
     battery      AFE battery status
     fets         AFE FET status
@@ -39,6 +42,8 @@ class Measurements:
         self._low_mv = self._high_mv = self._sum_mv = self._wire_mv = 0
         self._cal = array("i", (0 for _ in range(readings.CAL_COUNT)))
         self._gains, self._offsets = _calibration(params, cells)
+        self._levels = Levels()
+        self._stack_cal = self._pack_cal = 0        # gains of the calibration
         self._usable_ms = USABLE_SCANS * period_ms
         self._at_ms = 0
         self.values = array("i", (NO_READING for _ in range(readings.COUNT)))
@@ -49,6 +54,7 @@ class Measurements:
         self.frozen = False         # set by PackState: nothing changes any more
         self.failed_row = 0
         self.failed_all = 0
+        self.terminals_known = False
         self.safety = 0
         self.battery = 0
         self.fets = 0
@@ -62,12 +68,20 @@ class Measurements:
         self._wire_mv = p["open_wire_mv"]
         cal = self._cal
         values = p.values
+        cal[readings.CAL_STACK_GAIN] = cal[readings.CAL_PACK_GAIN] = 0
         rows = self._gains
         for i in range(0, len(rows), 2):
             cal[rows[i]] = _share(values[rows[i + 1]])
         rows = self._offsets
         for i in range(0, len(rows), 2):
             cal[rows[i]] = values[rows[i + 1]]
+        if (cal[readings.CAL_STACK_GAIN] != self._stack_cal
+                or cal[readings.CAL_PACK_GAIN] != self._pack_cal):
+            self._stack_cal = cal[readings.CAL_STACK_GAIN]
+            self._pack_cal = cal[readings.CAL_PACK_GAIN]
+            self._levels.forget()
+        cal[readings.CAL_STACK_GAIN] += self._levels.stack.gain
+        cal[readings.CAL_PACK_GAIN] += self._levels.pack.gain
         self._taken = p.changed
 
     def pace(self, period_ms):
@@ -90,6 +104,9 @@ class Measurements:
             ambient -= self._cal[readings.CAL_TEMP_OFFSET + 5]
         values[readings.AMBIENT_DC] = ambient
         self.doubts = doubts
+        self._levels.step(values, self.cells_mv, doubts, regs[_FET_STATUS], self._cal,
+                          self._stack_cal, self._pack_cal)
+        self.terminals_known = self._levels.pack.known
         self.safety = regs[_SAFETY_A] | regs[_SAFETY_A + 2] << 8 | regs[_SAFETY_A + 4] << 16
         self.battery = regs[_BATTERY_STATUS] | regs[_BATTERY_STATUS + 1] << 8
         self.fets = regs[_FET_STATUS]

@@ -39,7 +39,10 @@ CAL_CELL_OFFSET = const(16)
 CAL_CURRENT_GAIN = const(32)
 CAL_CURRENT_OFFSET = const(33)
 CAL_TEMP_OFFSET = const(34)     # cells 1..4, MOSFET, ambient
-CAL_COUNT = const(40)
+CAL_STACK_GAIN = const(40)
+CAL_PACK_GAIN = const(41)
+CAL_LD_GAIN = const(42)
+CAL_COUNT = const(43)
 
 # Doubts about a scan, bits
 CELL_IMPLAUSIBLE = const(0x01)      # a cell at 0 V or beyond the chip's range
