@@ -64,6 +64,7 @@ class World:
         """The controller starts again; *kept*: what outlives it."""
         self.pack = Pack(self.profile, self.params, 100)
         self.pack.afe_ready = True
+        self.shown = indication.ShownDirection()
         if kept is not None:
             self.pack.allowance.from_bytes(kept)
         self.regs = scan_regs()
@@ -209,8 +210,8 @@ class World:
         if sends:
             fets.commanded(allowed)
         protection = pack.protection
-        row = indication.row_for(pack.state, pack.direction, protection.alarms, protection.trips,
-                                 pack.charger_seen)
+        shown = self.shown.step(pack.direction, protection.trips, pack.charger_seen)
+        row = indication.row_for(pack.state, shown, protection.alarms, protection.trips)
         first = pack.first_out or (0, 0, 0, 0, 0)
         return (allowed, protection.blocked, protection.pending, protection.alarms,
                 protection.trips, protection.locks, pack.faults, pack.state, pack.direction,

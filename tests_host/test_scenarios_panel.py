@@ -16,6 +16,7 @@ ALL_ON, ALL_OFF = (ON,) * 6, (OFF,) * 6
 
 HOT = {"cell_temp_dc": [530] * 4}
 TOO_HOT = {"cell_temp_dc": [590] * 4}
+COLD = {"cell_temp_dc": [40] * 4}
 CHARGER = {"charger_mv": 56_000, "charger_ma": 20_000}
 LOAD = {"load_ma": 20_000}
 
@@ -33,6 +34,13 @@ ROWS = {
                                   "cell_mv": {"3": 3450}}, 10)],
                                ON, FLASH_1, OFF, BY_CAPACITY),
     "charging-too-hot": ([({**CHARGER, **TOO_HOT}, 6)], ON, OFF, ON, ALL_OFF),
+    # LED-05: what stops only the other direction is an alarm of the present one
+    "discharging-too-cold-to-charge": ([({**LOAD, **COLD}, 6)], ON, FLASH_3, FLASH_3,
+                                       BY_CAPACITY),
+    "standby-over-charge-alarm": ([({"cell_mv": {"3": 3550}}, 5)], ON, FLASH_1, OFF, BY_CAPACITY),
+    "standby-too-cold-to-charge": ([(COLD, 6)], ON, FLASH_1, ON, BY_CAPACITY),
+    "standby-too-hot": ([(TOO_HOT, 6)], ON, FLASH_1, ON, ALL_OFF),
+    "standby-under-voltage": ([({"cell_mv": {"3": 2690}}, 6)], ON, FLASH_1, OFF, BY_CAPACITY),
     "discharging": ([(LOAD, 2)], ON, FLASH_3, OFF, BY_CAPACITY),
     "discharging-alarm": ([({**LOAD, **HOT}, 5)], ON, FLASH_3, FLASH_3, BY_CAPACITY),
     "under-voltage": ([({**LOAD, "cell_mv": {"3": 2690}}, 6)], ON, OFF, OFF, ALL_OFF),
@@ -47,8 +55,12 @@ CELL = {"cell_mv": {"3": None}}
 # The same rows in one go, where time is dear: how to get from each to the next
 IN_ONE_GO = (
     ("standby", [({}, 1)]),
-    ("standby-alarm", [(HOT, 5)]),
-    ("charging-alarm", [(CHARGER, 2)]),
+    ("standby-too-cold-to-charge", [(COLD, 6)]),
+    ("discharging-too-cold-to-charge", [(LOAD, 2)]),
+    ("standby-over-charge-alarm", [({**NONE, **COOL, "cell_mv": {"3": 3550}}, 6)]),
+    ("standby-alarm", [({**CELL, **HOT}, 14)]),             # PRO-16 has gone
+    ("standby-too-hot", [(TOO_HOT, 6)]),
+    ("charging-alarm", [(COOL, 6), ({**CHARGER, **HOT}, 6)]),
     ("charging-too-hot", [(TOO_HOT, 6)]),
     ("charging", [(COOL, 6)]),
     ("charging-over-charge-alarm", [({"cell_mv": {"3": 3550}}, 5)]),
@@ -62,6 +74,7 @@ IN_ONE_GO = (
     ("fail", [({"reverse": False}, 6), ({"fault": {"afe_silent": True}}, 3)]),
     ("under-voltage", [({"fault": {"afe_silent": None}}, 6),
                        ({**LOAD, "cell_mv": {"3": 2690}}, 6)]),
+    ("standby-under-voltage", [({**NONE, **CELL}, 6), ({"cell_mv": {"3": 2690}}, 6)]),
 )
 
 
@@ -106,7 +119,7 @@ def caps_of(caps, soc):
     if caps not in (BY_CAPACITY, TOP_FLASHES):
         return caps
     top = max(i for i in range(6) if soc >= BANDS[i])
-    assert abs(soc - BANDS[top]) > 1 and (top == 5 or abs(soc - BANDS[top + 1]) > 1)
+    assert (abs(soc - BANDS[top]) > 1 or soc == 0) and (top == 5 or abs(soc - BANDS[top + 1]) > 1)
     lit = [ON if i < top else OFF for i in range(6)]
     lit[top] = FLASH_2 if caps == TOP_FLASHES else ON
     return lit[::-1]
@@ -270,6 +283,61 @@ def test_the_buzzer(rig, target):
         assert len(found) >= least
         for on_ms, between_ms in found:
             assert abs(on_ms - 250) <= EXACT_MS and abs(between_ms - period_ms) <= EXACT_MS
+
+
+@pytest.mark.targets("host", "unix", "rp2040")
+@pytest.mark.req("LED-05", "DRY-01", "BUZ-01")
+def test_what_stops_only_the_other_direction_is_an_alarm_of_the_present_one(rig, target):
+    """20 A out of a pack at 4 degC: it may not be charged, and goes on working."""
+    opened(rig, target, params={"buzzer_enable": 1})
+    rig.set(**LOAD, **COLD)
+    rig.run(6000)
+    before, changes = watch(rig, 4000)
+    assert rig.get()["report"]["protections"] == ["PRO-09"]
+    assert rig.get()["wire"]["do"] == [0, 0]
+    assert len(rises(before["alm"], changes["alm"])) == 2           # Flash 3, both of them
+    assert rises(before["alm"], changes["alm"]) == rises(before["run"], changes["run"])
+    assert all(abs(gap - 3000) <= EXACT_MS for _, gap in beeps(rig, 8000))
+
+
+@pytest.mark.targets("host", "unix", "rp2040")
+@pytest.mark.req("BUZ-01")
+def test_the_first_beep_starts_with_the_event(rig, target):
+    opened(rig, target, params={"buzzer_enable": 1})
+    start_ms = rig.get()["t_ms"]
+    rig.set(**TOO_HOT)
+    rig.run(8000)
+    edges = rig.trace(start_ms)["edges"]
+    opens_ms = next(t for t, signal, value in edges if signal == "fets.dsg" and not value)
+    on = [t for t, signal, value in edges if signal == "buzzer" and value]
+    off = [t for t, signal, value in edges if signal == "buzzer" and not value]
+    assert min(abs(t - opens_ms) for t in on) <= 150                # a scan and a step of the panel
+    assert all(abs(down - up - 250) <= EXACT_MS for up, down in zip(on, off, strict=False))
+
+
+@pytest.mark.targets("host", "unix", "rp2040")
+@pytest.mark.req("AS1-03")
+def test_the_battery_switch_of_the_other_profile(rig, target):
+    """AS1 manual 5.3, 5.4 and 7.2: the blue light is the ON/OFF lamp, the button is RST."""
+    opened(rig, target, profile="b1-5.1-48")
+    assert levels(rig)["onoff"]
+    rig.set(rst=1)
+    rig.run(5000)
+    assert levels(rig)["onoff"]
+    rig.set(rst=0)
+    rig.run(12_000)
+    assert rig.get()["report"]["state"] == "sleep"
+    assert not any(levels(rig).values())
+    assert rig.get()["wire"]["fets"]["chg"] == rig.get()["wire"]["fets"]["dsg"] == 0
+    rig.set(rst=1)                                      # a short press
+    rig.run(300)
+    rig.set(rst=0)
+    rig.run(700)
+    lit = levels(rig)
+    assert lit["onoff"] and sum(lit.values()) >= 2
+    rig.run(8000)
+    assert rig.get()["report"]["state"] == "standby"
+    assert levels(rig)["onoff"]
 
 
 @pytest.mark.req("DRY-01")

@@ -4,6 +4,7 @@ import micropython
 from micropython import const
 
 from bms import states as st
+from bms.indication import stopping
 from bms.protection_rules import mask_of
 
 # functions, the value of do1_function and do2_function
@@ -19,10 +20,15 @@ _LOW_CAPACITY = mask_of("PRO-15")
 
 
 @micropython.native
-def says(function, pack):
-    """True while what *function* means is so for *pack*."""
+def says(function, pack, direction):
+    """True while what *function* means is so for *pack*.
+
+    direction   of indication.ShownDirection: a protection that stops only the other one is no
+                more than an alarm (LED-05)
+    """
     if function == PROTECTION_OR_FAULT:
-        return pack.protection.trips != 0 or pack.faults != 0 or pack.faults_more != 0
+        return (pack.faults != 0 or pack.faults_more != 0
+                or stopping(direction, pack.protection.trips) != 0)
     if function == LOW_CAPACITY:
         return pack.protection.alarms & _LOW_CAPACITY != 0
     if function == ANY_ALARM:

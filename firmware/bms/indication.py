@@ -6,6 +6,7 @@ Every pattern counts the same ticks, so all lamps of one pattern are in phase.
 import micropython
 from micropython import const
 
+from bms import protection_rules as rules
 from bms import states as st
 from bms.protection_rules import (
     FAULT_AFE,
@@ -28,9 +29,13 @@ FLASH_1 = ((1, 1), (0, 15))     # LED-02: (level, ticks of 250 ms), all lamps in
 FLASH_2 = ((1, 2), (0, 2))
 FLASH_3 = ((1, 2), (0, 6))
 
-BUZZ_FAULT = ((1, 1), (0, 3))           # BUZ-01: 0.25 s each 1, 2 or 3 s
-BUZZ_PROTECTION = ((1, 1), (0, 7))
-BUZZ_ALARM = ((1, 1), (0, 11))
+# BUZ-01: ms from one beep to the next; the shorter, the worse
+SILENT = const(0)
+BUZZ_FAULT = const(1000)
+BUZZ_PROTECTION = const(2000)
+BUZZ_ALARM = const(3000)
+_BEEP_MS = const(250)
+_MASK = const(0x3FFFFFFF)
 
 CAPS_OFF = const(0)
 CAPS_ALL = const(1)
@@ -50,17 +55,24 @@ LAMPS = const(0x1FF)
 WORD_TICKS = const(2)
 WAKE_SEQUENCE = (RUN, ALM, 0x20, 0x10, 0x08, 0x04, 0x02, 0x01)
 SLEEP_SEQUENCE = (0x01, 0x02, 0x04, 0x08, 0x10, 0x20, ALM, RUN)
+# AS1-03: the same with the battery switch's blue light, which is the ON/OFF lamp
+BLUE_WAKE_SEQUENCE = tuple(word | ONOFF for word in WAKE_SEQUENCE)
 RESET_SEQUENCE = (LAMPS, LAMPS, LAMPS)
 
 TICKS = const(5040 * 16)        # the count of ticks begins anew: a multiple of every pattern
 
 _BANDS_CPCT = (1660, 3320, 4980, 6640, 8300)
 
-# LED-03, AM table 2-6: by direction, then by level: ON/OFF, RUN, ALM, capacity lamps
-_NORMAL, _ALARM, _OWN_VOLTAGE, _OTHER = range(4)
+# LED-03, AM table 2-6: by direction, then by level: ON/OFF, RUN, ALM, capacity lamps.
+# LED-05 adds the last three of standby, for which the document has no row.
+_NORMAL, _ALARM, _OWN_VOLTAGE, _OTHER, _NOTHING_LEFT, _VOLTAGE_BOTH = range(6)
 _STANDBY_ROWS = (
     (ON, FLASH_1, OFF, CAPS_BAND),
     (ON, FLASH_1, FLASH_3, CAPS_BAND),
+    (ON, FLASH_1, OFF, CAPS_BAND),
+    (ON, FLASH_1, ON, CAPS_BAND),
+    (ON, FLASH_1, ON, CAPS_OFF),
+    (ON, FLASH_1, OFF, CAPS_OFF),
 )
 _CHARGING_ROWS = (
     (ON, ON, OFF, CAPS_CHARGING),
@@ -92,6 +104,58 @@ _HOLD_TICKS = const(3)          # that a grown bar stays
 
 _OVER_CHARGE = mask_of("PRO-01", "PRO-03")
 _UNDER_VOLTAGE = mask_of("PRO-02", "PRO-04")
+_OUTWARD = mask_of("PRO-08", "PRO-18")      # table 2-6 lists these with discharging
+
+
+def _blocking(direction):
+    """Bits of the items that hold the FET of *direction* open."""
+    return sum(1 << i for i in range(len(rules.ITEMS)) if rules.ITEMS[i][rules.BLOCKS] & direction)
+
+
+# bits beyond ITEMS: a fault holds one FET open; by bits CHARGE | DISCHARGE
+FAULT_STOPS = (0, 1 << 27, 1 << 28, 1 << 27 | 1 << 28)
+_STOPS_CHARGE = _blocking(rules.CHARGE) | FAULT_STOPS[rules.CHARGE]
+_STOPS_DISCHARGE = _blocking(rules.DISCHARGE) | FAULT_STOPS[rules.DISCHARGE]
+
+
+@micropython.native
+def stopping(direction, trips):
+    """Those of *trips* that stop *direction*; in standby every one of them counts (LED-05)."""
+    if direction == st.CHARGING:
+        return trips & _STOPS_CHARGE
+    if direction == st.DISCHARGING:
+        return trips & _STOPS_DISCHARGE
+    return trips
+
+
+class ShownDirection:
+    """The direction whose row the lamps show (LED-05).
+
+    A protection ends the current that it stops, and the row is that of the direction it stopped:
+    discharging until something else flows or the protection is gone; charging as long as a
+    charger is seen, because table 2-6 shows standby without one.
+    """
+
+    def __init__(self):
+        self._stopped = st.STANDBY      # what flowed last, until nothing stops it any more
+
+    @micropython.native
+    def step(self, direction, trips, charger_seen):
+        """STANDBY, CHARGING or DISCHARGING to be shown.
+
+        direction      by current; trips: bit i = ITEMS[i]
+        charger_seen   the terminals say that a charger is there
+        """
+        if direction != st.STANDBY:
+            self._stopped = direction
+            return direction
+        if trips & _OUTWARD:
+            return st.DISCHARGING
+        if charger_seen and trips & _STOPS_CHARGE:
+            return st.CHARGING
+        if self._stopped != st.DISCHARGING or charger_seen or not trips & _STOPS_DISCHARGE:
+            self._stopped = st.STANDBY
+        return self._stopped
 
 
 @micropython.native
@@ -132,12 +196,11 @@ def self_test_word(faults):
 
 
 @micropython.native
-def row_for(state, direction, alarms, trips, charger_seen):
-    """The row of LED-03 that applies.
+def row_for(state, direction, alarms, trips):
+    """The row of LED-03 and LED-05 that applies.
 
-    state         of states; direction: STANDBY, CHARGING or DISCHARGING by current
+    state         of states; direction: of ShownDirection
     alarms, trips bit i = ITEMS[i]
-    charger_seen  an over-charge protection without a charger shows as standby
     """
     if state == st.FAIL:
         return _FAIL
@@ -145,17 +208,27 @@ def row_for(state, direction, alarms, trips, charger_seen):
         return _DARK
     if state == st.SELF_TEST:
         return _TEST
-    if trips:
-        if not trips & ~_OVER_CHARGE:
-            if charger_seen or direction == st.CHARGING:
-                return _CHARGING_ROWS[_OWN_VOLTAGE]
-            return _STANDBY_ROWS[_ALARM if alarms & ~_OVER_CHARGE else _NORMAL]
-        if not trips & ~_UNDER_VOLTAGE:
-            return _DISCHARGING_ROWS[_OWN_VOLTAGE]
-        return _CHARGING_ROWS[_OTHER]
-    if direction == st.CHARGING:
-        alarms &= ~_OVER_CHARGE     # an over-charge alarm does not flash ALM while charging
-    return _ROWS[direction][_ALARM if alarms else _NORMAL]
+    if direction == st.STANDBY:
+        return _STANDBY_ROWS[_standby_level(alarms, trips)]
+    own = stopping(direction, trips)
+    level = _NORMAL
+    if own:
+        voltage = _OVER_CHARGE if direction == st.CHARGING else _UNDER_VOLTAGE
+        level = _OTHER if own & ~voltage else _OWN_VOLTAGE
+    elif (alarms | trips) & ~_OVER_CHARGE:
+        level = _ALARM
+    return _ROWS[direction][level]
+
+
+@micropython.native
+def _standby_level(alarms, trips):
+    """Level of _STANDBY_ROWS: over-charge alone is standby as ever, and never flashes ALM."""
+    if not trips & ~_OVER_CHARGE:
+        return _ALARM if alarms & ~_OVER_CHARGE else _NORMAL
+    both = trips & _STOPS_CHARGE and trips & _STOPS_DISCHARGE
+    if trips & ~_OVER_CHARGE & ~_UNDER_VOLTAGE:
+        return _NOTHING_LEFT if both else _OTHER
+    return _VOLTAGE_BOTH if both else _OWN_VOLTAGE
 
 
 def bar_row_for(state, direction, trips, updating):
@@ -164,7 +237,7 @@ def bar_row_for(state, direction, trips, updating):
         return _DARK
     if updating:
         return _BAR_UPDATE
-    if state == st.FAIL or trips & ~_OVER_CHARGE:
+    if state == st.FAIL or stopping(direction, trips) & ~_OVER_CHARGE:
         return _BAR_FAULT
     if state == st.SELF_TEST:
         return _TEST
@@ -172,17 +245,47 @@ def bar_row_for(state, direction, trips, updating):
 
 
 @micropython.native
-def buzz_for(state, alarms, trips, faults):
-    """The pattern of the worst that is the case (BUZ-01); over-charge makes no noise."""
+def buzz_for(state, direction, alarms, trips, faults):
+    """Period of the worst that is the case (BUZ-01); over-charge makes no noise.
+
+    A protection that does not stop *direction*, of ShownDirection, is an alarm (LED-05).
+    """
     if state == st.OFF or state == st.SLEEP:
-        return OFF
+        return SILENT
     if faults:
         return BUZZ_FAULT
-    if trips & ~_OVER_CHARGE:
+    if stopping(direction, trips) & ~_OVER_CHARGE:
         return BUZZ_PROTECTION
-    if alarms & ~_OVER_CHARGE:
+    if (alarms | trips) & ~_OVER_CHARGE:
         return BUZZ_ALARM
-    return OFF
+    return SILENT
+
+
+class Beeper:
+    """Whole beeps of 0.25 s, the first one with the event (BUZ-01, AM 3.1(6)).
+
+    A beep that sounds when something worse comes is the first of the new pattern.
+    """
+
+    def __init__(self):
+        self._period_ms = SILENT        # of the step before
+        self._began_ms = -1             # the newest beep; -1: none since silence
+
+    @micropython.native
+    def step(self, now_ms, period_ms):
+        """The level of the buzzer. *period_ms*: of buzz_for()."""
+        before_ms = self._period_ms
+        self._period_ms = period_ms
+        past_ms = (now_ms - self._began_ms) & _MASK
+        if self._began_ms >= 0 and past_ms < _BEEP_MS:
+            return 1
+        if not period_ms:
+            self._began_ms = -1
+            return 0
+        if before_ms and period_ms >= before_ms and past_ms < period_ms:
+            return 0
+        self._began_ms = now_ms
+        return 1
 
 
 def bar(caps, top, tick):

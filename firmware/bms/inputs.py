@@ -34,12 +34,15 @@ class Steady:
 
 
 class HeldButton:
-    """How long a button was held. Two equal samples in a row count, so that a bounce does not."""
+    """How long a button was held. Two equal samples in a row count, so that a bounce does not.
+
+    is_down   it is pressed now
+    """
 
     def __init__(self):
         self._seen = False
         self._seen_ms = 0       # first sample of the level that was seen last
-        self._down = False
+        self.is_down = False
         self._down_ms = 0
         self._too_long = False  # held beyond what the ticks can tell
 
@@ -50,11 +53,11 @@ class HeldButton:
             self._seen = pressed
             self._seen_ms = now_ms
             return 0
-        if pressed == self._down:
+        if pressed == self.is_down:
             if pressed and (now_ms - self._down_ms) & _MASK >= _LONGEST_MS:
                 self._too_long = True
             return 0
-        self._down = pressed
+        self.is_down = pressed
         if pressed:
             self._down_ms = self._seen_ms
             self._too_long = False

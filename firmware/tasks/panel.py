@@ -17,7 +17,8 @@ _RESET_MS = 6000                # reset from here
 _TOO_LONG_MS = 10_000           # to here
 _ROCKER_ON_MS = 3000            # PWR-02
 _ROCKER_OFF_MS = 200
-_NO_ROW = 1 << 25           # no row of the protection table
+_SWITCH_OFF_MS = 4500           # AS1-03: "approximately 5 s" and released
+_NO_ROW = 1 << 25               # no row of the protection table
 
 
 @micropython.native
@@ -58,6 +59,10 @@ class Panel:
         self._dip = Steady()
         self._rocker = Steady()
         self._button = HeldButton()
+        self._woke = False          # the press that lasts has started the pack
+        self._direction = indication.ShownDirection()
+        self._shown_direction = st.STANDBY
+        self._beeper = indication.Beeper()
         self._play: tuple = ()      # words of a sequence that is shown, (): none
         self._play_ms = -1          # when it began, -1: it begins now
         self._taken = -1            # params.changed that these are of:
@@ -80,6 +85,8 @@ class Panel:
         if self._taken != pack.params.changed:
             self._load()
         self._look(now_ms)
+        self._shown_direction = self._direction.step(pack.direction, self._stops(pack),
+                                                     pack.charger_seen)
         if self._tick_ms < 0:
             self._tick_ms = (now_ms - PERIOD_MS) & _MASK
         since_ms = (now_ms - self._tick_ms) & _MASK
@@ -91,9 +98,10 @@ class Panel:
             self._go_on(now_ms)
         elif ticked or pack.state != self._state:
             self._put(self._word(pack))
+        self._sound(pack, now_ms)
         if ticked or pack.state != self._state:
             self._state = pack.state
-            self._sound_and_switch(pack)
+            self._switch(pack)
 
     @micropython.native
     def _put(self, word):
@@ -111,25 +119,36 @@ class Panel:
             word = indication.self_test_word(pack.faults)
             if word:
                 return word
-        trips = pack.protection.trips
+        trips = self._stops(pack)
         if self._is_bar:
-            row = indication.bar_row_for(state, pack.direction, trips, pack.updating)
+            row = indication.bar_row_for(state, self._shown_direction, trips, pack.updating)
         else:
-            row = indication.row_for(state, pack.direction, _alarms_of(pack), trips,
-                                     pack.charger_seen)
+            row = indication.row_for(state, self._shown_direction, _alarms_of(pack), trips)
         return indication.lamp_word(row, pack.shown_cpct, self._tick)
 
     @micropython.native
-    def _sound_and_switch(self, pack):
-        """Buzzer and dry contacts."""
-        if self._buzzer is not None:
-            noise = indication.buzz_for(pack.state, _alarms_of(pack),
-                                        pack.protection.trips,
-                                        pack.faults | pack.faults_more)
-            pack.buzzing = self._buzzer_on != 0 and noise is not indication.OFF
-            self._buzzer(self._buzzer_on and indication.level_of(noise, self._tick))
+    def _stops(self, pack):
+        """Protections that hold a FET open, faults of one direction among them."""
+        return pack.protection.trips | indication.FAULT_STOPS[pack.blocked_by_faults()]
+
+    @micropython.native
+    def _sound(self, pack, now_ms):
+        """Buzzer: each step, so that the first beep starts with the event."""
+        if self._buzzer is None:
+            return
+        period_ms = indication.SILENT
+        if self._buzzer_on:
+            period_ms = indication.buzz_for(pack.state, self._shown_direction, _alarms_of(pack),
+                                            self._stops(pack), pack.faults | pack.faults_more)
+        pack.buzzing = period_ms != indication.SILENT
+        self._buzzer(self._beeper.step(now_ms, period_ms))
+
+    @micropython.native
+    def _switch(self, pack):
+        """Dry contacts."""
         for i in range(len(self._outputs)):
-            self._outputs[i](self._inverted[i] ^ int(contacts.says(self._functions[i], pack)))
+            says = contacts.says(self._functions[i], pack, self._shown_direction)
+            self._outputs[i](self._inverted[i] ^ int(says))
 
     # -- sequences -------------------------------------------------------------------------
 
@@ -174,9 +193,33 @@ class Panel:
             if dip != pack.dip:
                 pack.events.add(now_ms, ev.DIP, dip, -1, dip, pack.dip)
                 pack.dip = dip
-        held_ms = self._button.sample(not levels & _RST, now_ms)
-        if held_ms:
+        button = self._button
+        was_down = button.is_down
+        held_ms = button.sample(not levels & _RST, now_ms)
+        if self._is_bar:
+            if button.is_down and not was_down:
+                self._switch_on()
+            elif held_ms:
+                self._switch_off(held_ms)
+        elif held_ms:
             self._released(held_ms, now_ms)
+
+    def _switch_on(self):
+        """AS1-03: the battery switch was pressed. Asleep, the pack starts at once, with its blue
+        light, so that a press shows life."""
+        power = self._pack.power
+        if power.mode == pw.ASLEEP or power.mode == pw.TRYING:
+            power.press()
+            self._woke = True
+            self._start(indication.BLUE_WAKE_SEQUENCE)
+
+    def _switch_off(self, held_ms):
+        """AS1-03: the battery switch was let go after *held_ms*. The press that started the pack
+        does not stop it."""
+        woke = self._woke
+        self._woke = False
+        if held_ms >= _SWITCH_OFF_MS and not woke and self._pack.power.press() == pw.ASLEEP:
+            self._start(indication.SLEEP_SEQUENCE)
 
     def _released(self, held_ms, now_ms):
         """RST-01: the button was let go after *held_ms*."""
