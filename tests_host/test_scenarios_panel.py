@@ -311,7 +311,7 @@ def test_the_first_beep_starts_with_the_event(rig, target):
     opens_ms = next(t for t, signal, value in edges if signal == "fets.dsg" and not value)
     on = [t for t, signal, value in edges if signal == "buzzer" and value]
     off = [t for t, signal, value in edges if signal == "buzzer" and not value]
-    assert min(abs(t - opens_ms) for t in on) <= 150                # a scan and a step of the panel
+    assert min(abs(t - opens_ms) for t in on) <= 150        # a scan and a step of the panel
     assert all(abs(down - up - 250) <= EXACT_MS for up, down in zip(on, off, strict=False))
 
 
