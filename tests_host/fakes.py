@@ -313,3 +313,26 @@ def feed(protocol, data, now_ms=0):
         if length:
             answers += bytes(protocol.out[:length])
     return answers
+
+
+class Beyond:
+    """How long a reading has been beyond a threshold, as the specification counts it: it leaks at
+    half its pace while the reading is not beyond (PRO-28), to nothing with the second such scan.
+    """
+
+    def __init__(self):
+        self.ms = None                  # None: not beyond | time; -1: leaked, beyond a scan ago
+
+    def step(self, dt_ms, beyond):
+        """*beyond* None: no reading, a timer that runs runs on. Returns the time or None."""
+        if beyond:
+            self.ms = 0 if self.ms is None else self.ms + dt_ms
+        elif beyond is None:
+            if self.ms is not None:
+                self.ms += dt_ms
+        elif self.ms is not None:
+            self.ms = None if self.ms < 0 else max(-1, self.ms - dt_ms // 2)
+        return self.ms if beyond else None
+
+    def reset(self):
+        self.ms = None

@@ -137,7 +137,7 @@ class TestProtections(TestCase):
         set_cells(regs, 3700)
         for _ in range(3):
             self.hold(regs, 2900)
-            self.scan(scan_regs())
+            self.hold(scan_regs(), 6000)        # what was beyond is forgotten at half its pace
         self.assertEqual(self.pack.protection.trips, 0)
 
     def test_delay_with_a_period_that_varies(self):             # req: PRO-21
@@ -172,6 +172,9 @@ class TestProtections(TestCase):
     def test_under_voltage_releases_at_3300(self):              # req: PRO-02
         self.tripped_under_voltage()
         self.assertEqual(self.scan(scan_regs(cell_mv=3299)), CHARGE)
+        self.assertEqual(self.scan(scan_regs(cell_mv=3300)), CHARGE)
+        self.assertEqual(self.pack.protection.trips, 0)
+        self.assertEqual(self.scan(scan_regs(cell_mv=3300), 29_900), CHARGE)    # PRO-33
         self.assertEqual(self.scan(scan_regs(cell_mv=3300)), BOTH)
 
     def test_under_voltage_releases_by_a_charger(self):         # req: PRO-02 PRO-04

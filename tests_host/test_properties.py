@@ -18,8 +18,8 @@ from bms import protection_rules as rules
 from bms import readings as rd
 from bms.pack_state import Pack
 from bms.parameters import Parameters
-from bms.protection import ALARM, LOCKED, TRIPPED, Protection
-from fakes import NO_READING, FakeUart, feed, scan_regs
+from bms.protection import ALARM, LOCKED, TRIPPED, WAITS, Protection
+from fakes import Beyond, NO_READING, FakeUart, feed, scan_regs
 from hot import hex_text_py
 from profiles import am5000
 from protocols import ascii_frame
@@ -48,8 +48,9 @@ class Watched:
         self.opens, self.release, self.soc = opens, release, soc
         self.out, self.after_ms, self.lock, self.mute = out, after_ms, lock, mute
         self.in_alarm = self.tripped = self.locked = False
-        self.alarm_since = self.trip_since = None       # ms at which it was first seen
-        self.tripped_at = self.quiet_from = None
+        self.alarm_for, self.trip_for = Beyond(), Beyond()
+        self.tripped_at = self.quiet_from = self.waits_from = None
+        self.forget_ms = 90_000 if out == "charger" else 600_000        # PRO-33
         self.row = 0
 
     def beyond(self, value, limit):
@@ -58,45 +59,47 @@ class Watched:
     def inside(self, value, limit):
         return value <= limit if self.sense > 0 else value >= limit
 
-    def step(self, now, value, has):
+    def step(self, now, dt_ms, value, has):
         """*has*: names of the conditions that hold now."""
         known = value != NO_READING
         if self.alarm is not None:
             if self.mute and self.mute in has:
-                self.in_alarm, self.alarm_since = False, None
-            elif known:
-                if self.in_alarm:
-                    turning = self.inside(value, self.clear)
-                else:
-                    turning = self.beyond(value, self.alarm)
-                if not turning:
-                    self.alarm_since = None
-                else:
-                    if self.alarm_since is None:
-                        self.alarm_since = now
-                    if now - self.alarm_since >= self.delay_ms:
-                        self.in_alarm, self.alarm_since = not self.in_alarm, None
+                self.in_alarm = False
+                self.alarm_for.reset()
+            else:
+                turning = None
+                if known:
+                    turning = (self.inside(value, self.clear) if self.in_alarm
+                               else self.beyond(value, self.alarm))
+                ms = self.alarm_for.step(dt_ms, turning)
+                if ms is not None and ms >= self.delay_ms:
+                    self.in_alarm = not self.in_alarm
+                    self.alarm_for.reset()
         if self.trip is None:
             return
         if self.tripped:
             self._look_for_release(now, value, known, has)
         else:
-            self._look_for_trip(now, value, known, has)
+            self._look_for_trip(now, dt_ms, value, known, has)
 
-    def _look_for_trip(self, now, value, known, has):
-        if self.out and self.out in has:
-            self.trip_since, self.row = None, 0
-        elif known and not self.beyond(value, self.trip):
-            self.trip_since = None
-        elif known:
-            if self.trip_since is None:
-                self.trip_since = now
-            if now - self.trip_since >= self.delay_ms:
-                self.tripped, self.tripped_at, self.trip_since = True, now, None
+    def _look_for_trip(self, now, dt_ms, value, known, has):
+        out = self.out and self.out in has
+        if self.waits_from is not None and (out or now - self.waits_from >= 30_000):
+            self.waits_from = None
+        if out:
+            self.trip_for.reset()
+            self.row = 0
+        else:
+            ms = self.trip_for.step(dt_ms, self.beyond(value, self.trip) if known else None)
+            if ms is not None and ms >= self.delay_ms:
+                self.tripped, self.tripped_at = True, now
+                self.waits_from = None
+                self.trip_for.reset()
                 self.row += 1
                 self.locked = self.lock is not None and self.row >= self.lock
                 return
-        if self.row and self.quiet_from is not None and now - self.quiet_from >= 600_000:
+        if self.row and self.quiet_from is not None and (
+                now - self.quiet_from >= self.forget_ms):
             self.row = 0
 
     def _look_for_release(self, now, value, known, has):
@@ -112,6 +115,8 @@ class Watched:
         if free:
             self.tripped = self.locked = False
             self.quiet_from = now
+            if self.out == "charger" and self.out not in has:
+                self.waits_from = now
 
 
 def oracle():
@@ -119,9 +124,11 @@ def oracle():
     up, down = 1, -1
     return [
         Watched("PRO-01", up, 3500, 3480, 3600, 3000, 1, 3300, True, "discharge"),
-        Watched("PRO-02", down, 2800, 2820, 2700, 3000, 2, 3300, False, "charger"),
+        Watched("PRO-02", down, 2800, 2820, 2700, 3000, 2, 3300, False, "charger",
+                lock=10),
         Watched("PRO-03", up, 56_800, 56_600, 57_600, 3000, 1, 54_000, True, "discharge"),
-        Watched("PRO-04", down, 45_600, 45_800, 44_000, 3000, 2, 48_000, False, "charger"),
+        Watched("PRO-04", down, 45_600, 45_800, 44_000, 3000, 2, 48_000, False, "charger",
+                lock=10),
         Watched("PRO-05", up, 105_000, 104_000, 110_000, 3000, 1, None, False, "discharge",
                 60_000, 10),
         Watched("PRO-06", up, 105_000, 104_000, 110_000, 3000, 2, None, False, "charge", 60_000,
@@ -190,13 +197,13 @@ def test_protection_table_is_the_specifications(scans):
         blocked = 0
         for item in items:
             slot = READS.get(item.name, pack_slot)
-            item.step(now, values[slot], has)
+            item.step(now, dt_ms, values[slot], has)
             bit = 1 << index[item.name]
             where = (number, item.name, values[slot], sorted(has))
             assert (protection.alarms & bit != 0) == item.in_alarm, where
             assert (protection.trips & bit != 0) == item.tripped, where
             assert (protection.locks & bit != 0) == item.locked, where
-            if item.tripped:
+            if item.tripped or item.waits_from is not None:
                 blocked |= item.opens
         assert protection.blocked == blocked
 
@@ -208,19 +215,23 @@ def test_protection_blocks_exactly_what_has_tripped(scans):
     protection = Protection(Parameters())
     values = array("i", [NO_READING] * rd.COUNT)
     values[rd.REVERSED] = 0
+    waits = 0
     for dt_ms, readings, has in scans:
         for slot, value in readings.items():
             values[rd.CELL_SUM_MV if slot == "pack" else slot] = value
         changed = protection.step(values, dt_ms, sum(BITS[name] for name in has), 0)
-        told = []
-        protection.take_changes(lambda i, before, after, to=told: to.append((before, after)))
-        assert bool(told) == changed
-        for before, after in told:
-            assert before != after and after & ~(ALARM | TRIPPED | LOCKED) == 0
+        news = []
+        protection.take_changes(lambda i, before, after, to=news: to.append((i, before, after)))
+        assert bool(news) == changed
+        for _, before, after in news:
+            assert before != after and after & ~(ALARM | TRIPPED | LOCKED | WAITS) == 0
             assert not after & LOCKED or after & TRIPPED
+            assert not after & WAITS or not after & TRIPPED
+        for i, _, after in news:
+            waits = waits & ~(1 << i) | (1 << i if after & WAITS else 0)
         blocked = 0
         for i in range(len(rules.ITEMS)):
-            if protection.trips >> i & 1:
+            if (protection.trips | waits) >> i & 1:
                 blocked |= rules.ITEMS[i][rules.BLOCKS]
         assert protection.blocked == blocked
         assert protection.locks & ~protection.trips == 0

@@ -18,10 +18,10 @@ FORGET_MS = 600_000
 
 def above(blocks=CHARGE, alarm=3500, alarm_clear=3480, trip=3600, release=3300, delay_ms=3000,
           has=3, need=0, out=0, after_ms=0, lock=0, mute=0, reading=0,
-          worse_below=0, afe=0):
+          worse_below=0, afe=0, forget_ms=0, wait_ms=0):
     """A row like PRO-01: worse above."""
     return [reading, worse_below, alarm, alarm_clear, trip, release, delay_ms, has, need, out,
-            after_ms, lock, blocks, mute, afe]
+            after_ms, lock, blocks, mute, afe, forget_ms, wait_ms]
 
 
 def below(**changes):
@@ -104,12 +104,39 @@ class TestOneRow(unittest.TestCase):
         self.assertEqual(table.blocked, 0)      # 2999 ms
         self.assertEqual(table.step(3600, 1), CHARGE)
 
-    def test_one_good_scan_starts_the_delay_anew(self):         # req: PRO-21
+    def test_crossings_shorter_than_the_delay_trip_nothing(self):   # req: PRO-21
         table = Table(above())
         for _ in range(3):
             self.assertEqual(table.trip(3600, 2999), 0)
-            self.assertEqual(table.step(3499, 1), 0)
+            self.assertEqual(table.step(3499, 5998), 0)
+            for _ in range(2):
+                self.assertEqual(table.step(3499, 100), 0)
         self.assertEqual(table.flags(), 0)
+
+    def test_a_time_beyond_leaks_at_half_its_pace(self):        # req: PRO-28 PRO-21
+        for inside_ms, then_ms, blocked in ((1000, 1499, 0), (1000, 1500, CHARGE), (200, 1099, 0),
+                                            (200, 1100, CHARGE)):
+            table = Table(above())
+            table.step(3600, 100)
+            table.step(3600, 2000)
+            table.step(3499, inside_ms)
+            self.assertEqual(table.step(3600, then_ms), blocked, repr((inside_ms, then_ms)))
+
+    def test_two_good_scans_forget_a_single_bad_one(self):      # req: PRO-21
+        table = Table(above(delay_ms=100))
+        for _ in range(50):
+            for value in (3600, 3400, 3400):
+                self.assertEqual(table.step(value, 100), 0)
+
+    def test_a_reading_that_toggles_starves_no_timer(self):     # req: PRO-28
+        for delay_ms, most_scans in ((100, 5), (300, 15), (3000, 125)):
+            table = Table(above(delay_ms=delay_ms))
+            scans = 0
+            while not table.step(3400 if scans & 1 else 3600, 100):
+                scans += 1
+                self.assertTrue(scans < most_scans, delay_ms)
+            self.assertTrue(scans * 100 >= delay_ms, delay_ms)
+            self.assertEqual(table.flags(), ALARM | TRIPPED)
 
     def test_a_delay_of_one_scan(self):
         table = Table(above(delay_ms=100))
@@ -207,6 +234,7 @@ class TestOneRow(unittest.TestCase):
         table = Table(above(), below(reading=1))
         table.step((3599, 2700), 100)
         self.assertEqual((table.pending, table.blocked), (DISCHARGE, 0))
+        table.step((3599, 2701), 100)
         table.step((3600, 2701), 100)
         self.assertEqual((table.pending, table.blocked), (CHARGE, 0))
         table.step((3600, 2700), 2999)
@@ -336,6 +364,53 @@ class TestInARow(unittest.TestCase):
         self.assertEqual(self.table.flags() & LOCKED, 0)
 
 
+class TestWaits(unittest.TestCase):
+    """A row like PRO-02 that waits after a release by its threshold (PRO-33)."""
+
+    def setUp(self):
+        self.table = Table(below(wait_ms=30_000, forget_ms=90_000, lock=3, out=OUT))
+
+    def test_the_fet_stays_off_after_the_release(self):         # req: PRO-33
+        self.table.trip(2600)
+        self.assertEqual(self.table.step(3300, 100), DISCHARGE)
+        self.assertEqual(self.table.flags() & ~ALARM, 8)
+        self.assertEqual(self.table.step(3300, 29_999), DISCHARGE)
+        self.assertEqual(self.table.step(3300, 1), 0)
+        self.assertEqual(self.table.flags(), 0)
+
+    def test_the_condition_that_releases_at_once_ends_it(self):     # req: PRO-33
+        self.table.trip(2600)
+        self.table.step(3300, 100)
+        self.assertEqual(self.table.step(3300, 100, OUT), 0)
+        self.table.trip(2600)
+        self.assertEqual(self.table.step(2600, 100, OUT), 0)        # nor does it begin
+
+    def test_a_trip_meanwhile_is_a_trip(self):                  # req: PRO-33
+        self.table.trip(2600)
+        self.table.step(3300, 100)
+        self.table.trip(2600)
+        self.assertEqual(self.table.flags(), ALARM | TRIPPED)
+        self.assertEqual(self.table.step(3300, 100), DISCHARGE)
+
+    def test_it_has_a_row_of_its_own(self):                     # req: PRO-33 PRO-22
+        for quiet_ms, locked in ((89_999, LOCKED), (90_000, 0)):
+            self.setUp()
+            for _ in range(3):
+                self.table.step(2600, 1)
+                self.table.step(2600, 3000)
+                flags = self.table.flags() & LOCKED
+                self.table.step(3300, 1)
+                self.table.step(3300, quiet_ms - 1)
+            self.assertEqual(flags, locked, quiet_ms)
+
+    def test_a_muted_alarm_leaves_it(self):
+        table = Table(below(wait_ms=30_000, mute=0x20))
+        table.trip(2600)
+        table.step(3300, 100, 0x20)
+        self.assertEqual(table.flags(), 8)
+        self.assertEqual(table.step(3300, 100, 0x20), DISCHARGE)
+
+
 class TestWholeTable(unittest.TestCase):
     def test_items_are_independent(self):                       # req: PRO-20
         table = Table(above(reading=0), above(reading=1), below(reading=2), below(reading=3))
@@ -359,7 +434,8 @@ class TestWholeTable(unittest.TestCase):
                              rng.between(-50, 50), rng.between(-50, 50), rng.between(-50, 50),
                              rng.pick((0, 100, 300)), rng.below(4), rng.pick((0, 0, 1, 3)),
                              rng.pick((0, 0, 2, 6)), rng.pick((0, 0, 500)), rng.pick((0, 0, 2)),
-                             rng.below(4), rng.pick((0, 4)), rng.pick((0, 1, 6))])
+                             rng.below(4), rng.pick((0, 4)), rng.pick((0, 1, 6)),
+                             rng.pick((0, 0, 400)), rng.pick((0, 0, 250))])
             table = Table(*rows)
             for _ in range(10):
                 values = [rng.pick((NO_READING, rng.between(-60, 60), rng.between(-60, 60)))

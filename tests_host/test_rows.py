@@ -60,6 +60,9 @@ OVER_CURRENT = (("PRO-05", +1, 110_000, 3000, CHARGE), ("PRO-06", -1, 110_000, 3
                 ("PRO-07", -1, 150_000, 100, DISCHARGE))
 
 
+UNDER_VOLTAGE = ("PRO-02", "PRO-04")
+
+
 def bit(item):
     """The bit of *item* in trips, alarms and locks."""
     for i in range(len(ITEMS)):
@@ -186,7 +189,8 @@ class TestRows(Case):
                              and delay_ms + waited >= TABLE[name][4]], where)
 
     def check_delay_starts_again(self, item):
-        """Crossings that are each shorter than the delay trip nothing."""
+        """Crossings that are each shorter than the delay trip nothing: a time beyond is forgotten
+        at half its pace (PRO-28)."""
         _, sense, _, trip, delay_ms, _, _ = TABLE[item]
         self.setUp()
         for _ in range(3):
@@ -194,8 +198,24 @@ class TestRows(Case):
             self.step()
             self.step(delay_ms - 1)
             self.put(item, trip - sense)
-            self.step(10)
+            self.step(2 * delay_ms)
+            self.step()
         self.assertFalse(self.tripped(item), item)
+
+    def check_toggling(self, item):
+        """Beyond in every second scan only: it trips, within 5 delays (PRO-28)."""
+        _, sense, _, trip, delay_ms, _, _ = TABLE[item]
+        self.setUp()
+        waited = 0
+        while not self.tripped(item):
+            self.assertTrue(waited <= 5 * delay_ms, item)
+            self.put(item, trip)
+            self.step()
+            if not self.tripped(item):
+                self.put(item, trip - sense)
+                self.step()
+            waited += 200
+        self.assertTrue(waited >= 2 * delay_ms, item)
 
     def check_small_scans(self, item):
         """Scans of the usual period add up: not a scan early, not a scan late."""
@@ -221,6 +241,11 @@ class TestRows(Case):
             self.step()
             where = "%s release at %d" % (item, value)
             self.assertEqual(self.tripped(item), past > 0, where)
+            if item in UNDER_VOLTAGE and past <= 0:     # PRO-33
+                self.assertEqual(self.pack.allowed(), CHARGE, where)
+                self.step(29_999)
+                self.assertEqual(self.pack.allowed(), CHARGE, where)
+                self.step(1)
             self.expect([name for name in sharing(item) if beyond(name, 3, trip)
                          and (value - TABLE[name][5]) * TABLE[name][1] > 0], where)
 
@@ -252,6 +277,7 @@ class TestRows(Case):
         if TABLE[item][3] is not None:
             self.check_trip(item)
             self.check_delay_starts_again(item)
+            self.check_toggling(item)
             self.check_small_scans(item)
             if TABLE[item][5] is not None:
                 self.check_release(item)
@@ -650,8 +676,8 @@ class TestOverCurrent(Case):
         self.over("PRO-05")
         self.assertEqual(self.pack.protection.locks, bit("PRO-05"))
 
-    def test_only_over_currents_lock(self):                     # req: PRO-22
-        inside = {"PRO-01": 3300, "PRO-02": 3300, "PRO-09": 240, "PRO-17": 300}
+    def test_other_rows_do_not_lock(self):                      # req: PRO-22
+        inside = {"PRO-01": 3300, "PRO-09": 240, "PRO-17": 300}
         for item, value in inside.items():
             self.setUp()
             for _ in range(12):
@@ -660,6 +686,84 @@ class TestOverCurrent(Case):
                 self.put(item, value)
                 self.assertEqual(self.step(), 0, item)
             self.assertEqual(self.pack.protection.locks, 0, item)
+
+
+class TestUnderVoltageComesBack(Case):
+    """A release by the voltage that comes back when the load is gone (PRO-33)."""
+
+    def release(self, item):
+        self.put(item, TABLE[item][5])
+        self.step()
+        self.assertEqual((self.tripped(item), self.pack.allowed()), (False, CHARGE), item)
+
+    def charger(self):
+        """Seen for 1.1 s at the terminals."""
+        self.pack.fets.wanted = self.pack.fets.actual = CHARGE
+        self.values[rd.PACK_MV] = self.values[rd.STACK_MV] + 2000
+        for _ in range(12):
+            self.step()
+
+    def test_it_waits_30_s(self):                               # req: PRO-33
+        for item in UNDER_VOLTAGE:
+            self.setUp()
+            self.trip(item)
+            self.release(item)
+            for _ in range(299):
+                self.step()
+                self.assertEqual(self.pack.allowed(), CHARGE, item)
+            self.step()
+            self.assertEqual(self.pack.allowed(), BOTH, item)
+
+    def test_the_time_is_settable(self):                        # req: PRO-33
+        self.params.set("uv_wait_ms", 2000)
+        self.trip("PRO-02")
+        self.release("PRO-02")
+        self.step(1999)
+        self.assertEqual(self.pack.allowed(), CHARGE)
+        self.step(1)
+        self.assertEqual(self.pack.allowed(), BOTH)
+
+    def test_a_charger_ends_it(self):                           # req: PRO-33
+        self.trip("PRO-02")
+        self.release("PRO-02")
+        self.charger()
+        self.assertEqual(self.pack.allowed(), BOTH)
+
+    def test_a_release_by_a_charger_does_not_wait(self):        # req: PRO-02 PRO-33
+        self.trip("PRO-02")
+        self.charger()
+        self.assertEqual(self.pack.allowed(), BOTH)
+
+    def trips(self, item, count, closed_ms):
+        """Trip *count* times, each *closed_ms* after the FET was closed again."""
+        for _ in range(count):
+            self.trip(item)
+            if self.pack.protection.locks & bit(item):
+                return
+            self.release(item)
+            self.step(30_000)
+            self.step(closed_ms - 200 - TABLE[item][4])
+
+    def test_the_10th_within_a_minute_of_closing_locks(self):   # req: PRO-33 PRO-22
+        for item in UNDER_VOLTAGE:
+            self.setUp()
+            self.trips(item, 9, 60_000)
+            self.assertEqual(self.pack.protection.locks, 0, item)
+            self.trips(item, 1, 60_000)
+            self.assertEqual(self.pack.protection.locks, bit(item))
+            self.put(item, TABLE[item][5])
+            self.step(600_000)
+            self.assertEqual(self.pack.allowed(), CHARGE)
+
+    def test_later_than_that_they_are_not_in_a_row(self):       # req: PRO-33
+        self.trips("PRO-02", 15, 64_000)
+        self.assertEqual(self.pack.protection.locks, 0)
+
+    def test_only_a_charger_ends_the_lock(self):                # req: PRO-33 PRO-22
+        self.trips("PRO-02", 10, 10_000)
+        self.put("PRO-02", 3300)
+        self.charger()
+        self.assertEqual((self.pack.protection.locks, self.pack.allowed()), (0, BOTH))
 
 
 class TestShortCircuit(Case):                                   # PRO-08
@@ -915,7 +1019,7 @@ class TestIndependence(Case):
             if first == "PRO-03":
                 self.put(first, 54000)
             left.remove(first)
-            expected = 0
+            expected = DISCHARGE if "PRO-02" not in left else 0     # it waits (PRO-33)
             trips = 0
             for item in left:
                 expected |= TABLE[item][6]
@@ -924,8 +1028,9 @@ class TestIndependence(Case):
             self.assertEqual(self.pack.protection.trips, trips, first)
             self.assertEqual(self.pack.allowed(), BOTH & ~expected, first)
         self.put("PRO-10", 260)                     # frees PRO-12 as well
-        self.assertEqual(self.step(), CHARGE)       # PRO-05 has its minute
-        self.assertEqual(self.step(60_000), 0)
+        self.assertEqual(self.step(), BOTH)         # PRO-05 has its minute, PRO-02 its 30 s
+        self.assertEqual(self.step(30_000), CHARGE)
+        self.assertEqual(self.step(30_000), 0)
 
 
 class TestSilence(Case):

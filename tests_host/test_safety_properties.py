@@ -28,7 +28,7 @@ from bms.protection_rules import (
     ITEMS,
     bit_of,
 )
-from fakes import LATE, NO_READING, WRAP, put16, scan_regs
+from fakes import LATE, NO_READING, WRAP, Beyond, put16, scan_regs
 from profiles import am5000, b1_5_1_48
 
 pytestmark = [pytest.mark.req(name) for name in (
@@ -54,34 +54,46 @@ class Item:
         self.name, self.reading, self.sense = name, reading, sense
         self.trip, self.release, self.delay = trip, release, delay
         self.opens, self.out, self.soc, self.minute, self.afe = opens, out, soc, minute, afe
+        self.waits = out == {"charger"}
+        self.at = 0
         self.bit = 1 << [row[0] for row in ITEMS].index(name)
         self.reset()
 
     def reset(self):
         self.tripped = self.locked = False
-        self.since = None               # ms at which it was first seen beyond
+        self.beyond = Beyond()
         self.tripped_at = None
+        self.waits_from = None          # PRO-33: released by the voltage that came back
         self.row = 0
         self.quiet_from = None
 
     def step(self, now, value, has, afe_new, params):
         """Advance to the scan at *now*; value None: not to be believed."""
         out = self.out is not None and self.out & has
+        dt_ms = now - self.at
+        self.at = now
         if self.tripped:
             self._release(now, value, out, has, params)
             return
+        if self.waits_from is not None and (
+                out or now - self.waits_from >= params["uv_wait_ms"]):
+            self.waits_from = None
+        trips = afe_new & self.afe
         if out:
-            self.since, self.row = None, 0
+            self.beyond.reset()
+            self.row = 0
             return
-        beyond = value is not None and self.sense and (
-            (value - params[self.trip]) * self.sense >= 0)
-        if value is not None:
-            self.since = (now if self.since is None else self.since) if beyond else None
-        if afe_new & self.afe or beyond and now - self.since >= params[self.delay]:
-            self.tripped, self.tripped_at, self.since = True, now, None
+        ms = self.beyond.step(dt_ms, None if value is None else bool(
+            self.sense and (value - params[self.trip]) * self.sense >= 0))
+        if trips or ms is not None and ms >= params[self.delay]:
+            self.tripped, self.tripped_at, self.waits_from = True, now, None
+            self.beyond.reset()
             self.row += 1
-            self.locked = self.minute and self.row >= params["oc_lock_trips"]
-        elif self.row and now - self.quiet_from >= params["in_a_row_forget_s"] * 1000:
+            self.locked = ((self.minute or self.waits)
+                           and self.row >= params["oc_lock_trips"])
+        elif self.row and now - self.quiet_from >= (
+                params["uv_wait_ms"] + 60_000 if self.waits
+                else params["in_a_row_forget_s"] * 1000):
             self.row = 0
 
     def _release(self, now, value, out, has, params):
@@ -97,6 +109,8 @@ class Item:
         if free:
             self.tripped = self.locked = False
             self.quiet_from = now
+            if self.waits and not out:
+                self.waits_from = now
 
 
 def items():
@@ -353,7 +367,7 @@ class PackMachine(RuleBasedStateMachine):
             tripped = pack.protection.trips & item.bit != 0
             assert tripped == item.tripped, (item.name, self.now, "trip")
             assert (pack.protection.locks & item.bit != 0) == item.locked, (item.name, "lock")
-            if item.tripped:
+            if item.tripped or item.waits_from is not None:
                 blocked |= item.opens
         if self.is_reversed(self.now):
             blocked |= BOTH

@@ -151,6 +151,9 @@ TABLE = (
      "dead bar"),
     (200, "cal_current_gain_ppm", "ppm", -50000, 50000, 0, "MEA-04 current gain"),
     (201, "cal_current_offset_ma", "mA", -2000, 2000, 0, "MEA-04 current offset, subtracted"),
+    (320, "other_way_ms", "ms", 200, 10000, 1000, "PRO-32 current the other way releases after"),
+    (321, "uv_wait_ms", "ms", 1000, 600000, 30000, "PRO-33 voltage came back without a charger: "
+     "closes after"),
 ) + tuple(
     (210 + i, "cal_cell%d_gain_ppm" % i, "ppm", -20000, 20000, 0, "MEA-04 cell gain")
     for i in range(16)

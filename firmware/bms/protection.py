@@ -11,6 +11,7 @@ from hot.protect_py import STATE, WIDTH
 ALARM = 1
 TRIPPED = 2
 LOCKED = 4
+WAITS = 8           # released by its threshold, and its FETs stay off for a while (PRO-33)
 _TRIP_MS = 1
 _HELD_MS = 2
 _FLAGS = 3
@@ -21,7 +22,7 @@ class Protection:
     """Alarms, trips and locks of ITEMS.
 
     params   Parameters; its values are taken over when its *changed* count moves
-    blocked  FETs held off by tripped items, bits of protection_rules
+    blocked  FETs held off by items that are tripped or wait, bits of protection_rules
     pending  FETs that a timer now running may soon hold off
     alarms, trips, locks  bit i = ITEMS[i]
     disbelieved  AFE safety bits that came with doubtful readings and are still set
@@ -58,7 +59,7 @@ class Protection:
     def _plan(self):
         """Fill in the columns of the rows that are constant, and return (slot of the rows, row
         of its parameter, number to add) of each of the others, one after another."""
-        plan = array("h")
+        plan = array("i")
         for i in range(len(ITEMS)):
             item = ITEMS[i]
             alarm, alarm_end = item[rules.ALARM], item[rules.ALARM_END]
@@ -71,9 +72,9 @@ class Protection:
                 ((ALARM if alarm is not None else 0)
                  | (TRIPPED if item[rules.TRIP] is not None else 0)),
                 item[rules.NEED], item[rules.ANY], item[rules.AFTER], item[rules.LOCK],
-                item[rules.BLOCKS], item[rules.MUTE], item[rules.AFE])
+                item[rules.BLOCKS], item[rules.MUTE], item[rules.AFE], *item[rules.FORGET:])
             for column in range(WIDTH):
-                name, more = _entry(columns[column])
+                name, more = _entry(columns[column] if column < len(columns) else None)
                 slot = i * WIDTH + column
                 if name is None:
                     self._rows[slot] = more

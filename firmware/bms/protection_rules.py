@@ -45,23 +45,27 @@ _SCDL = const(0x400000)
 _OCD3 = const(0x800000)
 
 # Columns of a row. A parameter is a name, or (name, number to add), or a number; None: has none.
-# Alarm end: a number is the hysteresis from the alarm, a text a parameter of its own.
+# Alarm end: a number is the hysteresis from the alarm, a text a parameter of its own. A row may
+# leave out FORGET and WAIT: 0.
 (ID, READING, WORSE, ALARM, ALARM_END, TRIP, RELEASE, DELAY, NEED, ANY, AFTER, LOCK, MUTE, AFE,
- BLOCKS, NUMBER, WORDS) = range(17)
+ BLOCKS, NUMBER, WORDS, FORGET, WAIT) = range(19)
+
+# PRO-33: an under-voltage that comes back within a minute of closing is in a row with the last
+_UV_FORGET = ("uv_wait_ms", 60_000)
 
 ITEMS: tuple = (
     ("PRO-01", rd.MAX_CELL_MV, ABOVE, "cell_ov_alarm_mv", 20, "cell_ov_trip_mv",
      "cell_ov_release_mv", "cell_ov_delay_ms", SOC_BELOW_FULL, DISCHARGING, 0, 0, 0, _COV, CHARGE,
      0, "cell over-voltage"),
     ("PRO-02", rd.MIN_CELL_MV, BELOW, "cell_uv_alarm_mv", 20, "cell_uv_trip_mv",
-     "cell_uv_release_mv", "cell_uv_delay_ms", 0, CHARGER_SEEN, 0, 0, 0, _CUV, DISCHARGE,
-     1, "cell under-voltage"),
+     "cell_uv_release_mv", "cell_uv_delay_ms", 0, CHARGER_SEEN, 0, "oc_lock_trips", 0, _CUV,
+     DISCHARGE, 1, "cell under-voltage", _UV_FORGET, "uv_wait_ms"),
     ("PRO-03", rd.CELL_SUM_MV, ABOVE, "pack_ov_alarm_mv", 200, "pack_ov_trip_mv",
      "pack_ov_release_mv", "pack_ov_delay_ms", SOC_BELOW_FULL, DISCHARGING, 0, 0, 0, 0, CHARGE,
      2, "pack over-voltage"),
     ("PRO-04", rd.CELL_SUM_MV, BELOW, "pack_uv_alarm_mv", 200, "pack_uv_trip_mv",
-     "pack_uv_release_mv", "pack_uv_delay_ms", 0, CHARGER_SEEN, 0, 0, 0, 0, DISCHARGE,
-     3, "pack under-voltage"),
+     "pack_uv_release_mv", "pack_uv_delay_ms", 0, CHARGER_SEEN, 0, "oc_lock_trips", 0, 0,
+     DISCHARGE, 3, "pack under-voltage", _UV_FORGET, "uv_wait_ms"),
     ("PRO-05", rd.CHARGE_MA, ABOVE, "chg_oc_alarm_ma", 1000, "chg_oc_trip_ma", 0,
      "chg_oc_delay_ms", 0, DISCHARGING, "oc_release_ms", "oc_lock_trips", 0, _OCC, CHARGE,
      4, "over-current while charging"),

@@ -48,7 +48,7 @@ def _protect(function, numbers):
     for i in range(3):                      # slots, senses, masks: different in each row
         row = (2 - i, i & 1, -60 + 120 * (i & 1), -90 + 150 * (i & 1), 30 - 90 * (i & 1),
                -120 + 210 * (i & 1), 300, 3, 1 << i, 8 << i, 900 * (i == 2), 2 + i, 1 + i,
-               64 << i, 512 << i)
+               64 << i, 512 << i, 2000 * (i == 1), 450 * (i == 0))
         for k in range(width):
             rows[i * width + k] = row[k]
     results = []

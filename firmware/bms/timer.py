@@ -1,4 +1,10 @@
-"""A timer that counts from the first sight of what it times."""
+"""Timers that count from the first sight of what they time.
+
+A condition that toggles from scan to scan must not starve a timer whose end makes the pack safe
+(PRO-28): such a timer is leaky. It counts up while the condition holds and leaks, at half that
+pace, while it does not. A condition that holds for more than a third of the time reaches the end
+within bounded time; a single pulse that is shorter than the delay never does.
+"""
 
 from micropython import const
 
@@ -11,3 +17,22 @@ def longer(ms, dt_ms):
     if ms < 0:
         return 0
     return ms + dt_ms if ms < _LONGEST_MS else ms
+
+
+def leaky(ms, dt_ms, holds):
+    """The leaky timer *ms* a step of *dt_ms* later; -1 is "not at all".
+
+    Below -1 it has leaked to nothing within this step: a condition that holds in every second
+    scan only is timed as well.
+    """
+    if holds:
+        if ms == -1:
+            return 0
+        return ms + dt_ms if ms < _LONGEST_MS else ms
+    if ms == -1:
+        return -1
+    half_ms = dt_ms >> 1
+    ms -= half_ms
+    if ms < -half_ms:
+        return -1
+    return ms if ms != -1 else -2

@@ -13,14 +13,20 @@ Rows and states are flat arrays of ints. Columns of a row (WIDTH of them):
  12 blocks     1: charge FET, 2: discharge FET
  13 mute       conditions under which there is no alarm
  14 afe        AFE safety bits that trip the item at once when they appear
+ 15 forget_ms  quiet time after which trips of the item no longer count as in a row, 0: as the rest
+ 16 wait_ms    after a release by threshold the FETs stay held off so long, or until one of *any*
 Columns of a state (STATE of them):
-  0 alarm_ms   1 + time beyond (or, with the alarm up, back inside); 0: not
-  1 trip_ms    1 + time beyond; 0: not    2 held_ms    time since the trip
-  3 flags      1: alarm, 2: tripped, 4: locked
+  0 alarm_ms   2 + time beyond (or, with the alarm up, back inside); 0: not
+  1 trip_ms    2 + time beyond; 0: not
+  2 held_ms    time since the trip; with flag 8, since the release
+  3 flags      1: alarm, 2: tripped, 4: locked, 8: waits
   4 in_row     trips in a row             5 quiet_ms   time since the last release
+The times beyond leak at half their pace while the reading is not beyond (PRO-28), down to 1, and
+are 0 with the next such scan: one pulse that is shorter than the delay trips nothing (PRO-21), and
+a reading that toggles starves no timer.
 """
 
-WIDTH = 15
+WIDTH = 17
 STATE = 6
 _NO_READING = -0x20000000
 _LONGEST_MS = 0x10000000
@@ -45,13 +51,13 @@ def protect_step(rows, state, readings, count, dt_ms, conditions, forget_ms, afe
         s = i * STATE
         value = readings[rows[r]]
         sense = -1 if rows[r + 1] else 1
-        delay_ms = rows[r + 6]
+        delay_ms = rows[r + 6] + 1
         flags = state[s + 3]
         before = flags
         if rows[r + 7] & 1:
             ms = state[s]
             if conditions & rows[r + 13]:
-                flags &= 6
+                flags &= 14
                 ms = 0
             elif value == _NO_READING:
                 if 0 < ms < _LONGEST_MS:
@@ -62,9 +68,12 @@ def protect_step(rows, state, readings, count, dt_ms, conditions, forget_ms, afe
                 else:
                     going = (value - rows[r + 2]) * sense
                 if going < 0:
-                    ms = 0
+                    if ms > 1:
+                        ms = max(1, ms - (dt_ms >> 1))
+                    else:
+                        ms = 0
                 else:
-                    ms = ms + dt_ms if ms else 1
+                    ms = ms + dt_ms if ms else 2
                     if ms > delay_ms:
                         flags ^= 1
                         ms = 0
@@ -92,7 +101,15 @@ def protect_step(rows, state, readings, count, dt_ms, conditions, forget_ms, afe
                     state[s + 5] = 0
                     if out:
                         state[s + 4] = 0
+                    elif rows[r + 16]:
+                        flags |= 8
+                        state[s + 2] = 0
             else:
+                if flags & 8:
+                    held_ms = state[s + 2] + dt_ms
+                    state[s + 2] = held_ms
+                    if out or held_ms >= rows[r + 16]:
+                        flags &= 7
                 ms = state[s + 1]
                 trip = afe_new & rows[r + 14]
                 if out:
@@ -103,13 +120,16 @@ def protect_step(rows, state, readings, count, dt_ms, conditions, forget_ms, afe
                     if 0 < ms < _LONGEST_MS:
                         ms += dt_ms
                 elif (value - rows[r + 4]) * sense >= 0:
-                    ms = ms + dt_ms if ms else 1
+                    ms = ms + dt_ms if ms else 2
                     if ms > delay_ms:
                         trip = 1
                 else:
-                    ms = 0
+                    if ms > 1:
+                        ms = max(1, ms - (dt_ms >> 1))
+                    else:
+                        ms = 0
                 if trip:
-                    flags |= 2
+                    flags = flags & 7 | 2
                     ms = 0
                     state[s + 2] = 0
                     state[s + 4] += 1
@@ -120,12 +140,12 @@ def protect_step(rows, state, readings, count, dt_ms, conditions, forget_ms, afe
                 state[s + 1] = ms
                 if state[s + 4] and not flags & 2:
                     state[s + 5] += dt_ms
-                    if state[s + 5] >= forget_ms:
+                    if state[s + 5] >= (rows[r + 15] or forget_ms):
                         state[s + 4] = 0
         if flags != before:
             state[s + 3] = flags
             changed = 256
-        if flags & 2:
+        if flags & 10:
             blocked |= rows[r + 12]
         i += 1
     return blocked | changed

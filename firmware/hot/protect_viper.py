@@ -21,13 +21,13 @@ def protect_step(rows: ptr32, state: ptr32, readings: ptr32, count: int, dt_ms: 
     i = 0
     while i < count:
         value = ((readings[row[0]] & low) ^ half) - half
-        delay_ms = row[6]
+        delay_ms = row[6] + 1
         flags = st[3]
         before = flags
         if row[7] & 1 != 0:
             ms = st[0]
             if conditions & row[13] != 0:
-                flags &= 6
+                flags &= 14
                 ms = 0
             elif value == no_reading:
                 if ms != 0:
@@ -41,12 +41,17 @@ def protect_step(rows: ptr32, state: ptr32, readings: ptr32, count: int, dt_ms: 
                 if row[1] != 0:
                     going = 0 - going
                 if going < 0:
-                    ms = 0
+                    if ms > 1:
+                        ms -= dt_ms >> 1
+                        if ms < 1:
+                            ms = 1
+                    else:
+                        ms = 0
                 else:
                     if ms != 0:
                         ms += dt_ms
                     else:
-                        ms = 1
+                        ms = 2
                     if ms > delay_ms:
                         flags ^= 1
                         ms = 0
@@ -78,7 +83,17 @@ def protect_step(rows: ptr32, state: ptr32, readings: ptr32, count: int, dt_ms: 
                     st[5] = 0
                     if out != 0:
                         st[4] = 0
+                    elif row[16] != 0:
+                        flags |= 8
+                        st[2] = 0
             else:
+                if flags & 8 != 0:
+                    held_ms = st[2] + dt_ms
+                    st[2] = held_ms
+                    if out != 0:
+                        flags &= 7
+                    elif held_ms >= row[16]:
+                        flags &= 7
                 ms = st[1]
                 trip = afe_new & row[14]
                 if out != 0:
@@ -94,16 +109,21 @@ def protect_step(rows: ptr32, state: ptr32, readings: ptr32, count: int, dt_ms: 
                     if row[1] != 0:
                         going = 0 - going
                     if going < 0:
-                        ms = 0
+                        if ms > 1:
+                            ms -= dt_ms >> 1
+                            if ms < 1:
+                                ms = 1
+                        else:
+                            ms = 0
                     else:
                         if ms != 0:
                             ms += dt_ms
                         else:
-                            ms = 1
+                            ms = 2
                         if ms > delay_ms:
                             trip = 1
                 if trip != 0:
-                    flags |= 2
+                    flags = flags & 7 | 2
                     ms = 0
                     st[2] = 0
                     st[4] += 1
@@ -116,14 +136,17 @@ def protect_step(rows: ptr32, state: ptr32, readings: ptr32, count: int, dt_ms: 
                 if flags & 2 == 0:
                     if st[4] != 0:
                         st[5] += dt_ms
-                        if st[5] >= forget_ms:
+                        quiet_ms = row[15]
+                        if quiet_ms == 0:
+                            quiet_ms = forget_ms
+                        if st[5] >= quiet_ms:
                             st[4] = 0
         if flags != before:
             st[3] = flags
             changed = 256
-        if flags & 2 != 0:
+        if flags & 10 != 0:
             blocked |= row[12]
-        row = ptr32(int(row) + 60)      # WIDTH words
+        row = ptr32(int(row) + 68)      # WIDTH words
         st = ptr32(int(st) + 24)        # STATE words
         i += 1
     return blocked | changed

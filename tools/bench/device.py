@@ -315,7 +315,8 @@ def protection_same(c_module, steps, seed):
                        random(200) - 100, random(200) - 100, random(4) * 100, random(4),
                        random(8) & random(8), random(16) & random(16) & random(16),
                        random(3) * 300, random(3), random(4), random(16) & random(16),
-                       random(256) & random(256) & random(256))
+                       random(256) & random(256) & random(256), random(2) * 400,
+                       random(3) * 200)
                 for column in range(WIDTH):
                     rows[i * WIDTH + column] = row[column]
         for i in range(8):

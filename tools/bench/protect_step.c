@@ -8,11 +8,11 @@
 
 enum {
     READING, BELOW, ALARM, ALARM_CLEAR, TRIP, RELEASE, DELAY_MS, HAS, NEED, ANY, AFTER_MS, LOCK,
-    BLOCKS, MUTE, AFE, WIDTH
+    BLOCKS, MUTE, AFE, FORGET_MS, WAIT_MS, WIDTH
 };
 enum { ALARM_MS, TRIP_MS, HELD_MS, FLAGS, IN_ROW, QUIET_MS, STATE };
 enum { HAS_ALARM = 1, HAS_TRIP = 2 };
-enum { ALARMED = 1, TRIPPED = 2, LOCKED = 4 };
+enum { ALARMED = 1, TRIPPED = 2, LOCKED = 4, WAITS = 8 };
 
 #define NO_READING (-0x20000000)
 #define LONGEST_MS 0x10000000
@@ -23,6 +23,15 @@ enum { ALARMED = 1, TRIPPED = 2, LOCKED = 4 };
 static inline int beyond(const int *row, int value, int limit)
 {
     return row[BELOW] ? limit - value : value - limit;
+}
+
+/* A time beyond while the reading is not: it leaks at half its pace. */
+static inline int leaked(int ms, int dt_ms)
+{
+    if (ms <= 1)
+        return 0;
+    ms -= dt_ms >> 1;
+    return ms < 1 ? 1 : ms;
 }
 
 static int alarm_flags(const int *row, int *state, int value, int dt_ms, int conditions, int flags)
@@ -38,10 +47,10 @@ static int alarm_flags(const int *row, int *state, int value, int dt_ms, int con
         int going = flags & ALARMED ? -beyond(row, value, row[ALARM_CLEAR])
                                     : beyond(row, value, row[ALARM]);
         if (going < 0) {
-            ms = 0;
+            ms = leaked(ms, dt_ms);
         } else {
-            ms = ms ? ms + dt_ms : 1;
-            if (ms > row[DELAY_MS]) {
+            ms = ms ? ms + dt_ms : 2;
+            if (ms > row[DELAY_MS] + 1) {
                 flags ^= ALARMED;
                 ms = 0;
             }
@@ -68,8 +77,12 @@ static int held_flags(const int *row, int *state, int value, int dt_ms, int cond
         flags &= ALARMED;
         state[TRIP_MS] = 0;
         state[QUIET_MS] = 0;
-        if (out)
+        if (out) {
             state[IN_ROW] = 0;
+        } else if (row[WAIT_MS]) {
+            flags |= WAITS;
+            state[HELD_MS] = 0;
+        }
     }
     return flags;
 }
@@ -78,6 +91,11 @@ static int trip_flags(const int *row, int *state, int value, int dt_ms, int cond
                       int forget_ms, int afe_new, int flags, int *result)
 {
     int ms = state[TRIP_MS], trip = afe_new & row[AFE];
+    if (flags & WAITS) {
+        state[HELD_MS] += dt_ms;
+        if (conditions & row[ANY] || state[HELD_MS] >= row[WAIT_MS])
+            flags &= ~WAITS;
+    }
     if (conditions & row[ANY]) {
         ms = 0;
         trip = 0;
@@ -86,14 +104,14 @@ static int trip_flags(const int *row, int *state, int value, int dt_ms, int cond
         if (ms > 0 && ms < LONGEST_MS)
             ms += dt_ms;
     } else if (beyond(row, value, row[TRIP]) >= 0) {
-        ms = ms ? ms + dt_ms : 1;
-        if (ms > row[DELAY_MS])
+        ms = ms ? ms + dt_ms : 2;
+        if (ms > row[DELAY_MS] + 1)
             trip = 1;
     } else {
-        ms = 0;
+        ms = leaked(ms, dt_ms);
     }
     if (trip) {
-        flags |= TRIPPED;
+        flags = (flags & ~WAITS) | TRIPPED;
         ms = 0;
         state[HELD_MS] = 0;
         state[IN_ROW]++;
@@ -105,7 +123,7 @@ static int trip_flags(const int *row, int *state, int value, int dt_ms, int cond
     state[TRIP_MS] = ms;
     if (state[IN_ROW] && !(flags & TRIPPED)) {
         state[QUIET_MS] += dt_ms;
-        if (state[QUIET_MS] >= forget_ms)
+        if (state[QUIET_MS] >= (row[FORGET_MS] ? row[FORGET_MS] : forget_ms))
             state[IN_ROW] = 0;
     }
     return flags;
@@ -130,7 +148,7 @@ static int step(const int *row, int *state, const int *readings, int count, int 
             state[FLAGS] = flags;
             result |= CHANGED;
         }
-        if (flags & TRIPPED)
+        if (flags & (TRIPPED | WAITS))
             result |= row[BLOCKS];
     }
     return result;
