@@ -72,7 +72,8 @@ class Protection:
                 ((ALARM if alarm is not None else 0)
                  | (TRIPPED if item[rules.TRIP] is not None else 0)),
                 item[rules.NEED], item[rules.ANY], item[rules.AFTER], item[rules.LOCK],
-                item[rules.BLOCKS], item[rules.MUTE], item[rules.AFE], *item[rules.FORGET:])
+                item[rules.BLOCKS], item[rules.MUTE], item[rules.AFE]
+            ) + item[rules.FORGET:]
             for column in range(WIDTH):
                 name, more = _entry(columns[column] if column < len(columns) else None)
                 slot = i * WIDTH + column
