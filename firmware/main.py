@@ -154,7 +154,7 @@ class App:
             "afe": lambda words: afe_config.realised(params, SHUNT_UOHM),
             "clear": lambda words: self._clear(), "profile": self._set_profile,
             "unlock": self._unlock, "clock": self._clock_command, "save": self._save,
-            "fleet": self._fleet, "codes": lambda words: self._codes(),
+            "fleet": self._fleet, "codes": self._codes,
             "counters": lambda words: storage.counters.text(),
             "errors": lambda words: self.supervisor.errors_text(),
             "sleep": self._sleep, "power": lambda words: pack.power.text(),
@@ -245,9 +245,12 @@ class App:
             raise ValueError("profiles: " + " ".join(PROFILES))
         self._choice.save(words[0].encode())
 
-    def _codes(self):
-        """Fault and alarm codes of the AS1 that hold, a line each (AS1-01)."""
-        return "\n".join(as1_codes.lines(self.reporter.as1_rows())) or "none"
+    def _codes(self, words):
+        """Codes of the AS1 that hold, a line each; with a number, what that one means."""
+        if words:
+            return as1_codes.text_of(int(words[0]))
+        return "\n".join(as1_codes.lines(self.reporter.as1_rows(),
+                                         self.pack.measurements.values)) or "none"
 
     def _fleet(self, words):
         """The packs that are summed up, a line each; with an address, more of that one."""
