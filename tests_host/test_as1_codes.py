@@ -12,7 +12,8 @@ ERROR_CODES = tuple(range(1, 22)) + (33, 34, 35, 65, 66, 67, 68)
 ALL_CODES = (tuple(range(1, 22)) + tuple(range(25, 32)) + (33, 34, 35) + tuple(range(49, 62))
              + (65, 66, 67, 68, 81, 82, 83, 85, 86, 87, 88, 89, 91, 92))
 # AS1 user manual, chapter 6: the codes that concern the battery
-BATTERY_CODES = (1, 2, 3, 7, 8, 9, 10, 53, 54, 55, 56, 65, 66, 67, 68, 81, 82, 83, 85, 86, 87, 88, 89)
+BATTERY_CODES = (1, 2, 3, 7, 8, 9, 10, 53, 54, 55, 56, 65, 66, 67, 68, 81, 82, 83, 85, 86, 87,
+                 88, 89)
 
 
 def codes(alarms=(), trips=(), faults=(), others=0):
