@@ -151,7 +151,7 @@ class App:
         link = Link(pack, self.reporter, self._identity(profile, serial), {
             "why": self._why, "reset": self._reset,
             "limits": lambda words: limit_reasons.text_of(pack),
-            "afe": lambda words: afe_config.realised(params, SHUNT_UOHM),
+            "afe": lambda words: afe_config.realised(params, SHUNT_UOHM, profile.CELLS),
             "clear": lambda words: self._clear(), "profile": self._set_profile,
             "unlock": self._unlock, "clock": self._clock_command, "save": self._save,
             "fleet": self._fleet, "codes": self._codes,

@@ -158,7 +158,7 @@ class TestImage(unittest.TestCase):
         self.assertEqual(deep[0x9275][0], 47)
 
     def test_temperatures_trip_a_second_after_the_firmware_would(self):     # req: PRO-21 PRO-23
-        for delay_ms, delay_s in ((200, 2), (1000, 2), (1001, 3), (3000, 4), (30_000, 31)):
+        for delay_ms, delay_s in ((200, 2), (1000, 2), (1001, 3), (3000, 4), (10_000, 11)):
             self.params.set("temp_delay_ms", delay_ms)
             found = dict(afe_config.image(self.params, SHUNT_UOHM))
             self.assertEqual([found[0x929A][1], found[0x929A][4], found[0x92A0][1],
@@ -196,7 +196,7 @@ class TestImage(unittest.TestCase):
     def test_over_currents_to_the_milliampere(self):            # req: PRO-23
         # 20 A and 100 A outside, in steps of 8 A; 5 A outside in steps of 10 mA
         for name, trip_ma, address, code in (
-                ("chg_oc_trip_ma", 116_999, 0x9280, 17), ("chg_oc_trip_ma", 117_000, 0x9280, 18),
+                ("chg_oc_trip_ma", 108_999, 0x9280, 16), ("chg_oc_trip_ma", 109_000, 0x9280, 17),
                 ("dsg_oc2_trip_ma", 148_999, 0x9282, 31), ("dsg_oc2_trip_ma", 149_000, 0x9282, 32),
                 ("dsg_oc1_trip_ma", 110_000, 0x928A, -11_500 & 0xFF),
                 ("dsg_oc1_trip_ma", 110_001, 0x928A, -11_501 & 0xFF)):
@@ -210,7 +210,7 @@ class TestImage(unittest.TestCase):
             self.assertEqual(found[address][0], code, (shunt_uohm, address))
 
     def test_the_slow_over_current_waits_a_second_more(self):   # req: PRO-23
-        for delay_ms, seconds in ((200, 2), (1000, 2), (1001, 3), (3000, 4), (30_000, 31)):
+        for delay_ms, seconds in ((200, 2), (1000, 2), (1001, 3), (3000, 4), (10_000, 11)):
             found = dict(afe_config.image(Parameters({"dsg_oc1_delay_ms": delay_ms}), SHUNT_UOHM))
             self.assertEqual(found[0x928A][2], seconds, delay_ms)
 
@@ -230,7 +230,7 @@ class TestImage(unittest.TestCase):
         self.assertEqual(memory[0x9275], 49)                    # 2479.4 mV
 
     def test_always_outside_the_firmwares_thresholds(self):     # req: PRO-23
-        for trip_mv in range(3510, 4201, 37):
+        for trip_mv in range(3510, 3701, 19):
             params = Parameters({"cell_ov_trip_mv": trip_mv})
             code = dict(afe_config.image(params, SHUNT_UOHM))[0x9278][0]
             self.assertTrue(trip_mv * 10 <= code * 506 <= trip_mv * 10 + 506, trip_mv)
@@ -250,8 +250,37 @@ class TestImage(unittest.TestCase):
                                 repr((delay_ms, code)))
 
     def test_the_chips_longest_delay(self):                     # req: PRO-23
-        memory = self.bytes_of(cell_ov_delay_ms=30_000)
+        memory = self.bytes_of(cell_ov_delay_ms=10_000)
         self.assertEqual(memory[0x9279] | memory[0x927A] << 8, 2047)
+
+    def test_never_beyond_the_ceilings_of_the_chemistry(self):  # req: PRO-31
+        for offset_mv in range(-15, 16, 5):
+            for trip_mv in (3600, 3650, 3680, 3700 - max(0, offset_mv)):
+                params = Parameters({"cell_ov_trip_mv": trip_mv,
+                                     "cal_cell7_offset_mv": offset_mv})
+                code = dict(afe_config.image(params, SHUNT_UOHM))[0x9278][0]
+                self.assertTrue(code * 506 <= 37_500 + 10 * min(0, offset_mv), (offset_mv, code))
+        for deep in (False, True):
+            params = Parameters({"cell_uv_trip_mv": 2000, "wake_floor_mv": 1800})
+            code = dict(afe_config.image(params, SHUNT_UOHM, 16, deep))[0x9275][0]
+            self.assertTrue(code * 506 >= 18_000, code)
+        found = dict(afe_config.image(Parameters({"dsg_ot_trip_dc": 630, "chg_ot_trip_dc": 600}),
+                                      SHUNT_UOHM))[0x929A]
+        self.assertEqual((found[0], found[3]), (62, 65))
+
+    def test_calibrations_move_the_afes_thresholds(self):       # req: MEA-04 PRO-23
+        # a cell that is shown 15 mV too high has its threshold 15 mV higher at the comparator
+        for offset_mv, code in ((0, 72), (15, 72), (-15, 72)):
+            params = Parameters({"cell_ov_trip_mv": 3640, "cal_cell3_offset_mv": offset_mv})
+            self.assertEqual(dict(afe_config.image(params, SHUNT_UOHM))[0x9278][0],
+                             73 if offset_mv == 15 else code, offset_mv)
+        params = Parameters({"chg_ut_trip_dc": 60, "cal_temp1_offset_dc": -20})
+        self.assertEqual(dict(afe_config.image(params, SHUNT_UOHM))[0x92A6][0], 2)
+        # the shunt shows 3 % too much: so do the comparators
+        for ppm, ocd2, ocd3 in ((0, 19, -11_500), (-30_000, 20, -11_856), (30_000, 19, -11_165)):
+            found = dict(afe_config.image(Parameters({"cal_current_gain_ppm": ppm}), SHUNT_UOHM))
+            self.assertEqual(found[0x9284][0], ocd2, ppm)
+            self.assertEqual(int.from_bytes(found[0x928A][:2], "little") - 0x10000, ocd3, ppm)
 
 
 if __name__ == "__main__":

@@ -674,7 +674,7 @@ class TestSign(Case):
 
     def check(self, cell_mv, current_ma, ms):
         self.setUp()
-        self.pack.params.set("pack_ov_alarm_mv", 60_000)
+        self.pack.params.set("pack_ov_alarm_mv", 59_100)
         regs = scan_regs(current_ma=current_ma)
         set_cells(regs, 3300, 3300, cell_mv)
         self.scan(regs)
@@ -683,7 +683,7 @@ class TestSign(Case):
 
     def setUp(self):
         super().setUp()
-        self.pack.params.set("pack_ov_trip_mv", 67_000)
+        self.pack.params.set("pack_ov_trip_mv", 59_200)
 
     def test_40_mv_above_while_discharging(self):               # req: PRO-01 SAF-05
         for cell_mv, current_ma, ms, fault in (
@@ -857,7 +857,7 @@ class TestFrozen(Case):
         self.assertTrue(measured.is_usable(self.now))
 
     def test_a_still_scan_is_no_time_for_a_weld(self):          # req: SAF-05 MEA-03
-        self.pack.params.set("frozen_ms", 20_000)
+        self.pack.params.set("frozen_ms", 5_000)
         regs = scan_regs(current_ma=5000)
         for _ in range(2):
             self.pack.fets.wanted = self.pack.fets.actual = 0

@@ -273,7 +273,7 @@ class TestParameters(TestCase):
         rows = self.params_listed()
         self.assertEqual(len(rows), len(TABLE))
         self.assertEqual(rows["cell_ov_trip_mv"][:7],
-                         ["2", "cell_ov_trip_mv", "mV", "3000", "4200", "3600", "3600"])
+                         ["2", "cell_ov_trip_mv", "mV", "3000", "3700", "3600", "3600"])
 
     def test_get_and_set(self):                                 # req: PAR-01 HST-02
         self.assertEqual(self.ask(0x07, b"\x04\x00"), struct.pack("<Hi", 4, 3000))
@@ -288,7 +288,7 @@ class TestParameters(TestCase):
                          [ev.PARAMETER, 4, 2000, 3000])
 
     def test_a_refused_set_says_why_and_changes_nothing(self):  # req: PAR-03
-        for value, word in ((3500, "cell_ov_alarm_mv"), (9999, "3000..4200"), (-1, "outside"),
+        for value, word in ((3500, "cell_ov_alarm_mv"), (9999, "3000..3700"), (-1, "outside"),
                             (-0x80000000, "outside"), (0x7FFFFFFF, "outside")):
             code, text = self.refusal(0x08, struct.pack("<Hi", 2, value))
             self.assertEqual(code, 3)

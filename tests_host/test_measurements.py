@@ -150,27 +150,27 @@ class TestCalibration(TestCase):
                              [5 if i == cell else 0 for i in range(16)])
 
     def test_each_cell_has_its_own_gain(self):                  # req: MEA-04
-        # 10 000 ppm of 3300 mV; in 32768ths, rounded: 328, that is 33.03 mV
+        # 4 000 ppm of 3300 mV; in 32768ths, rounded: 131, that is 13.19 mV
         for cell in range(16):
             self.setUp()
-            measured = self.taken(scan_regs(), **{"cal_cell%d_gain_ppm" % cell: 10_000})
+            measured = self.taken(scan_regs(), **{"cal_cell%d_gain_ppm" % cell: 4_000})
             self.assertEqual([value - 3300 for value in measured.cells_mv],
-                             [33 if i == cell else 0 for i in range(16)])
+                             [13 if i == cell else 0 for i in range(16)])
 
     def test_gains_are_rounded_to_the_nearest_32768th(self):    # req: MEA-04
-        # 50 000 ppm: 1638.4 of 32768; 15 259 ppm: 500.007; -15 ppm: -0.49; 45 and 46: 1.47, 1.51
-        for ppm, current_ma in ((50_000, 327_670 + (327_670 * 1638 >> 15)),
+        # 30 000 ppm: 983.04 of 32768; 15 259 ppm: 500.007; -15 ppm: -0.49; 45 and 46: 1.47, 1.51
+        for ppm, current_ma in ((30_000, 327_670 + (327_670 * 983 >> 15)),
                                 (15_259, 327_670 + 4999), (15_228, 327_670 + 4989),
                                 (-15, 327_670), (-16, 327_660), (15, 327_670), (16, 327_679),
-                                (45, 327_679), (46, 327_689), (-50_000, 327_670 - 16_380)):
+                                (45, 327_679), (46, 327_689), (-30_000, 327_670 - 9830)):
             self.setUp()
             measured = self.taken(scan_regs(current_ma=327_670), cal_current_gain_ppm=ppm)
             self.assertEqual(measured.values[rd.CURRENT_MA], current_ma, ppm)
 
     def test_every_gain_that_may_be_set(self):                  # req: MEA-04
         # to the nearest: no 32768th further off than a half
-        for ppm in range(-50_000, 50_001, 13):
-            off = measurements._share(ppm) * 1_000_000 - ppm * 32_768
+        for ppm in range(-30_000, 30_001, 13):
+            off = measurements.share(ppm) * 1_000_000 - ppm * 32_768
             self.assertTrue(-500_000 <= off <= 500_000, ppm)
 
     def test_the_current_offset(self):                          # req: MEA-04
@@ -184,9 +184,35 @@ class TestCalibration(TestCase):
         before = [self.m.values[slot] for slot in slots]
         for sensor in range(6):
             self.setUp()
-            measured = self.taken(scan_regs(), **{"cal_temp%d_offset_dc" % sensor: 30})
+            measured = self.taken(scan_regs(), **{"cal_temp%d_offset_dc" % sensor: 20})
             self.assertEqual([before[i] - measured.values[slots[i]] for i in range(6)],
-                             [30 if i == sensor else 0 for i in range(6)])
+                             [20 if i == sensor else 0 for i in range(6)])
+
+
+    def test_stack_terminals_and_load_detect_have_their_own(self):     # req: MEA-04
+        slots = {"stack": rd.STACK_MV, "pack": rd.PACK_MV, "ld": rd.LD_MV}
+        regs = scan_regs()
+        put16(regs, 0x38, 5000)             # LD, 10 mV
+        self.m.take(regs, 0)
+        before = {name: self.m.values[slot] for name, slot in slots.items()}
+        for gain, offset in ((0, 500), (0, -500), (10_000, 0), (-10_000, 100), (30_000, 100)):
+            for name in slots:
+                self.setUp()
+                measured = self.taken(regs, **{"cal_%s_gain_ppm" % name: gain,
+                                               "cal_%s_offset_mv" % name: offset})
+                for other, slot in slots.items():
+                    wanted = before[other]
+                    if other == name:
+                        share = round(gain * 32_768 / 1_000_000)
+                        wanted += (wanted * share >> 15) - offset
+                    self.assertEqual(measured.values[slot], wanted, (name, other, gain, offset))
+
+    def test_an_adjusted_stack_is_what_the_sum_is_compared_with(self):  # req: MEA-03 MEA-04
+        regs = scan_regs(stack_mv=52_800 + 1000)
+        self.m.take(regs, 0)
+        self.assertTrue(self.m.doubts & rd.SUM_IMPLAUSIBLE)
+        self.setUp()
+        self.assertEqual(self.taken(regs, cal_stack_offset_mv=1000).doubts, 0)
 
 
 class TestFail(TestCase):

@@ -424,9 +424,9 @@ PACE_PARAMETERS = (
      "~250046DC501A010CA80CD00C9E0CDA0D020CD0F797",
      {"chg_ot_alarm_dc": 510, "chg_ot_trip_dc": 550, "chg_ot_release_dc": 500,
       "dsg_ot_alarm_dc": 560, "dsg_ot_trip_dc": 600, "dsg_ot_release_dc": 550}),
-    ("~250046DF0000FD85", "~25004600501A010AAA0A780AAA0A1409E20A14F7E5",
-     "~250046DE501A010AAA0A780AAA0A1409E20A14F7BC",
-     {"chg_ut_alarm_dc": 0, "chg_ut_trip_dc": -50, "chg_ut_release_dc": 0,
+    ("~250046DF0000FD85", "~25004600501A010AC80AAA0AC80A1409E20A14F7E0",
+     "~250046DE501A010AC80AAA0AC80A1409E20A14F7B7",
+     {"chg_ut_alarm_dc": 30, "chg_ut_trip_dc": 0, "chg_ut_release_dc": 30,
       "dsg_ut_alarm_dc": -150, "dsg_ut_trip_dc": -200, "dsg_ut_release_dc": -150}),
     ("~250046E10000FD99", "~25004600200E010E2E0EF60DFCFA5D", "~250046E0200E010E2E0EF60DFCFA48",
      {"mos_ot_alarm_dc": 900, "mos_ot_trip_dc": 1100, "mos_ot_release_dc": 850}),
@@ -688,10 +688,10 @@ class TestModbus(TestCase):
         p = self.pack.params
         self.assertEqual((p["cell_ov_alarm_mv"], p["cell_ov_trip_mv"], p["cell_ov_release_mv"],
                           p["cell_ov_delay_ms"]), (3550, 3650, 3350, 2000))
-        cold = modbus("0110005A000306" "0000" "FFCE" "0000")            # 0.0 -5.0 0.0 degC
+        cold = modbus("0110005A000306" "001E" "0000" "001E")            # 3.0 0.0 3.0 degC
         self.assertEqual(self.exchange(cold), modbus("0110005A0003"))
-        self.assertEqual((p["chg_ut_alarm_dc"], p["chg_ut_trip_dc"]), (0, -50))
-        self.assertEqual(self.exchange(modbus("0103005B0001")), modbus("010302FFCE"))
+        self.assertEqual((p["chg_ut_alarm_dc"], p["chg_ut_trip_dc"]), (30, 0))
+        self.assertEqual(self.exchange(modbus("0103005B0001")), modbus("0103020000"))
         # contradiction; a register that is fixed; one that is no setting
         self.assertEqual(self.exchange(modbus("01100041000102" "0001")), modbus("019003"))
         self.assertEqual(self.exchange(modbus("0110006F000102" "0001")), modbus("019002"))

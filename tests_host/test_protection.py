@@ -363,7 +363,7 @@ class TestSettings(TestCase):
     def test_a_change_does_not_release_what_has_tripped(self):  # req: PAR-01
         self.values[rd.MAX_CELL_MV] = 3650
         self.hold(3000)
-        self.params.set("cell_ov_trip_mv", 3800)
+        self.params.set("cell_ov_trip_mv", 3680)
         self.assertEqual(self.step(), CHARGE)
 
     def test_the_limit_that_was_crossed_is_known(self):         # req: PRO-25

@@ -8,6 +8,9 @@ Source: SLUUBY2B, data memory; codes and steps as in its protections chapter.
 
 import struct
 
+from bms import measurements
+from bms.ceilings import AFE_OUTSIDE_C
+
 _UV_OV_STEP_UV = 50_600         # cell comparators
 _DELAY_STEP_US = 3_300
 _LATER_MS = 500                 # so much longer than the firmware's are the AFE's cell delays
@@ -24,7 +27,6 @@ _OCC_DELAY = 119                # 399 ms
 _OCD1_OUTSIDE_MA = 100_000      # and at once: between PRO-07 and a short circuit
 _OCD1_DELAY = 1                 # 9.9 ms
 _OCD3_OUTSIDE_MA = 5_000
-_TEMP_OUTSIDE_C = 2
 _TEMP_LATER_S = 1
 _DIODE_LEAST_MA = 500           # body diode: some 0.4 W ...
 _DIODE_MOST_MA = 2_000          # ... and 1.5 W
@@ -41,14 +43,39 @@ def delay_code(delay_ms):
     return max(1, min(2047, (delay_ms + _LATER_MS) * 1000 // _DELAY_STEP_US - 2))
 
 
-def cov_code(trip_mv):
-    """The comparator step at or just above the firmware's over-voltage protection."""
-    return max(20, min(110, -(-trip_mv * 1000 // _UV_OV_STEP_UV)))
+def cov_code(trip_mv, most_mv=5600):
+    """The comparator step at or just above the firmware's over-voltage protection, but never
+    beyond *most_mv* (PRO-31)."""
+    return max(20, min(110, -(-trip_mv * 1000 // _UV_OV_STEP_UV),
+                       most_mv * 1000 // _UV_OV_STEP_UV))
 
 
-def cuv_code(trip_mv):
-    """The comparator step at or just below the firmware's under-voltage protection."""
-    return max(20, min(90, trip_mv * 1000 // _UV_OV_STEP_UV))
+def cuv_code(trip_mv, least_mv=0):
+    """The comparator step at or just below the firmware's under-voltage protection, but never
+    beyond *least_mv* (PRO-31)."""
+    return max(20, min(90, trip_mv * 1000 // _UV_OV_STEP_UV),
+               -(-least_mv * 1000 // _UV_OV_STEP_UV))
+
+
+def raw_ma(params, ma, sign):
+    """What the shunt shows while the calibrated current is *ma* charging (*sign* 1) or
+    discharging (-1) (MEA-04)."""
+    gain = measurements.share(params["cal_current_gain_ppm"])
+    return (ma + sign * params["cal_current_offset_ma"]) * 32768 // (32768 + gain)
+
+
+def raw_mv(params, cells, mv, pick):
+    """What the comparators see of the cell that *pick*, min or max, chooses while its calibrated
+    reading is *mv*: they have one threshold for all cells (MEA-04)."""
+    seen = [(mv + params["cal_cell%d_offset_mv" % i]) * 32768
+            // (32768 + measurements.share(params["cal_cell%d_gain_ppm" % i]))
+            for i in range(cells)]
+    return pick(seen)
+
+
+def raw_dc(params, dc, pick):
+    """What the AFE shows of the cell thermistor that *pick* chooses at *dc* calibrated."""
+    return dc + pick([params["cal_temp%d_offset_dc" % i] for i in range(4)])
 
 
 def scd_code(shunt_uohm):
@@ -70,12 +97,36 @@ def oc_delay_code(delay_ms):
     return max(1, min(127, (delay_ms + _OC_LATER_MS) * 1000 // _DELAY_STEP_US - 2))
 
 
-def _over_c(trip_dc):
-    return -(-trip_dc // 10) + _TEMP_OUTSIDE_C
+def _over_c(trip_dc, most_dc=1270):
+    return min(-(-trip_dc // 10) + AFE_OUTSIDE_C, most_dc // 10)
 
 
 def _under_c(trip_dc):
-    return trip_dc // 10 - _TEMP_OUTSIDE_C
+    return trip_dc // 10 - AFE_OUTSIDE_C
+
+
+class _Outside:
+    """The firmware's thresholds as the AFE's converters see them, through the calibrations, and
+    held within the ceilings of the chemistry."""
+
+    def __init__(self, params, cells, deep):
+        ceilings = params.ceilings
+        low_mv = params["cell_uv_trip_mv"]
+        if deep:
+            low_mv = min(low_mv, params["wake_floor_mv"])
+        most_mv = raw_mv(params, cells, ceilings["afe_most_mv"], min)
+        least_mv = raw_mv(params, cells, ceilings["afe_least_mv"], max)
+        self.cov = cov_code(raw_mv(params, cells, params["cell_ov_trip_mv"], max), most_mv)
+        self.cuv = cuv_code(raw_mv(params, cells, low_mv, min), least_mv)
+        hot_dc = raw_dc(params, ceilings["afe_most_dc"], min)
+        self.otc = _over_c(raw_dc(params, params["chg_ot_trip_dc"], max), hot_dc)
+        self.otd = _over_c(raw_dc(params, params["dsg_ot_trip_dc"], max), hot_dc)
+        self.utc = _under_c(raw_dc(params, params["chg_ut_trip_dc"], min))
+        self.utd = _under_c(raw_dc(params, params["dsg_ut_trip_dc"], min))
+        self.occ_ma = raw_ma(params, params["chg_oc_trip_ma"] + _OCC_OUTSIDE_MA, 1)
+        self.ocd1_ma = raw_ma(params, params["dsg_oc2_trip_ma"] + _OCD1_OUTSIDE_MA, -1)
+        self.ocd2_ma = raw_ma(params, params["dsg_oc2_trip_ma"], -1)
+        self.ocd3_ma = raw_ma(params, params["dsg_oc1_trip_ma"] + _OCD3_OUTSIDE_MA, -1)
 
 
 def image(params, shunt_uohm, cells=16, deep=False):
@@ -85,9 +136,7 @@ def image(params, shunt_uohm, cells=16, deep=False):
     deep        a timed wake after over-discharge: the AFE may close the discharge FET too, down
                 to a limit of its own
     """
-    lowest_mv = params["cell_uv_trip_mv"]
-    if deep:
-        lowest_mv = min(lowest_mv, params["wake_floor_mv"])
+    at = _Outside(params, cells, deep)
     gain = _CC_GAIN_UOHM / 1000 / shunt_uohm
     ocd3_s = min(255, -(-params["dsg_oc1_delay_ms"] // 1000) + 1)
     temp_s = -(-params["temp_delay_ms"] // 1000) + _TEMP_LATER_S
@@ -106,33 +155,28 @@ def image(params, shunt_uohm, cells=16, deep=False):
         # a FET held off is closed to spare its diode only beyond the current that releases it
         (0x9273, struct.pack("<h", max(_DIODE_LEAST_MA, min(_DIODE_MOST_MA,
                                                             params["other_way_ma"])))),
-        (0x9275, struct.pack("<BH", cuv_code(lowest_mv),
+        (0x9275, struct.pack("<BH", at.cuv,
                              delay_code(params["cell_uv_delay_ms"]))),
-        (0x9278, struct.pack("<BH", cov_code(params["cell_ov_trip_mv"]),
+        (0x9278, struct.pack("<BH", at.cov,
                              delay_code(params["cell_ov_delay_ms"]))),
         (0x927B, b"\x04\x04"),                      # hysteresis
-        (0x9280, bytes((oc_code(params["chg_oc_trip_ma"] + _OCC_OUTSIDE_MA, shunt_uohm, 62),
-                        _OCC_DELAY))),
-        (0x9282, bytes((oc_code(params["dsg_oc2_trip_ma"] + _OCD1_OUTSIDE_MA, shunt_uohm, 100),
-                        _OCD1_DELAY))),
-        (0x9284, bytes((oc_code(params["dsg_oc2_trip_ma"], shunt_uohm, 100),
+        (0x9280, bytes((oc_code(at.occ_ma, shunt_uohm, 62), _OCC_DELAY))),
+        (0x9282, bytes((oc_code(at.ocd1_ma, shunt_uohm, 100), _OCD1_DELAY))),
+        (0x9284, bytes((oc_code(at.ocd2_ma, shunt_uohm, 100),
                         oc_delay_code(params["dsg_oc2_delay_ms"])))),
         (0x9286, bytes((scd_code(shunt_uohm), _SCD_DELAY))),
         (0x9288, struct.pack("<h", 200)),           # OCC recovers by time once there is no current
-        (0x928A, struct.pack("<hB", -(params["dsg_oc1_trip_ma"] + _OCD3_OUTSIDE_MA) // 10,
-                             ocd3_s)),
+        (0x928A, struct.pack("<hB", -at.ocd3_ma // 10, ocd3_s)),
         (0x928D, struct.pack("<h", -200)),          # OCD too: the firmware decides on release
         (0x928F, b"\x00"),                          # no latches: the firmware counts and locks
         (0x9294, b"\x05\x00"),
-        (0x929A, struct.pack("<bBbbBb", _over_c(params["chg_ot_trip_dc"]), temp_s,
-                             params["chg_ot_release_dc"] // 10,
-                             _over_c(params["dsg_ot_trip_dc"]), temp_s,
-                             params["dsg_ot_release_dc"] // 10)),
+        (0x929A, struct.pack("<bBbbBb", at.otc, temp_s, params["chg_ot_release_dc"] // 10,
+                             at.otd, temp_s, params["dsg_ot_release_dc"] // 10)),
         (0x92A0, struct.pack("<BBB", _over_c(params["mos_ot_trip_dc"]), temp_s,
                              params["mos_ot_release_dc"] // 10)),
-        (0x92A6, struct.pack("<bBb", _under_c(params["chg_ut_trip_dc"]), temp_s,
+        (0x92A6, struct.pack("<bBb", at.utc, temp_s,
                              params["chg_ut_release_dc"] // 10)),
-        (0x92A9, struct.pack("<bBb", _under_c(params["dsg_ut_trip_dc"]), temp_s,
+        (0x92A9, struct.pack("<bBb", at.utd, temp_s,
                              params["dsg_ut_release_dc"] // 10)),
         (0x92B2, struct.pack("<H", _HOST_WATCHDOG_S)),
         (0x92FB, b"\xc6\x3b\x07\x07\x07"),          # BOTHOFF, ALERT raw NTC, TS1, TS2, TS3
@@ -144,18 +188,19 @@ def image(params, shunt_uohm, cells=16, deep=False):
     )
 
 
-def realised(params, shunt_uohm):
+def realised(params, shunt_uohm, cells=16):
     """Text: what the AFE's own protections come to after rounding to its steps."""
+    at = _Outside(params, cells, False)
     amperes_a_step = _OC_STEP_UV / shunt_uohm
     return "COV %.1f mV after %.1f ms; CUV %.1f mV after %.1f ms; SCD %d A after %d us; " \
         "OCC %.0f A after %.0f ms; OCD2 %.0f A after %.0f ms; OCD3 %.0f A" % (
-            cov_code(params["cell_ov_trip_mv"]) * _UV_OV_STEP_UV / 1000,
+            at.cov * _UV_OV_STEP_UV / 1000,
             (delay_code(params["cell_ov_delay_ms"]) + 2) * _DELAY_STEP_US / 1000,
-            cuv_code(params["cell_uv_trip_mv"]) * _UV_OV_STEP_UV / 1000,
+            at.cuv * _UV_OV_STEP_UV / 1000,
             (delay_code(params["cell_uv_delay_ms"]) + 2) * _DELAY_STEP_US / 1000,
             _SCD_MV[scd_code(shunt_uohm)] * 1000 // shunt_uohm, SHORT_DELAY_US,
-            oc_code(params["chg_oc_trip_ma"] + _OCC_OUTSIDE_MA, shunt_uohm, 62) * amperes_a_step,
+            oc_code(at.occ_ma, shunt_uohm, 62) * amperes_a_step,
             (_OCC_DELAY + 2) * _DELAY_STEP_US / 1000,
-            oc_code(params["dsg_oc2_trip_ma"], shunt_uohm, 100) * amperes_a_step,
+            oc_code(at.ocd2_ma, shunt_uohm, 100) * amperes_a_step,
             (oc_delay_code(params["dsg_oc2_delay_ms"]) + 2) * _DELAY_STEP_US / 1000,
-            (params["dsg_oc1_trip_ma"] + _OCD3_OUTSIDE_MA) / 1000)
+            at.ocd3_ma / 1000)

@@ -71,7 +71,7 @@ class Measurements:
         cal[readings.CAL_STACK_GAIN] = cal[readings.CAL_PACK_GAIN] = 0
         rows = self._gains
         for i in range(0, len(rows), 2):
-            cal[rows[i]] = _share(values[rows[i + 1]])
+            cal[rows[i]] = share(values[rows[i + 1]])
         rows = self._offsets
         for i in range(0, len(rows), 2):
             cal[rows[i]] = values[rows[i + 1]]
@@ -140,8 +140,14 @@ class Measurements:
 def _calibration(params, cells):
     """(slot of the calibration, row of its parameter) of all gains, and of all offsets; looked
     up once, because a change of any parameter is taken over within a scan."""
-    gains = [(readings.CAL_CURRENT_GAIN, "cal_current_gain_ppm")]
-    offsets = [(readings.CAL_CURRENT_OFFSET, "cal_current_offset_ma")]
+    gains = [(readings.CAL_CURRENT_GAIN, "cal_current_gain_ppm"),
+             (readings.CAL_STACK_GAIN, "cal_stack_gain_ppm"),
+             (readings.CAL_PACK_GAIN, "cal_pack_gain_ppm"),
+             (readings.CAL_LD_GAIN, "cal_ld_gain_ppm")]
+    offsets = [(readings.CAL_CURRENT_OFFSET, "cal_current_offset_ma"),
+               (readings.CAL_STACK_OFFSET, "cal_stack_offset_mv"),
+               (readings.CAL_PACK_OFFSET, "cal_pack_offset_mv"),
+               (readings.CAL_LD_OFFSET, "cal_ld_offset_mv")]
     for i in range(cells):
         gains.append((readings.CAL_CELL_GAIN + i, "cal_cell%d_gain_ppm" % i))
         offsets.append((readings.CAL_CELL_OFFSET + i, "cal_cell%d_offset_mv" % i))
@@ -152,6 +158,6 @@ def _calibration(params, cells):
 
 
 @micropython.native
-def _share(ppm):
+def share(ppm):
     """Parts per million as 32768ths, rounded to nearest."""
     return (ppm * 32768 + 500_000) // 1_000_000

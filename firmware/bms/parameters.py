@@ -6,6 +6,7 @@ Values are ints. An id is never given to another parameter, so that stored sets 
 
 from array import array
 
+from bms import ceilings as ceiling
 from bms import protection_rules as rules
 from bms import readings
 from bms.derating import item_of
@@ -15,28 +16,28 @@ TABLE = (
     (1, "cell_ov_alarm_mv", "mV", 3000, 4200, 3500, "PRO-01 alarm: highest cell at or above"),
     (2, "cell_ov_trip_mv", "mV", 3000, 4200, 3600, "PRO-01 protection: highest cell at or above"),
     (3, "cell_ov_release_mv", "mV", 3000, 4200, 3300, "PRO-01 release: highest cell at or below"),
-    (4, "cell_ov_delay_ms", "ms", 200, 30000, 3000, "PRO-01 delay"),
+    (4, "cell_ov_delay_ms", "ms", 200, 10000, 3000, "PRO-01 delay"),
     (5, "cell_uv_alarm_mv", "mV", 2000, 3300, 2800, "PRO-02 alarm: lowest cell at or below"),
     (6, "cell_uv_trip_mv", "mV", 2000, 3300, 2700, "PRO-02 protection: lowest cell at or below"),
     (7, "cell_uv_release_mv", "mV", 2000, 3500, 3300, "PRO-02 release: lowest cell at or above"),
-    (8, "cell_uv_delay_ms", "ms", 200, 30000, 3000, "PRO-02 delay"),
+    (8, "cell_uv_delay_ms", "ms", 200, 10000, 3000, "PRO-02 delay"),
     (9, "pack_ov_alarm_mv", "mV", 48000, 67200, 56800, "PRO-03 alarm: pack at or above"),
     (10, "pack_ov_trip_mv", "mV", 48000, 67200, 57600, "PRO-03 protection: pack at or above"),
     (11, "pack_ov_release_mv", "mV", 48000, 67200, 54000, "PRO-03 release: pack at or below"),
-    (12, "pack_ov_delay_ms", "ms", 200, 30000, 3000, "PRO-03 delay"),
+    (12, "pack_ov_delay_ms", "ms", 200, 10000, 3000, "PRO-03 delay"),
     (13, "pack_uv_alarm_mv", "mV", 32000, 52800, 45600, "PRO-04 alarm: pack at or below"),
     (14, "pack_uv_trip_mv", "mV", 32000, 52800, 44000, "PRO-04 protection: pack at or below"),
     (15, "pack_uv_release_mv", "mV", 32000, 56000, 48000, "PRO-04 release: pack at or above"),
-    (16, "pack_uv_delay_ms", "ms", 200, 30000, 3000, "PRO-04 delay"),
+    (16, "pack_uv_delay_ms", "ms", 200, 10000, 3000, "PRO-04 delay"),
     (17, "ov_release_soc_cpct", "cpct", 5000, 10000, 9600, "PRO-01/03 release: SOC below"),
     (20, "chg_oc_alarm_ma", "mA", 5000, 200000, 105000, "PRO-05 alarm: charging at or above"),
     (21, "chg_oc_trip_ma", "mA", 5000, 200000, 110000, "PRO-05 protection: at or above"),
-    (22, "chg_oc_delay_ms", "ms", 200, 30000, 3000, "PRO-05 delay"),
+    (22, "chg_oc_delay_ms", "ms", 200, 10000, 3000, "PRO-05 delay"),
     (23, "dsg_oc1_alarm_ma", "mA", 5000, 200000, 105000, "PRO-06 alarm: at or above"),
     (24, "dsg_oc1_trip_ma", "mA", 5000, 200000, 110000, "PRO-06 protection: at or above"),
-    (25, "dsg_oc1_delay_ms", "ms", 200, 30000, 3000, "PRO-06 delay"),
+    (25, "dsg_oc1_delay_ms", "ms", 200, 10000, 3000, "PRO-06 delay"),
     (26, "dsg_oc2_trip_ma", "mA", 10000, 250000, 150000, "PRO-07 protection: at or above"),
-    (27, "dsg_oc2_delay_ms", "ms", 100, 1000, 100, "PRO-07 delay"),
+    (27, "dsg_oc2_delay_ms", "ms", 100, 500, 100, "PRO-07 delay"),
     (28, "oc_release_ms", "ms", 5000, 600000, 60000, "PRO-05/06/07 release: after"),
     (29, "oc_lock_trips", "", 2, 100, 10, "PRO-05/06/07 trips in a row that lock"),
     (30, "in_a_row_forget_s", "s", 60, 3600, 600, "PRO-22 trips are in a row within"),
@@ -55,23 +56,23 @@ TABLE = (
     (54, "dsg_ot_alarm_dc", "dC", 300, 800, 520, "PRO-12 alarm: hottest cell at or above"),
     (55, "dsg_ot_trip_dc", "dC", 300, 800, 580, "PRO-12 protection: at or above"),
     (56, "dsg_ot_release_dc", "dC", 250, 800, 530, "PRO-12 release: at or below"),
-    (57, "temp_delay_ms", "ms", 200, 30000, 3000, "PRO-09 to PRO-14 and PRO-17 delay"),
+    (57, "temp_delay_ms", "ms", 200, 10000, 3000, "PRO-09 to PRO-14 and PRO-17 delay"),
     (60, "failed_scans", "", 2, 20, 5, "MEA-02 failed scans in a row that mean fail"),
     (61, "cell_sum_error_mv", "mV", 100, 3000, 600, "MEA-03 sum of cells against stack"),
     (62, "cell_low_limit_mv", "mV", 0, 1000, 100, "MEA-03 cell at or below is wrong"),
     (63, "cell_high_limit_mv", "mV", 4300, 5500, 5000, "MEA-03 cell at or above is wrong"),
     (64, "doubt_delay_ms", "ms", 300, 5000, 1000, "MEA-03 a wrong reading is a fault after"),
     (65, "open_wire_mv", "mV", 100, 2000, 250, "MEA-03 neighbours this far off, opposite ways"),
-    (66, "frozen_ms", "ms", 500, 20000, 2000, "MEA-03 nothing changes under current for"),
+    (66, "frozen_ms", "ms", 500, 5000, 2000, "MEA-03 nothing changes under current for"),
     (70, "env_ut_alarm_dc", "dC", -400, 200, -150, "PRO-13 alarm: ambient at or below"),
     (71, "env_ut_trip_dc", "dC", -400, 200, -200, "PRO-13 protection: at or below"),
     (72, "env_ut_release_dc", "dC", -400, 250, -150, "PRO-13 release: at or above"),
     (73, "env_ot_alarm_dc", "dC", 300, 1000, 650, "PRO-14 alarm: ambient at or above"),
     (74, "env_ot_trip_dc", "dC", 300, 1000, 750, "PRO-14 protection: at or above"),
     (75, "env_ot_release_dc", "dC", 250, 1000, 650, "PRO-14 release: at or below"),
-    (76, "mos_ot_alarm_dc", "dC", 400, 1200, 900, "PRO-17 alarm: MOSFETs at or above"),
-    (77, "mos_ot_trip_dc", "dC", 400, 1300, 1050, "PRO-17 protection: at or above"),
-    (78, "mos_ot_release_dc", "dC", 300, 1200, 850, "PRO-17 release: at or below"),
+    (76, "mos_ot_alarm_dc", "dC", 400, 1150, 900, "PRO-17 alarm: MOSFETs at or above"),
+    (77, "mos_ot_trip_dc", "dC", 400, 1150, 1050, "PRO-17 protection: at or above"),
+    (78, "mos_ot_release_dc", "dC", 300, 1150, 850, "PRO-17 release: at or below"),
     (80, "nominal_ma", "mA", 5000, 100000, 50000, "PRF-01 continuous current, either way"),
     (81, "cvl_mv", "mV", 48000, 58400, 56000, "COM-05 charge voltage asked of the charger"),
     (82, "dvl_mv", "mV", 40000, 52000, 46000, "COM-05 lowest discharge voltage told"),
@@ -149,19 +150,25 @@ TABLE = (
     (192, "join_uohm", "uOhm", 500, 200000, 8000, "COM-09 pack's resistance until it is measured"),
     (193, "join_alone_s", "s", 5, 3600, 20, "COM-09 slave without a master: closes after, on a "
      "dead bar"),
-    (200, "cal_current_gain_ppm", "ppm", -50000, 50000, 0, "MEA-04 current gain"),
-    (201, "cal_current_offset_ma", "mA", -2000, 2000, 0, "MEA-04 current offset, subtracted"),
+    (200, "cal_current_gain_ppm", "ppm", -30000, 30000, 0, "MEA-04 current gain"),
+    (201, "cal_current_offset_ma", "mA", -500, 500, 0, "MEA-04 current offset, subtracted"),
+    (270, "cal_stack_gain_ppm", "ppm", -30000, 30000, 0, "MEA-04 stack gain"),
+    (271, "cal_stack_offset_mv", "mV", -1500, 1500, 0, "MEA-04 stack offset, subtracted"),
+    (272, "cal_pack_gain_ppm", "ppm", -30000, 30000, 0, "MEA-04 terminals gain"),
+    (273, "cal_pack_offset_mv", "mV", -1500, 1500, 0, "MEA-04 terminals offset, subtracted"),
+    (274, "cal_ld_gain_ppm", "ppm", -30000, 30000, 0, "MEA-04 load-detect pin gain"),
+    (275, "cal_ld_offset_mv", "mV", -1500, 1500, 0, "MEA-04 load-detect offset, subtracted"),
     (320, "other_way_ms", "ms", 200, 10000, 1000, "PRO-32 current the other way releases after"),
     (321, "uv_wait_ms", "ms", 1000, 600000, 30000, "PRO-33 voltage came back without a charger: "
      "closes after"),
 ) + tuple(
-    (210 + i, "cal_cell%d_gain_ppm" % i, "ppm", -20000, 20000, 0, "MEA-04 cell gain")
+    (210 + i, "cal_cell%d_gain_ppm" % i, "ppm", -4000, 4000, 0, "MEA-04 cell gain")
     for i in range(16)
 ) + tuple(
-    (230 + i, "cal_cell%d_offset_mv" % i, "mV", -50, 50, 0, "MEA-04 cell offset, subtracted")
+    (230 + i, "cal_cell%d_offset_mv" % i, "mV", -15, 15, 0, "MEA-04 cell offset, subtracted")
     for i in range(16)
 ) + tuple(
-    (250 + i, "cal_temp%d_offset_dc" % i, "dC", -100, 100, 0,
+    (250 + i, "cal_temp%d_offset_dc" % i, "dC", -30, 30, 0,
      "MEA-04 thermistor offset, subtracted: cells, MOSFET, ambient") for i in range(6)
 )
 
@@ -219,7 +226,14 @@ RULES = (
     ("chg_ut_trip_dc", "chg_ot_release_dc"),
 )
 
+_MOST_MA = 100_000              # PRF-01: where a profile does not say MOST_MA
 PANELS = ("table", "bar")       # lamps of LED-03, of LED-04
+
+
+def parameters_of(profile):
+    """Parameters with the defaults of *profile*, within the ceilings of its chemistry."""
+    return Parameters(profile.DEFAULTS, getattr(profile, "CEILINGS", ceiling.LFP), profile.CELLS,
+                      getattr(profile, "MOST_MA", _MOST_MA))
 
 
 def check_profile(profile):
@@ -239,7 +253,14 @@ def check_profile(profile):
                 raise ValueError("CURVES, %s: %d is outside 0..1000" % (reason, points[i][1]))
             if i and points[i][0] <= points[i - 1][0]:
                 raise ValueError("CURVES, %s: readings must rise from point to point" % reason)
-    params = Parameters(profile.DEFAULTS)
+    found = getattr(profile, "CEILINGS", ceiling.LFP)
+    for name in ceiling.LFP:
+        if name not in found:
+            raise ValueError("CEILINGS: %s is missing" % name)
+    if found["charge_least_dc"] < ceiling.COLDEST_CHARGE_DC:
+        raise ValueError("CEILINGS: charge_least_dc: %d is below %d" % (
+            found["charge_least_dc"], ceiling.COLDEST_CHARGE_DC))
+    params = parameters_of(profile)
     for _, _, points, reason in profile.CURVES:
         item = item_of(reason)
         if item is not None and isinstance(item[rules.TRIP], str):
@@ -255,11 +276,16 @@ class Parameters:
 
     defaults  {name: value} that replace TABLE's defaults; ValueError with the parameter's name
               if one is unknown, out of range or against a rule
+    ceilings  of the chemistry, see ceilings.py; cells: fitted; most_ma: the pack is made for
     changed   count of accepted changes: whoever derives tables from values compares it
     """
 
-    def __init__(self, defaults=None):
+    def __init__(self, defaults=None, ceilings=ceiling.LFP, cells=16, most_ma=_MOST_MA):
         self._index = {row[1]: i for i, row in enumerate(TABLE)}
+        self.ceilings = ceilings
+        self.cells = cells
+        narrowed = ceiling.ranges(ceilings, cells, most_ma)
+        self._narrowed = {self._index[name]: narrowed[name] for name in narrowed}
         self._default = array("i", (row[5] for row in TABLE))
         for name, value in (defaults or {}).items():
             i = self._row(name)
@@ -343,19 +369,20 @@ class Parameters:
         self.restore()
         for number, value in pairs:
             i = rows.get(number, -1)
-            if i >= 0 and TABLE[i][3] <= value <= TABLE[i][4]:
+            low, high = self.range_of(i) if i >= 0 else (0, -1)
+            if low <= value <= high:
                 self._values[i] = value
                 taken[i] = value
             else:
                 dropped.append((number, value))
-        broken = self._broken_rule()
+        broken = self._broken()
         while broken:
-            for name in broken:
+            for name in broken[0]:
                 i = self._index[name]
                 if i in taken:
                     dropped.append((TABLE[i][0], taken.pop(i)))
                     self._values[i] = self._default[i]
-            broken = self._broken_rule()
+            broken = self._broken()
         return dropped
 
     def name_of(self, number):
@@ -373,9 +400,17 @@ class Parameters:
         """The place of parameter *name* in values; ValueError if there is none."""
         return self._row(name)
 
+    def range_of(self, i):
+        """(lowest, highest) of row *i* of TABLE within the ceilings of the chemistry."""
+        low, high = TABLE[i][3], TABLE[i][4]
+        least, most = self._narrowed.get(i, (None, None))
+        return (low if least is None else max(low, least),
+                high if most is None else min(high, most))
+
     def describe(self, i):
         """Row *i* of TABLE as text: id;name;unit;min;max;default;value;help."""
-        number, name, unit, low, high, _, text = TABLE[i]
+        number, name, unit, _, _, _, text = TABLE[i]
+        low, high = self.range_of(i)
         return "%d;%s;%s;%d;%d;%d;%d;%s" % (
             number, name, unit, low, high, self._default[i], self._values[i], text)
 
@@ -386,20 +421,24 @@ class Parameters:
             raise ValueError("no parameter is called %s" % name)
 
     def _check_range(self, i, value):
-        _, name, unit, low, high, _, _ = TABLE[i]
+        low, high = self.range_of(i)
         if not low <= value <= high:
-            raise ValueError("%s: %d is outside %d..%d %s" % (name, value, low, high, unit))
+            raise ValueError("%s: %d is outside %d..%d %s" % (
+                TABLE[i][1], value, low, high, TABLE[i][2]))
 
     def _check_rules(self):
-        broken = self._broken_rule()
+        broken = self._broken()
         if broken:
-            lesser, greater = broken
-            raise ValueError("%s (%d) must be below %s (%d)"
-                             % (lesser, self[lesser], greater, self[greater]))
+            raise ValueError(broken[1])
 
-    def _broken_rule(self):
-        """The first of RULES that does not hold, or None."""
-        for rule in RULES:
-            if self[rule[0]] >= self[rule[1]]:
-                return rule
-        return None
+    def _broken(self):
+        """The first rule that does not hold, (names of its parameters, text), or None."""
+        for lesser, greater in RULES:
+            if self[lesser] >= self[greater]:
+                return (lesser, greater), "%s (%d) must be below %s (%d)" % (
+                    lesser, self[lesser], greater, self[greater])
+        for lesser, gap, greater in ceiling.GAPS:
+            if self[lesser] + gap > self[greater]:
+                return (lesser, greater), "%s (%d) must be at least %d below %s (%d)" % (
+                    lesser, self[lesser], gap, greater, self[greater])
+        return ceiling.beyond(self, self.ceilings, self.cells)

@@ -39,10 +39,13 @@ CAL_CELL_OFFSET = const(16)
 CAL_CURRENT_GAIN = const(32)
 CAL_CURRENT_OFFSET = const(33)
 CAL_TEMP_OFFSET = const(34)     # cells 1..4, MOSFET, ambient
-CAL_STACK_GAIN = const(40)
-CAL_PACK_GAIN = const(41)
-CAL_LD_GAIN = const(42)
-CAL_COUNT = const(43)
+CAL_STACK_GAIN = const(40)      # then gain and offset of terminals and of the load-detect pin
+CAL_STACK_OFFSET = const(41)
+CAL_PACK_GAIN = const(42)
+CAL_PACK_OFFSET = const(43)
+CAL_LD_GAIN = const(44)
+CAL_LD_OFFSET = const(45)
+CAL_COUNT = const(46)
 
 # Doubts about a scan, bits
 CELL_IMPLAUSIBLE = const(0x01)      # a cell at 0 V or beyond the chip's range

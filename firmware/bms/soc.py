@@ -647,6 +647,11 @@ class StateOfCharge:
         self._saved_cpct = -1           # worth a record of its own
         return True
 
+    def move_zero(self, ua):
+        """The calibration was changed: from now on the sensor shows *ua* more at zero current."""
+        self._drift_ua += ua
+        self._saved_cpct = -1
+
     @property
     def zero_is_known(self):
         """The sensor's offset was looked at, now or before it was stored."""

@@ -67,15 +67,15 @@ def decode_scan(regs, cells_mv, out, cal, count, cell_low_mv, cell_high_mv, sum_
             before = off
             i += 1
     stack = _signed(regs[0x34], regs[0x35]) * 10
-    stack += stack * cal[40] >> 15
+    stack += (stack * cal[40] >> 15) - cal[41]
     error = total - stack
     if error > sum_error_mv or -error > sum_error_mv:
         doubts |= 2
     out[4] = stack
     value = _signed(regs[0x36], regs[0x37]) * 10
-    out[5] = value + (value * cal[41] >> 15)
+    out[5] = value + (value * cal[42] >> 15) - cal[43]
     value = _signed(regs[0x38], regs[0x39]) * 10
-    out[23] = value + (value * cal[42] >> 15)
+    out[23] = value + (value * cal[44] >> 15) - cal[45]
     if doubts:
         out[3] = _NO_READING
         out[0] = _NO_READING

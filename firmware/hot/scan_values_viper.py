@@ -57,17 +57,20 @@ def decode_scan(regs: ptr8, cells_mv: ptr16, out: ptr32, cal: ptr32, count: int,
             i += 1
     stack = (((regs[0x34] | regs[0x35] << 8) ^ 0x8000) - 0x8000) * 10
     gain = ((cal[40] & low31) ^ half) - half
-    stack += stack * gain >> 15
+    offset = ((cal[41] & low31) ^ half) - half
+    stack += (stack * gain >> 15) - offset
     error = total - stack
     if error > sum_error_mv or 0 - error > sum_error_mv:
         doubts |= 2
     out[4] = stack
     value = (((regs[0x36] | regs[0x37] << 8) ^ 0x8000) - 0x8000) * 10
-    gain = ((cal[41] & low31) ^ half) - half
-    out[5] = value + (value * gain >> 15)
-    value = (((regs[0x38] | regs[0x39] << 8) ^ 0x8000) - 0x8000) * 10
     gain = ((cal[42] & low31) ^ half) - half
-    out[23] = value + (value * gain >> 15)
+    offset = ((cal[43] & low31) ^ half) - half
+    out[5] = value + (value * gain >> 15) - offset
+    value = (((regs[0x38] | regs[0x39] << 8) ^ 0x8000) - 0x8000) * 10
+    gain = ((cal[44] & low31) ^ half) - half
+    offset = ((cal[45] & low31) ^ half) - half
+    out[23] = value + (value * gain >> 15) - offset
     if doubts != 0:
         out[3] = no_reading
         out[0] = no_reading

@@ -3,6 +3,7 @@
 import micropython
 from bms import afe_config
 from bms import events as ev
+from bms.charge_scale import ChargeScale
 from bms.power import TRYING
 from bms.protection_rules import (
     BOTH,
@@ -79,6 +80,7 @@ class Control:
         self._zero_ms = 0           # when the look at zero began
         self._zero_from_ms = self._zero_to_ms = -1      # its first and last count seen
         self._zero_from = self._zero_to = 0
+        self._scale = ChargeScale(pack.params, pack.soc)
         self._suspect = False           # verify the configuration at the next scan
         self.last_error = None      # AfeError of the newest failed attempt
         self.acted = 0
@@ -187,7 +189,7 @@ class Control:
                      + ((afe.charge_65536ths - parts) * _UNIT_UAH >> 16))
         # an integrator that started anew since the last reading has no more seconds, but fewer
         whole = self._counting and (afe.charge_s - seconds & 0xFFFFFF) < 1 << 23
-        self._pack.count_charge(moved_uah if whole else None, dt_ms)
+        self._pack.count_charge(self._scale.uah(moved_uah, dt_ms) if whole else None, dt_ms)
         self._counting = True
 
     def _count_the_lost(self):
@@ -245,7 +247,7 @@ class Control:
                 past_ms = 0             # nothing was read
             if past_ms >= 2 * _INTEGRATOR_MS:
                 moved = (self._zero_to - self._zero_from + (1 << 29) & _MASK) - (1 << 29)
-                pack.soc.see_zero(moved, past_ms)
+                pack.soc.see_zero(self._scale.parts(moved, past_ms), past_ms)
         self._counted_ms = now_ms
         self._counting = True
 
