@@ -7,7 +7,7 @@ Only register meanings live here; what the values mean for a battery does not.
 import micropython
 from micropython import const
 
-from bq_frames import OK, check_frames, load_frames, run_frames
+from bq_frames import BAD, OK, check_frames, load_frames, run_frames
 from crc8 import CRC8
 
 # Direct commands (register of the low byte)
@@ -69,12 +69,26 @@ _CHG_OFF = const(0x0C)      # CHG and pre-charge
 _IDENTITY = const(0x7695)
 
 _GAP_US = const(50)         # least pause between frames
-_TRIES = const(12)          # frames until an answer must have come
-_POLLS = const(200)         # polls of a sub-command: 200 x about 0.1 ms
+_GAP_MOST_US = const(1_250)     # a chip that needs more cannot be scanned in its period
+_SLOW_US = const(250)       # beyond this a scan is read in parts
+_FINE_US = const(32)        # a pause is learnt to this, and to a 32nd of itself
+_PAUSES_US = (50, 100, 200, 500, 1_000)     # before the same question is asked again
+_PATIENCE_US = const(20_000)    # the same question is asked for so long
+_EXECUTES_US = const(40_000)    # a sub-command may run for so long
+_ASKS = const(12)           # questions to learn the pause by
+_POLLS = const(100)         # of Battery Status
+_TRIES = const(3)           # a write that the chip did not take is sent again so often
 _REREADS = const(32)        # registers and pairs that a scan may read again: more is a failure
+_REREAD_US = const(30_000)  # ... and the time that this may take
 _JUMP = const(100)          # a value this far off the last one is read again: it may be torn
 _ANY_JUMP = const(0x10000)
 _PAIR_TRIES = const(3)
+
+# what _answer() says of the newest answer, if it is not the byte that was asked for
+_NOT_READY = const(-1)      # FF FF 00
+_DROPPED = const(-2)        # FF FF AA: the frame before had a wrong CRC
+_ASLEEP = const(-3)         # FF FF FF: the frame was not heard
+_NOISE = const(-4)
 
 SCAN = tuple(range(CELL_1, CELL_1 + 32)) + (
     STACK, STACK + 1, PACK_PIN, PACK_PIN + 1, LD_PIN, LD_PIN + 1, CC2_CURRENT, CC2_CURRENT + 1,
@@ -85,6 +99,8 @@ SCAN = tuple(range(CELL_1, CELL_1 + 32)) + (
     BATTERY_STATUS, BATTERY_STATUS + 1, FET_STATUS,
 )
 _SINGLE = (SAFETY_STATUS_A, SAFETY_STATUS_B, SAFETY_STATUS_C, FET_STATUS)
+_PART_ENDS = (0, 16, 32, 46, len(SCAN))     # of a scan in parts; a pair is never split
+PARTS = len(_PART_ENDS) - 1
 
 
 class AfeError(Exception):
@@ -98,7 +114,11 @@ class BQ76952:
     cs    chip select, called with 0 (selected) or 1
     wait  wait(us): returns after at least that many microseconds
 
+    A chip that is not ready yet answers FF FF 00. Then the same question is asked again after a
+    growing pause. The pause that the chip needs is learnt by this, and frames are sent with it.
+
     regs      bytearray(128): direct-command bytes of the last complete or partial scan
+    gap_us    pause between frames, as learnt
     rereads   registers or pairs that scans had to read again, since start
     failures  scans that failed, since start
     """
@@ -113,6 +133,8 @@ class BQ76952:
         self.charge_units = 0
         self.charge_65536ths = 0
         self.charge_s = 0
+        self.gap_us = _GAP_US
+        self._waited_us = 0         # from the newest question to its answer
         count = len(SCAN)
         self._count = count
         self._tx = bytearray(3 * (count + 1))
@@ -126,7 +148,15 @@ class BQ76952:
             self._tx[3 * k + 1] = _DUMMY
             self._tx[3 * k + 2] = CRC8[CRC8[reg] ^ _DUMMY]
         view = memoryview(self._buf)
-        self._views = tuple(view[3 * k:3 * k + 3] for k in range(count + 1))
+        views = tuple(view[3 * k:3 * k + 3] for k in range(count + 1))
+        self._whole = (self._buf, self._tx, 3 * (count + 1), count, self._high, self._status,
+                       views)
+        tx, high, status = memoryview(self._tx), memoryview(self._high), memoryview(self._status)
+        self._parts = tuple(
+            (view[3 * a:3 * b + 3], tx[3 * a:3 * b + 3], 3 * (b - a + 1), b - a, high[a:b],
+             status[a:b], views[a:b + 1])
+            for a, b in zip(_PART_ENDS, _PART_ENDS[1:]))
+        self._wrong = 0             # answers of the parts so far, as check_frames() counts
         self.regs = bytearray(128)
         self._jump = _ANY_JUMP      # until a first scan there is nothing to compare with
         self.rereads = 0
@@ -135,6 +165,11 @@ class BQ76952:
 
     # -- the scan --------------------------------------------------------------------------
 
+    @property
+    def slow(self):
+        """The chip needs so long for an answer that a scan is better read in parts."""
+        return self.gap_us > _SLOW_US
+
     @micropython.native
     def scan(self):
         """Read every register of SCAN into *regs*; True if each answer was right.
@@ -142,13 +177,38 @@ class BQ76952:
         A wrong or missing answer, and a 16-bit value that jumped (its bytes may be of two
         samples), is read again singly, at most _REREADS a scan. Allocates nothing.
         """
-        load_frames(self._buf, self._tx, len(self._tx))
-        run_frames(self._transfer, self._cs, self._wait, self._views, _GAP_US)
-        result = check_frames(self._buf, self._tx, self._count, CRC8, self._high, self.regs,
-                              self._status, self._jump)
-        if result:
-            if (result & 0xFF) + (result >> 8) > _REREADS or not self._mend():
+        return self._judge(self._run(self._whole))
+
+    @micropython.native
+    def scan_part(self, part):
+        """Read part *part* (0 to PARTS - 1, in this order) of a scan; end_scan() then judges."""
+        if part == 0:
+            self._wrong = 0
+        self._wrong += self._run(self._parts[part])
+
+    def end_scan(self):
+        """True if each answer of the parts was right; as scan()."""
+        return self._judge(self._wrong)
+
+    @micropython.native
+    def _run(self, part):
+        buf, tx, length, count, high, status, views = part
+        load_frames(buf, tx, length)
+        run_frames(self._transfer, self._cs, self._wait, views, self.gap_us)
+        return check_frames(buf, tx, count, CRC8, high, self.regs, status, self._jump)
+
+    @micropython.native
+    def _judge(self, wrong):
+        """Read again what was *wrong*; False if that is too much or fails."""
+        if wrong:
+            many = (wrong & 0xFF) + (wrong >> 8)
+            if many > _REREADS or not self._mend():
                 self.failures += 1
+                if wrong & 0xFF > _REREADS:     # are its answers late? the next scan knows
+                    try:
+                        self._find_pause()
+                    except AfeError:
+                        pass
                 return False
         self._jump = _JUMP
         return True
@@ -156,10 +216,16 @@ class BQ76952:
     def _mend(self):
         """Read again what check_frames() marked; False as soon as one read fails."""
         status = self._status
+        most = _REREAD_US // (4 * (self.gap_us + _GAP_US))
         for k in range(self._count):
             if status[k] == OK:
                 continue
+            most -= 1
+            if most < 0:
+                return False
             reg = SCAN[k]
+            if status[k] == BAD and self._is_late(k):
+                self.gap_us = min(_GAP_MOST_US, self.gap_us + self.gap_us // 16 + 1)
             if reg in _SINGLE:
                 good = self._refresh(reg)
             else:
@@ -171,6 +237,12 @@ class BQ76952:
             self.rereads += 1
         return True
 
+    def _is_late(self, k):
+        """True if answer *k* of the newest scan was not ready yet."""
+        buf = self._buf
+        k = 3 * k + 3
+        return buf[k] == 0xFF and buf[k + 1] == 0xFF and not buf[k + 2]
+
     def _refresh(self, reg):
         value = self._read(reg)
         if value < 0:
@@ -180,20 +252,32 @@ class BQ76952:
 
     def _refresh_pair(self, reg):
         """Read the pair (reg, reg + 1) until the high byte is the same before and after."""
+        regs = self.regs
         for _ in range(_PAIR_TRIES):
-            if not self._refresh(reg + 1):
-                return False
-            high = self.regs[reg + 1]
-            if not self._refresh(reg) or not self._refresh(reg + 1):
-                return False
-            if self.regs[reg + 1] == high:
+            # at one go first: an answer comes with the next question
+            self._exchange(reg + 1, _DUMMY)
+            self._exchange(reg, _DUMMY)
+            before = self._answer(reg + 1)
+            self._exchange(reg + 1, _DUMMY)
+            low = self._answer(reg)
+            self._exchange(reg + 1, _DUMMY)
+            high = self._answer(reg + 1)
+            if before < 0 or low < 0 or high < 0:
+                before = self._read(reg + 1)
+                low = self._read(reg) if before >= 0 else -1
+                high = self._read(reg + 1) if low >= 0 else -1
+                if high < 0:
+                    return False
+            if before == high:
+                regs[reg] = low
+                regs[reg + 1] = high
                 return True
         return False
 
     # -- frames ----------------------------------------------------------------------------
 
     @micropython.native
-    def _exchange(self, first, second):
+    def _clock(self, first, second):
         """One frame out, the answer to an earlier one in (in self._frame)."""
         frame = self._frame
         frame[0] = first
@@ -204,60 +288,188 @@ class BQ76952:
             self._transfer(frame, frame)
         finally:
             self._cs(1)
-        self._wait(_GAP_US)
 
     @micropython.native
-    def _answered(self, first):
-        """True if the last answer echoes *first* with a right CRC."""
+    def _exchange(self, first, second):
+        """One frame, and the pause that the chip needs for its answer."""
+        self._clock(first, second)
+        self._wait(self.gap_us)
+
+    @micropython.native
+    def _answer(self, first):
+        """The byte with which the last answer echoes *first*, or what the answer was instead."""
         frame = self._frame
-        return frame[0] == first and CRC8[CRC8[first] ^ frame[1]] == frame[2]
+        byte = frame[1]
+        if frame[0] == first and CRC8[CRC8[first] ^ byte] == frame[2]:
+            return byte
+        if frame[0] == 0xFF and byte == 0xFF:
+            last = frame[2]
+            if last == 0:
+                return _NOT_READY
+            if last == 0xAA:
+                return _DROPPED
+            if last == 0xFF:
+                return _ASLEEP
+        return _NOISE
 
     @micropython.native
-    def _read(self, reg, tries=_TRIES):
-        """One register by asking until it is echoed; -1 after *tries* + 1 frames."""
+    def _read(self, reg):
+        """One register, by asking the same question until it is answered; -1 if it never is.
+
+        The pauses grow up to _PATIENCE_US in all.
+        """
         self._exchange(reg, _DUMMY)
-        for _ in range(tries):
-            self._exchange(reg, _DUMMY)
-            if self._answered(reg):
-                return self._frame[1]
-        return -1
+        waited_us = self.gap_us
+        tries = 0
+        while True:
+            self._clock(reg, _DUMMY)
+            value = self._answer(reg)
+            if value >= 0 or waited_us >= _PATIENCE_US:
+                self._wait(self.gap_us)
+                self._waited_us = waited_us
+                return value if value >= 0 else -1
+            pause_us = _PAUSES_US[tries if tries < 4 else 4]
+            tries += 1
+            self._wait(pause_us)
+            waited_us += pause_us
+
+    def _find_pause(self):
+        """Find the pause that the chip needs; AfeError if it is too long for scans.
+
+        It lies between the longest that was too short and the shortest that was enough: the
+        middle is tried next, until both are near each other. Two registers take turns, because
+        an answer to the question before would do for the same question again.
+        """
+        short_us = 0
+        enough_us = _GAP_US
+        for k in range(_ASKS):
+            gap_us = enough_us
+            if gap_us - short_us > _FINE_US + gap_us // 32 and short_us:
+                gap_us = (gap_us + short_us) // 2
+            gap_us = min(gap_us, _GAP_MOST_US)
+            self.gap_us = gap_us
+            self.read_register(BATTERY_STATUS if k & 1 else FET_STATUS)
+            waited_us = self._waited_us
+            if waited_us > gap_us:
+                short_us = gap_us
+                enough_us = max(enough_us, waited_us) if enough_us <= gap_us else enough_us
+                if gap_us == _GAP_MOST_US:
+                    raise AfeError("answers take more than %d us: too long for a scan" % gap_us)
+            elif gap_us == enough_us or not short_us:
+                return
+            else:
+                enough_us = gap_us
+            self._wait(max(_PAUSES_US[4], enough_us))       # the repeated questions are over
+        self.gap_us = min(enough_us, _GAP_MOST_US)
 
     @micropython.native
     def read_register(self, reg):
         """One direct-command byte. AfeError if the chip does not answer."""
         value = self._read(reg)
         if value < 0:
-            raise AfeError("register 0x%02x: no valid answer in %d frames" % (reg, _TRIES + 1))
+            raise AfeError("register 0x%02x: no valid answer in %d ms"
+                           % (reg, _PATIENCE_US // 1000))
         return value
 
     @micropython.native
     def _write(self, reg, value):
-        """Write one register and see the write echoed. AfeError if it never is.
+        """Write one register until the write is echoed. AfeError if it never is.
 
-        The echo is asked for by reading another register, so nothing is executed twice unless
-        the chip said that it had dropped the frame (FF FF AA) or had been asleep (FF FF FF).
+        It may be executed several times, which changes nothing for a register of the buffer.
         """
+        self._exchange(_WRITE | reg, value)
+        self._until_echoed(reg, value)
+
+    @micropython.native
+    def _until_echoed(self, reg, value):
+        """Go on with a write that was sent once."""
         first = _WRITE | reg
-        frame = self._frame
-        for _ in range(_TRIES):
-            self._exchange(first, value)
-            asleep = frame[0] == 0xFF and frame[1] == 0xFF and frame[2] == 0xFF
-            for _ in range(_TRIES):
-                self._exchange(FET_STATUS, _DUMMY)
-                if self._answered(first) and frame[1] == value:
-                    return
-                if frame[0] != 0xFF or frame[1] != 0xFF:
-                    break           # somebody else's answer, or noise: write again
-                if frame[2] == 0xAA or asleep:
-                    break           # frame was dropped: write again
-        raise AfeError("register 0x%02x: write of 0x%02x not echoed" % (reg, value))
+        waited_us = self.gap_us
+        tries = 0
+        while True:
+            self._clock(first, value)
+            if self._answer(first) == value:
+                self._wait(self.gap_us)
+                return
+            if waited_us >= _PATIENCE_US:
+                raise AfeError("register 0x%02x: write of 0x%02x not echoed" % (reg, value))
+            pause_us = _PAUSES_US[tries if tries < 4 else 4]
+            tries += 1
+            self._wait(pause_us)
+            waited_us += pause_us
 
     # -- sub-commands and data memory ------------------------------------------------------
 
+    @micropython.native
     def command(self, number):
-        """Execute a sub-command without data. AfeError if it is not taken or not finished."""
+        """Execute a sub-command and see it finished. AfeError if it is not taken or not finished.
+
+        It may be executed twice; see toggle() for those that must not be.
+        """
         self._write(_SUB_LOW, number & 0xFF)
-        self._write(_SUB_HIGH, number >> 8)
+        for _ in range(_TRIES):
+            if self._execute(number >> 8):
+                return
+        self._write(_SUB_HIGH, number >> 8)         # until its own echo is seen
+        self._finished(number >> 8)
+
+    def toggle(self, number):
+        """Send a sub-command that changes something to and fro once: whether it was taken is
+        for the caller to see. AfeError if the chip does not answer."""
+        self._write(_SUB_LOW, number & 0xFF)
+        self._execute(number >> 8)
+
+    @micropython.native
+    def _execute(self, high):
+        """Start the sub-command whose low byte was written, and wait for its end.
+
+        Written once; then the written register is read. True if the chip took it for sure: the
+        write was echoed, or the register showed a sub-command at work.
+        """
+        first = _WRITE | _SUB_HIGH
+        self._exchange(first, high)
+        if self._answer(first) == _ASLEEP:
+            return False
+        taken = False
+        tries = 0
+        waited_us = 0
+        asked = 0
+        while waited_us < _EXECUTES_US:
+            self._clock(_SUB_HIGH, _DUMMY)
+            value = self._answer(_SUB_HIGH)
+            pause_us = self.gap_us
+            if value == _NOT_READY:
+                pause_us = _PAUSES_US[tries if tries < 4 else 4]
+                tries += 1
+            elif value < 0:
+                if self._answer(first) == high:
+                    taken = True
+                elif value == _DROPPED and not asked:
+                    return False
+            elif asked:
+                if value == 0xFF:
+                    taken = True            # at work
+                else:                       # done, or it still shows the sub-command before
+                    self._wait(pause_us)
+                    return taken and value == high
+            asked = 1
+            self._wait(pause_us)
+            waited_us += pause_us + _GAP_US
+        if taken:
+            raise AfeError("sub-command 0x%02x..: not finished" % high)
+        raise AfeError("register 0x3f: write of 0x%02x not echoed" % high)
+
+    def _finished(self, high):
+        """Wait until the register shows *high*: the sub-command is done."""
+        waited_us = 0
+        while waited_us < _EXECUTES_US:
+            value = self._read(_SUB_HIGH)
+            if value == high:
+                return
+            if value < 0:
+                break
+            waited_us += 2 * (self.gap_us + _GAP_US)
+        raise AfeError("sub-command 0x%02x..: not finished" % high)
 
     def read_block(self, number, length):
         """Bytes 0..length-1 that sub-command or data-memory address *number* gives.
@@ -273,12 +485,6 @@ class BQ76952:
     def _fetch(self, number):
         """Read what *number* gives into self._block; return its length. Allocates nothing."""
         self.command(number)
-        for _ in range(_POLLS):
-            if (self.read_register(_SUB_LOW) == number & 0xFF
-                    and self.read_register(_SUB_HIGH) == number >> 8):
-                break
-        else:
-            raise AfeError("sub-command 0x%04x: not finished" % number)
         length = self.read_register(_LENGTH) - 4
         if not 0 <= length <= 32:
             raise AfeError("sub-command 0x%04x: %d bytes" % (number, length))
@@ -300,8 +506,9 @@ class BQ76952:
         self._exchange(_BUFFER, _DUMMY)
         for i in range(length):
             self._exchange(_BUFFER + i + 1, _DUMMY)
-            if self._answered(_BUFFER + i):
-                block[i] = self._frame[1]
+            value = self._answer(_BUFFER + i)
+            if value >= 0:
+                block[i] = value
             else:
                 block[i] = self.read_register(_BUFFER + i)
                 self._exchange(_BUFFER + i + 1, _DUMMY)
@@ -327,12 +534,20 @@ class BQ76952:
     def write_block(self, number, data):
         """Write *data* (1..32 bytes) to data memory or as payload of a sub-command."""
         self.command(number)
+        count = len(data)
         total = (number & 0xFF) + (number >> 8)
-        for i in range(len(data)):
-            self._write(_BUFFER + i, data[i])
+        echoed = True
+        for i in range(count):          # at one go first: an echo comes with the next write
+            self._exchange(_WRITE | _BUFFER + i, data[i])
+            if i and self._answer(_WRITE | _BUFFER + i - 1) != data[i - 1]:
+                echoed = False
             total += data[i]
-        self._write(_CHECKSUM, ~total & 0xFF)
-        self._write(_LENGTH, len(data) + 4)     # committed here
+        self._exchange(_WRITE | _CHECKSUM, ~total & 0xFF)
+        if not echoed or self._answer(_WRITE | _BUFFER + count - 1) != data[count - 1]:
+            for i in range(count):
+                self._write(_BUFFER + i, data[i])
+        self._until_echoed(_CHECKSUM, ~total & 0xFF)
+        self._write(_LENGTH, count + 4)         # committed here
 
     def holds(self, number, data):
         """True if what *number* gives begins with *data*. AfeError. Allocates nothing."""
@@ -365,6 +580,7 @@ class BQ76952:
         the configuration was read back and FET control is enabled with both FETs held off.
         AfeError if a row does not read back or the chip does not follow.
         """
+        self._find_pause()
         self.identify()
         yield
         self.command(_ALL_FETS_OFF)
@@ -380,8 +596,11 @@ class BQ76952:
         yield
         yield from self.verify(image)
         self.command(_ALL_FETS_OFF)
-        if not self.read_word(_MFG_STATUS) & _FET_EN:
-            self.command(_FET_ENABLE)
+        for _ in range(_TRIES):
+            if self.read_word(_MFG_STATUS) & _FET_EN:
+                break
+            self.toggle(_FET_ENABLE)            # to and fro: never repeated unseen
+        else:
             if not self.read_word(_MFG_STATUS) & _FET_EN:
                 raise AfeError("FET_ENABLE did not set FET_EN")
         yield
@@ -395,13 +614,22 @@ class BQ76952:
         self._exchange(_WRITE | _SUB_HIGH, _RESET >> 8)
 
     def verify(self, image):
-        """Read every row of *image* back; a generator of short steps, AfeError on a difference."""
+        """Read every row of *image* back; a generator of short steps, AfeError on a difference.
+
+        The rows stand in order of their addresses; each reading gives 32 bytes.
+        """
+        start = -1
         for address, data in image:
-            found = self.read_block(address, len(data))
-            if found != data:
+            if start < 0 or not start <= address <= start + 32 - len(data):
+                if start >= 0:
+                    yield
+                start = address
+                found = self.read_block(address, 32)
+            at = address - start
+            if found[at:at + len(data)] != data:
                 raise AfeError("data memory 0x%04x: %s, wanted %s"
-                               % (address, found.hex(), data.hex()))
-            yield
+                               % (address, found[at:at + len(data)].hex(), data.hex()))
+        yield
 
     def signature(self):
         """The chip's own signature over its configuration (STATIC_CFG_SIG)."""
