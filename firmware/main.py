@@ -178,6 +178,7 @@ class App:
         ]
         self.scheduler = Scheduler(tasks, port.ticks_us, self.mark, self.supervisor.record_error)
         self.supervisor.scheduler = self.scheduler
+        self.control.task = tasks[0]
         self.parallel.task = next(task for task in tasks if task.name == "parallel")
         self.reporter.tasks = tasks
         self.reporter.can = self.can

@@ -17,6 +17,7 @@ from bms.protection_rules import (
 from bms.readings import CURRENT_MA
 from bq76952 import (
     BATTERY_STATUS,
+    PARTS,
     POR,
     SAFETY_STATUS_A,
     SAFETY_STATUS_B,
@@ -50,6 +51,7 @@ class Control:
     limiter   pin: 1 puts the 10 A limiter into the charge path
     ticks_us  wrapping microseconds
     pace      function(rests, now_ms): scans each REST_MS from now on, or each scan period again
+    task      None | the scheduler's row of this task, whose period a slow AFE changes
 
     afe_starts  configurations of the AFE begun since start
     acted       number of the scan that what was commanded last was decided from
@@ -85,6 +87,10 @@ class Control:
         self.last_error = None      # AfeError of the newest failed attempt
         self.acted = 0
         self.afe_starts = 0
+        self.task = None
+        self._parts = 0             # 0: a scan is read at one go | parts that it is read in
+        self._part = 0              # the next one
+        self._begun_us = 0          # when the scan in parts began
         bothoff(0)
 
     def restart(self):
@@ -94,11 +100,36 @@ class Control:
 
     @micropython.native
     def step(self, now_ms):
-        """One scan period."""
+        """One scan period; with a slow AFE one part of it."""
+        if self.task is not None and (self._parts or self._afe.slow) and self._reads_part():
+            return
         self._scan(now_ms)
         rests = self._pack.power.rests() and self._pack.afe_ready and not self._pack.fets.actual
         if rests != self._rests:
             self._change_pace(rests, now_ms)
+
+    def _reads_part(self):
+        """A slow AFE: the scan is read in parts, a short step each, and others run between them.
+
+        True if this step was one of these; the step after the last one judges and acts.
+        """
+        parts = PARTS if self._afe.slow and self._pack.afe_ready and not self._rests else 0
+        if parts != self._parts:
+            self._set_parts(parts)
+        if self._part >= parts:
+            self._part = 0
+            return False
+        if not self._part:
+            self._begun_us = self._ticks_us()
+        self._afe.scan_part(self._part)
+        self._part += 1
+        return True
+
+    def _set_parts(self, parts):
+        self._parts = parts
+        self._part = 0
+        if self.task is not None:
+            self.task.set_period(self._pack.scan_ms // (parts + 1))
 
     def _change_pace(self, rests, now_ms):
         """Nothing but the ways out of sleep has to be watched from now on, or all again."""
@@ -111,6 +142,8 @@ class Control:
             self._bothoff(0)
             self._lose_afe()                # configuring it wakes it
         self._rests = rests
+        if self._parts:
+            self._set_parts(0)
         pack.measurements.pace(REST_MS if rests else pack.scan_ms)
         if self._pace is not None:
             self._pace(rests, now_ms)
@@ -126,7 +159,11 @@ class Control:
             return
         measured = pack.measurements
         start_us = self._ticks_us()
-        fresh = self._afe.scan()
+        if self._parts:
+            start_us = self._begun_us
+            fresh = self._afe.end_scan()
+        else:
+            fresh = self._afe.scan()
         if fresh and not self._afe_is_sound(now_ms):
             pack.step(now_ms, False)
             return
