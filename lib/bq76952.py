@@ -325,13 +325,18 @@ class BQ76952:
             self._clock(reg, _DUMMY)
             value = self._answer(reg)
             if value >= 0 or waited_us >= _PATIENCE_US:
-                self._wait(self.gap_us)
+                self._rest(tries)
                 self._waited_us = waited_us
                 return value if value >= 0 else -1
             pause_us = _PAUSES_US[tries if tries < 4 else 4]
             tries += 1
             self._wait(pause_us)
             waited_us += pause_us
+
+    @micropython.native
+    def _rest(self, tries):
+        """The pause after an answer. After repetitions (*tries*) one more may be waiting."""
+        self._wait(2 * self.gap_us if tries else self.gap_us)
 
     def _find_pause(self):
         """Find the pause that the chip needs; AfeError if it is too long for scans.
@@ -348,7 +353,8 @@ class BQ76952:
                 gap_us = (gap_us + short_us) // 2
             gap_us = min(gap_us, _GAP_MOST_US)
             self.gap_us = gap_us
-            self.read_register(BATTERY_STATUS if k & 1 else FET_STATUS)
+            self._wait(max(_PAUSES_US[4], enough_us))       # questions before are over
+            self.read_register(FET_STATUS if k & 1 else BATTERY_STATUS)
             waited_us = self._waited_us
             if waited_us > gap_us:
                 short_us = gap_us
@@ -359,7 +365,6 @@ class BQ76952:
                 return
             else:
                 enough_us = gap_us
-            self._wait(max(_PAUSES_US[4], enough_us))       # the repeated questions are over
         self.gap_us = min(enough_us, _GAP_MOST_US)
 
     @micropython.native
@@ -389,7 +394,7 @@ class BQ76952:
         while True:
             self._clock(first, value)
             if self._answer(first) == value:
-                self._wait(self.gap_us)
+                self._rest(tries)
                 return
             if waited_us >= _PATIENCE_US:
                 raise AfeError("register 0x%02x: write of 0x%02x not echoed" % (reg, value))
@@ -407,27 +412,40 @@ class BQ76952:
         It may be executed twice; see toggle() for those that must not be.
         """
         self._write(_SUB_LOW, number & 0xFF)
-        for _ in range(_TRIES):
-            if self._execute(number >> 8):
-                return
-        self._write(_SUB_HIGH, number >> 8)         # until its own echo is seen
-        self._finished(number >> 8)
+        self._start(_SUB_HIGH, number >> 8)
 
     def toggle(self, number):
         """Send a sub-command that changes something to and fro once: whether it was taken is
         for the caller to see. AfeError if the chip does not answer."""
         self._write(_SUB_LOW, number & 0xFF)
-        self._execute(number >> 8)
+        self._start_once(_SUB_HIGH, number >> 8)
+
+    def _start(self, reg, value):
+        """Write the register that starts something, and see it taken and over. AfeError."""
+        for _ in range(_TRIES):
+            if self._start_once(reg, value):
+                return
+        self._write(reg, value)             # until its own echo is seen
+        waited_us = 0
+        while waited_us < _EXECUTES_US:
+            found = self._read(reg)
+            if found == value:
+                return
+            if found < 0:
+                break
+            waited_us += 2 * (self.gap_us + _GAP_US)
+        raise AfeError("register 0x%02x: what 0x%02x started is not finished" % (reg, value))
 
     @micropython.native
-    def _execute(self, high):
-        """Start the sub-command whose low byte was written, and wait for its end.
+    def _start_once(self, reg, value):
+        """Write the register that starts something once, then read it until that is over.
 
-        Written once; then the written register is read. True if the chip took it for sure: the
-        write was echoed, or the register showed a sub-command at work.
+        True if the chip took the write for sure: it was echoed, or the chip was at work for
+        longer than an answer takes. AfeError if it is not over in _EXECUTES_US.
         """
-        first = _WRITE | _SUB_HIGH
-        self._exchange(first, high)
+        first = _WRITE | reg
+        gap_us = self.gap_us
+        self._exchange(first, value)
         if self._answer(first) == _ASLEEP:
             return False
         taken = False
@@ -435,41 +453,30 @@ class BQ76952:
         waited_us = 0
         asked = 0
         while waited_us < _EXECUTES_US:
-            self._clock(_SUB_HIGH, _DUMMY)
-            value = self._answer(_SUB_HIGH)
-            pause_us = self.gap_us
-            if value == _NOT_READY:
+            self._clock(reg, _DUMMY)
+            found = self._answer(reg)
+            pause_us = gap_us
+            if found == _NOT_READY:
                 pause_us = _PAUSES_US[tries if tries < 4 else 4]
                 tries += 1
-            elif value < 0:
-                if self._answer(first) == high:
+                if waited_us > 4 * gap_us:
                     taken = True
-                elif value == _DROPPED and not asked:
+            elif found < 0:
+                if self._answer(first) == value:
+                    taken = True
+                elif found == _DROPPED and not asked:
                     return False
             elif asked:
-                if value == 0xFF:
+                if found != value and found == 0xFF:
                     taken = True            # at work
-                else:                       # done, or it still shows the sub-command before
-                    self._wait(pause_us)
-                    return taken and value == high
+                else:                       # done, or it still shows what was there before
+                    self._rest(tries)
+                    return taken and found == value
             asked = 1
             self._wait(pause_us)
             waited_us += pause_us + _GAP_US
-        if taken:
-            raise AfeError("sub-command 0x%02x..: not finished" % high)
-        raise AfeError("register 0x3f: write of 0x%02x not echoed" % high)
-
-    def _finished(self, high):
-        """Wait until the register shows *high*: the sub-command is done."""
-        waited_us = 0
-        while waited_us < _EXECUTES_US:
-            value = self._read(_SUB_HIGH)
-            if value == high:
-                return
-            if value < 0:
-                break
-            waited_us += 2 * (self.gap_us + _GAP_US)
-        raise AfeError("sub-command 0x%02x..: not finished" % high)
+        raise AfeError("register 0x%02x: %s" % (
+            reg, "not finished" if taken else "write of 0x%02x not echoed" % value))
 
     def read_block(self, number, length):
         """Bytes 0..length-1 that sub-command or data-memory address *number* gives.
@@ -547,7 +554,7 @@ class BQ76952:
             for i in range(count):
                 self._write(_BUFFER + i, data[i])
         self._until_echoed(_CHECKSUM, ~total & 0xFF)
-        self._write(_LENGTH, count + 4)         # committed here
+        self._start(_LENGTH, count + 4)         # committed here
 
     def holds(self, number, data):
         """True if what *number* gives begins with *data*. AfeError. Allocates nothing."""

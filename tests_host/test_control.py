@@ -52,6 +52,8 @@ class FakeAfe:
         if name in self.fails:
             raise AfeError(name)
 
+    slow = False
+
     def scan(self):
         self.noise ^= 1
         put16(self.regs, 0x38, self.noise)

@@ -27,10 +27,12 @@ from bq76952 import (
 
 REST_MS = 500                   # between scans while the pack is asleep or off
 _JOB_BUDGET_US = 20_000         # of a period, for configuring the AFE: others wait that long
+_PART_BUDGET_US = 10_000        # of a step with a slow AFE: one row, at most 55 ms
 _FIRST_BUDGET_US = 60_000       # at start-up, when nothing else is urgent
 _BACK_OFF_MS = 500              # before the first retry; doubled each time up to the longest
 _LONGEST_BACK_OFF_MS = 8_000
 _VERIFY_MS = 60_000             # PRO-23
+_OTHERS_US = 1_000              # least pause between two steps of a slow AFE
 _APART_MS = 500                 # from the integrator's scans, which take as long: never both
 _MASK = (1 << 30) - 1
 _RESET_MS = 100                 # from the AFE's reset until it is talked to again
@@ -91,6 +93,7 @@ class Control:
         self._parts = 0             # 0: a scan is read at one go | parts that it is read in
         self._part = 0              # the next one
         self._begun_us = 0          # when the scan in parts began
+        self._ended_us = 0          # when the step before was over
         bothoff(0)
 
     def restart(self):
@@ -101,33 +104,50 @@ class Control:
     @micropython.native
     def step(self, now_ms):
         """One scan period; with a slow AFE one part of it."""
-        if self.task is not None and (self._parts or self._afe.slow) and self._reads_part():
-            return
+        if self.task is not None and (self._parts or self._afe.slow):
+            if self._reads_part(now_ms):
+                return
         self._scan(now_ms)
+        if self._parts:
+            self._ended_us = self._ticks_us()
         rests = self._pack.power.rests() and self._pack.afe_ready and not self._pack.fets.actual
         if rests != self._rests:
             self._change_pace(rests, now_ms)
 
-    def _reads_part(self):
+    def _reads_part(self, now_ms):
         """A slow AFE: the scan is read in parts, a short step each, and others run between them.
 
-        True if this step was one of these; the step after the last one judges and acts.
+        True if this step was one of these; the step after the last one judges and acts. While
+        the AFE is being configured each step does a part of that instead. A step that follows
+        the one before without a pause is left out: it is the turn of others.
         """
-        parts = PARTS if self._afe.slow and self._pack.afe_ready and not self._rests else 0
+        parts = PARTS if self._afe.slow and not self._rests else 0
         if parts != self._parts:
             self._set_parts(parts)
+        if not parts:
+            return False
+        if (self._ticks_us() - self._ended_us) & _MASK < _OTHERS_US:
+            return True
         if self._part >= parts:
             self._part = 0
             return False
-        if not self._part:
-            self._begun_us = self._ticks_us()
-        self._afe.scan_part(self._part)
-        self._part += 1
+        if not self._pack.afe_ready:
+            self._part += 1
+            self._bring_up(now_ms)
+            if self._pack.afe_ready:
+                self._part = 0
+        else:
+            if not self._part:
+                self._begun_us = self._ticks_us()
+            self._afe.scan_part(self._part)
+            self._part += 1
+        self._ended_us = self._ticks_us()
         return True
 
     def _set_parts(self, parts):
         self._parts = parts
         self._part = 0
+        self._ended_us = self._ticks_us() - _OTHERS_US
         if self.task is not None:
             self.task.set_period(self._pack.scan_ms // (parts + 1))
 
@@ -242,9 +262,7 @@ class Control:
         pack.looking_at_zero = False
         if pack.soc.zero_is_known or not pack.params["zero_look_ms"]:
             return
-        try:
-            self._afe.read_charge()
-        except AfeError:
+        if not self._counting:          # the integrator, which was read just now, did not answer
             return                      # it is learnt later, from what flows between two charges
         self._zero_ms = now_ms
         self._zero_from_ms = -1
@@ -402,6 +420,7 @@ class Control:
         self._detecting = False
         self._pack.looking_at_zero = False
         self._job = None
+        self._part = 0
 
     def _retry_later(self, now_ms):
         self._resume_ms = (now_ms + self._back_off_ms) & _MASK
@@ -423,6 +442,8 @@ class Control:
             budget_us = _JOB_BUDGET_US if pack.measurements.seq else _FIRST_BUDGET_US
             while (self._ticks_us() - start_us) & _MASK < budget_us:
                 next(self._job)
+                if self._afe.slow:
+                    budget_us = _PART_BUDGET_US
         except StopIteration:
             self._job = None
             self._finish(now_ms)
