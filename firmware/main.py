@@ -257,17 +257,17 @@ class App:
         """The packs that are summed up, a line each; with an address, more of that one."""
         now_ms = port.ticks_ms()
         self.system.update(now_ms)
-        lines = ["address;age_ms;soc_cpct;current_ma;ccl_ma;dcl_ma;fets"]
+        lines = ["address;age_ms;soc_cpct;current_ma;ccl_ma;dcl_ma;fets;waits_for"]
         for seen in self.system.modules:
             if words and seen.module == int(words[0]):
                 return "serial=%s\npack_mv=%d\nuohm=%d\nmax_cell_mv=%d\nmin_cell_mv=%d\n" \
                     "alarms=%x\nprotections=%x" % (
                         bytes(seen.serial).decode().strip(), seen.pack_mv, seen.resistance_uohm,
                         seen.max_cell_mv, seen.min_cell_mv, seen.alarms, seen.protections)
-            lines.append("%d;%d;%d;%d;%d;%d;%d" % (
+            lines.append("%d;%d;%d;%d;%d;%d;%d;%s" % (
                 seen.module, self.parallel.age_ms(seen.module, now_ms), seen.soc_cpct,
                 seen.current_ma, seen.ccl_ma, seen.dcl_ma,
-                seen.charge_on | seen.discharge_on << 1))
+                seen.charge_on | seen.discharge_on << 1, self.system.fleet.waits_for(seen)))
         if words:
             raise ValueError("no pack at address " + words[0])
         return "\n".join(lines)

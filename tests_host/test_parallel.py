@@ -4,6 +4,7 @@ import unittest
 from array import array
 
 from bms import readings as rd
+from bms import joining
 from bms.joining import Joining
 from bms.parameters import Parameters
 from bms.protection_rules import BOTH
@@ -151,7 +152,10 @@ class TestFrames(unittest.TestCase):
 
 
 class TestJoining(unittest.TestCase):
-    """8 mOhm unless told: 50 A make 400 mV."""
+    """8 mOhm unless told: 50 A make 400 mV. The case itself stands for Measurements."""
+
+    dt_ms = 100
+    terminals_known = True
 
     def setUp(self):
         self.joining = Joining(Parameters())
@@ -165,7 +169,7 @@ class TestJoining(unittest.TestCase):
         for _ in range(ms // 100):
             if told is not None:
                 self.joining.told(told, first)
-            self.joining.step(dip, self.values, wanted, limit_ma, limit_ma, 100)
+            self.joining.step(dip, self, wanted, limit_ma, limit_ma)
         return self.joining.held
 
     def test_alone_nothing_is_held(self):                       # req: COM-09
@@ -175,12 +179,86 @@ class TestJoining(unittest.TestCase):
         for bar_mv, held in ((52_399, 0), (52_400, BOTH), (51_601, 0), (51_600, BOTH),
                              (52_000, 0), (54_000, BOTH)):
             self.setUp()
+            self.values[rd.PACK_MV] = bar_mv
             self.assertEqual(self.held(told=bar_mv), held, bar_mv)
+            self.assertFalse(self.joining.soft)
 
     def test_a_pack_that_may_take_nothing_does_not_join_upwards(self):  # req: COM-09
         self.assertEqual(self.held(told=52_010, limit_ma=0), BOTH)
 
+    def test_the_master_is_not_believed_against_own_terminals(self):    # req: COM-09
+        for own_mv, told_mv, why in ((0, 52_100, joining.DISAGREES),
+                                     (54_500, 52_100, joining.DISAGREES),
+                                     (54_000, 52_100, joining.FAR_OFF)):
+            self.setUp()
+            self.values[rd.PACK_MV] = own_mv
+            self.assertEqual(self.held(told=told_mv), BOTH, own_mv)
+            self.assertEqual(self.joining.why, why, own_mv)
+
+    def test_terminals_of_an_unknown_gain_may_be_off_by_more(self):     # req: COM-09 MEA-06
+        self.terminals_known = False
+        self.values[rd.PACK_MV] = 55_000        # 2.5 % of the stack and what loads make
+        self.assertEqual(self.held(told=52_100), 0)
+        self.values[rd.PACK_MV] = 56_000
+        self.assertEqual(self.held(told=52_100), BOTH)
+
+    def test_first_on_a_bar_that_lives_joins_through_the_limiter(self):     # req: COM-09
+        self.values[rd.PACK_MV] = 56_800
+        self.assertEqual(self.held(told=NO_READING, first=True), 0)
+        self.assertTrue(self.joining.soft)
+        self.values[rd.PACK_MV] = 47_200        # what is lower would be charged by this pack
+        self.setUp()
+        self.values[rd.PACK_MV] = 47_200
+        self.assertEqual(self.held(told=NO_READING, first=True), BOTH)
+
+    def test_without_the_limiter_nothing_is_joined_that_is_far_off(self):   # req: COM-09
+        params = Parameters()
+        params.set("limiter_enable", 0)
+        self.joining = Joining(params)
+        self.values[rd.PACK_MV] = 56_800
+        self.assertEqual(self.held(told=NO_READING, first=True), BOTH)
+
+    def test_the_limiter_leaves_when_the_current_stays_in_its_limit(self):  # req: COM-09
+        self.values[rd.PACK_MV] = 56_800
+        self.held(told=NO_READING, first=True)
+        self.values[rd.CURRENT_MA] = 10_000
+        self.held(ms=9_900, wanted=BOTH)
+        self.assertTrue(self.joining.soft)
+        self.held(ms=200, wanted=BOTH)
+        self.assertFalse(self.joining.soft)
+        self.values[rd.CURRENT_MA] = 50_000     # a charger that obeys
+        self.held(ms=20_000, wanted=BOTH)
+        self.assertFalse(self.joining.soft)
+
+    def test_the_limiter_is_back_at_the_first_scan_beyond(self):            # req: COM-09
+        self.values[rd.PACK_MV] = 56_800
+        self.held(told=NO_READING, first=True)
+        self.held(ms=10_100, wanted=BOTH)
+        self.values[rd.CURRENT_MA] = 179_000    # a pack on the bar after all
+        self.held(ms=100, wanted=BOTH)
+        self.assertTrue(self.joining.soft)
+        self.values[rd.CURRENT_MA] = 10_000
+        self.held(ms=39_900, wanted=BOTH)       # four times as long
+        self.assertTrue(self.joining.soft)
+
+    def test_alone_onto_a_higher_bar_goes_through_the_limiter(self):        # req: COM-09
+        self.values[rd.PACK_MV] = 56_800
+        self.assertEqual(self.held(dip=0, ms=100), 0)
+        self.assertTrue(self.joining.soft)
+        self.values[rd.PACK_MV] = 52_300
+        self.held(dip=0, ms=100)
+        self.assertFalse(self.joining.soft)
+
+    def test_who_can_give_nothing_yields(self):                             # req: COM-09
+        self.joining.told(52_000, False, True)
+        self.assertEqual(self.held(wanted=BOTH, ms=100), BOTH)
+        self.joining.told(52_000, False, False)
+        self.assertEqual(self.held(wanted=BOTH, ms=100), 0)
+        self.joining.told(52_000, False, True)
+        self.assertEqual(self.held(wanted=BOTH, ms=5_100), 0)   # said too long ago
+
     def test_the_difference_must_last(self):                    # req: COM-09
+        self.values[rd.PACK_MV] = 52_100
         self.assertEqual(self.held(told=52_100, ms=500), BOTH)
         self.assertEqual(self.held(told=52_100, ms=100), 0)
 

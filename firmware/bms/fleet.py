@@ -16,6 +16,10 @@ _SCALE = 1024               # conductance of the pack with the lowest resistance
 _MOST = 20_000              # highest limit of a pack, in _UNIT_MA
 _SMOOTH = 4                 # share of a new value in the uneven part of a pack's current
 _AGAIN_MS = 250             # sums are as old as this at most
+_WEIGHT_MAH = 200           # unit of full capacities: 15 times 1000 Ah stay below 2**30
+_GROUP_MV = 500             # stacks this near can join each other
+_CHARGED_MA = 300
+_WORTH_CPCT = 1000          # a pack with less charge is no reason to empty the bar
 _MASK = (1 << 30) - 1
 _CHARGE, _DISCHARGE = range(2)
 
@@ -30,6 +34,7 @@ class Fleet:
     modules   Snapshots online: own, then slaves in order of address
     lost      addresses of slaves that were there and do not answer, bit k = address k
     twice     addresses that more than one pack has
+    there_cpct  state of charge of all packs that answer, also of those that wait (LED-04)
     """
 
     def __init__(self, own, make):
@@ -47,6 +52,7 @@ class Fleet:
         self._steady = bytearray(MODULES + 1)       # 0: they are not known yet
         self.lost = 0
         self.twice = 0
+        self.there_cpct = 0
         self._summed_ms = -1        # -1: sum again | ticks of the newest sum
         self._own_key = 0
         self._carriers = 0          # what the sums are over: 0 all that are valid
@@ -117,6 +123,66 @@ class Fleet:
                 found_mv = seen.pack_mv
                 both = closed
         return found_mv
+
+    def best_first(self, passed):
+        """Address of the pack that should begin on a dead bar, 0: none can.
+
+        It is of the group of packs that can join each other and have most charge left, and in
+        that group the one with the lowest address.
+
+        passed  addresses, bit k = address k, that had their turn and did not begin
+        """
+        modules = self.modules
+        best = 0
+        most_mah = -1
+        for i in range(len(modules)):
+            seen = modules[i]
+            if not seen.is_able or passed >> seen.module & 1:
+                continue
+            group_mah = self._group_mah(seen)
+            if group_mah > most_mah:
+                most_mah = group_mah
+                best = seen.module
+        return best
+
+    def _group_mah(self, first):
+        """Charge that the packs which can join *first* have left, in mAh."""
+        modules = self.modules
+        total_mah = 0
+        for i in range(len(modules)):
+            seen = modules[i]
+            if seen.is_able and abs(seen.voltage_mv - first.voltage_mv) <= _GROUP_MV:
+                total_mah += seen.remaining_mah
+        return total_mah
+
+    def waits_for(self, seen):
+        """For a person: what the pack *seen* waits for while it is not on the bar; "" if it is."""
+        if seen.charge_on or seen.discharge_on:
+            return ""
+        if not seen.is_able:
+            return "its own protections or readings hold it open"
+        bar_mv = self.bus_mv(seen.module)
+        if bar_mv == NO_READING or seen.voltage_mv == NO_READING:
+            return "its turn to be the first on the bar"
+        return "the bar, %+.1f V from its cells" % ((bar_mv - seen.voltage_mv) / 1000)
+
+    def idle_on_the_bar(self):
+        """Addresses (bit k) of the packs on the bar, if none of them can deliver, nor is being
+        charged, while another pack that waits could; else 0."""
+        modules = self.modules
+        on_bar = 0
+        could = False
+        for i in range(len(modules)):
+            seen = modules[i]
+            if not seen.valid:
+                continue
+            if seen.charge_on or seen.discharge_on:
+                on_bar |= 1 << seen.module
+                if seen.dcl_ma or seen.current_ma > _CHARGED_MA:
+                    return 0
+            elif seen.is_able and seen.soc_cpct > _WORTH_CPCT:
+                could = True
+        return on_bar if could else 0
 
     # -- the sum ----------------------------------------------------------------------------
 
@@ -212,16 +278,20 @@ class Fleet:
 
     def _weigh_soc(self):
         """SOC is the share of all charge: the mean, weighted by full capacity."""
-        whole = self.whole
         modules = self.modules
-        unit = 100 if whole.full_mah < 9_000_000 else 10_000
-        charge = weight = 0
+        charge = weight = there_charge = there_weight = 0
         for i in range(len(modules)):
             seen = modules[i]
+            if not seen.valid:
+                continue
+            share = seen.full_mah // _WEIGHT_MAH
+            there_weight += share
+            there_charge += share * seen.soc_cpct
             if self._counts(seen):
-                weight += seen.full_mah // unit
-                charge += seen.full_mah // unit * seen.soc_cpct
-        whole.soc_cpct = charge // weight if weight else 0
+                weight += share
+                charge += share * seen.soc_cpct
+        self.whole.soc_cpct = charge // weight if weight else 0
+        self.there_cpct = there_charge // there_weight if there_weight else 0
 
     def _extremes(self):
         """Extreme cells and temperatures of every pack whose readings can be believed."""

@@ -208,10 +208,11 @@ class Pack(Faults):
             step_power(self, measured, fresh)
         self._decide()
         if fresh:
-            if self.dip or self.joining.held:       # alone there is nothing to join
-                self.joining.step(self.dip, measured.values, self.fets.wanted,
-                                  self.derating.charge_target_ma,
-                                  self.derating.discharge_target_ma, measured.dt_ms)
+            wanted = self.fets.wanted
+            joining = self.joining
+            if self.dip or wanted != BOTH or joining.held or joining.soft:
+                joining.step(self.dip, measured, wanted, self.derating.charge_target_ma,
+                             self.derating.discharge_target_ma)
             self._limit(measured)
         awake = not (self.faults or self.faults_more) and STANDBY <= self.state <= PROTECTION
         self.balancing.step(measured, fresh, awake, self.protection.trips)
@@ -328,8 +329,9 @@ class Pack(Faults):
         """Limiter, allowance and the limits told to the inverter."""
         values = measured.values
         current_ma = values[CURRENT_MA]
-        self.limiter_in = self.limiter.step(current_ma, self.rest_ma, self._other_way_ma,
-                                            measured.dt_ms)
+        limiting = self.limiter.step(current_ma, self.rest_ma, self._other_way_ma,
+                                     measured.dt_ms)
+        self.limiter_in = limiting or self.joining.soft
         self.allowance.step(current_ma, self._nominal_ma, measured.dt_ms)
         free = 0
         if not (self._doubts.soon or self._fet_watch.soon or self._cell_watch.soon

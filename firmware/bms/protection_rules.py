@@ -175,6 +175,8 @@ FAULTS: tuple = (
      "a scan was not worked to its end"),
     ("SAF-09-lost", BOTH, 23, True, TOLD_SYSTEM, (7, 66), "",
      "settings or states that were stored are lost"),
+    ("PRF-02-slaves", 0, 51, False, TOLD_LINK, (1, 65), "",
+     "more slaves on the parallel bus than the product allows"),
     ("SAF-09-flash", 0, 29, False, TOLD_NOTICE, (7, 66), "",
      "the flash does not take what is to be stored"),
 )
@@ -260,6 +262,7 @@ FAULT_BLIND = _fault("MEA-03-blind")
 FAULT_SIGN = _fault("MEA-03-sign")
 FAULT_LINK = _fault("COM-03-lost")
 FAULT_ADDRESS = _fault("DIP-02")
+FAULT_MANY = _fault("PRF-02-slaves")
 FAULT_RAM = _fault("SAF-07-ram")
 FAULT_PROGRAM = _fault("SAF-07-program")
 FAULT_DATA = _fault("SAF-07-data")

@@ -27,6 +27,7 @@ ROLL_CALL = const(0x72)
 
 BAR_KNOWN = const(1)        # flags of a request: another pack is on the bar, at this voltage
 MAY_BE_FIRST = const(2)
+YIELD = const(4)            # this pack shall leave the bar to others that can deliver
 
 _PACE_READS = (0x42, 0x44)
 

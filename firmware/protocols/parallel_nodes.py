@@ -11,7 +11,7 @@ Pure: frames that came and the time go in, frames to be sent come out. A node ha
 from array import array
 
 from bms import events as ev
-from bms.protection_rules import FAULT_ADDRESS, FAULT_LINK
+from bms.protection_rules import FAULT_ADDRESS, FAULT_LINK, FAULT_MANY
 from bms.readings import NO_READING
 from protocols import parallel as wire
 from protocols.ascii_frame import encode
@@ -29,6 +29,8 @@ _GARBLED = 3                # answers in a row that mean: perhaps more than one 
 _TWICE_MS = 15_000          # no sign of two packs at one address for so long: there is one
 _RIVAL_MS = 10_000
 _TURN_MS = 10_000           # one that may be the first on the bar has so long
+_IDLE_ROUNDS = 5
+_EXTRA_MS = 10_000          # a slave beyond the most was not heard for so long: it is gone
 _IDENTITY_ROUNDS = 64
 _MASTER_LOST_MS = 10_000
 _MASK = (1 << 30) - 1
@@ -90,8 +92,10 @@ class Slave:
                     self._from_ms += self._slot_ms * slot
                 self._from_ms &= _MASK
                 if not self._rival:
+                    flags = parser.info[1]
                     self._pack.joining.told(wire.told_bar_mv(parser),
-                                            parser.info[1] & wire.MAY_BE_FIRST != 0)
+                                            flags & wire.MAY_BE_FIRST != 0,
+                                            flags & wire.YIELD != 0)
         elif (wire.is_answer(parser) and parser.adr == own
               and wire.answer_tag(parser) != self._tag):
             self._twice_ms = now_ms
@@ -161,6 +165,7 @@ class Master:
         self._pack = pack
         self._system = system
         self._fleet = system.fleet
+        self._most = getattr(pack.profile, "SLAVES", LAST - MASTER)
         self._tag = tag
         self._roll_ms = _roll_slot_ms(baud) * wire.SLOTS + 2 * GAP_MS
         self._longest_ms = _START_MS + wire.LONGEST_CHARS * 10_000 // baud + 2 * _PAUSE_MS
@@ -194,6 +199,9 @@ class Master:
         self._first = 0             # address that may be first on the bar, 0: none
         self._first_ms = now_ms
         self._passed = 0            # addresses that had their turn to be first
+        self._yields = 0            # addresses that leave the bar to others
+        self._idle_rounds = 0       # in a row in which nobody on the bar could deliver
+        self._extra_ms = -1         # -1: none | ticks when a slave beyond the most was heard
         self._soc_cpct = -1         # of all packs together
         for i in range(len(self._tags)):
             self._tags[i] = -1
@@ -282,7 +290,12 @@ class Master:
 
     def _count(self, address, now_ms):
         fleet = self._fleet
-        if not self._rival and not fleet.twice >> address & 1 and fleet.answered(address):
+        if self._rival or fleet.twice >> address & 1:
+            return
+        if len(fleet.modules) > self._most and not fleet.is_online(address):
+            self._extra_ms = now_ms     # PRF-02: there, but not counted
+            self._pack.set_fault(FAULT_MANY, True, address, self._most)
+        elif fleet.answered(address):
             self._pack.events.add(now_ms, ev.SLAVE_BACK, address)
             self._show_faults(address)
 
@@ -312,6 +325,8 @@ class Master:
         address = self._address
         bar_mv = self._fleet.bus_mv(address)
         flags = wire.MAY_BE_FIRST if address == self._first else 0
+        if self._yields >> address & 1:
+            flags |= wire.YIELD
         if bar_mv != NO_READING:
             flags |= wire.BAR_KNOWN
         turn = self._turn[address]
@@ -379,7 +394,7 @@ class Master:
         fleet = self._fleet
         self._system.update(now_ms)
         whole = self._system.whole
-        self._soc_cpct = -1 if fleet.is_alone() or not whole.valid else whole.soc_cpct
+        self._soc_cpct = -1 if fleet.is_alone() or not whole.valid else fleet.there_cpct
         if self._pack.profile.PANEL == "bar":       # LED-04
             self._pack.system_cpct = self._soc_cpct
         for address in range(FIRST, LAST + 1):
@@ -388,11 +403,15 @@ class Master:
                 fleet.twice &= ~(1 << address)
         if self._rival and (now_ms - self._rival_ms) & _MASK > _RIVAL_MS:
             self._rival = False
+        if self._extra_ms >= 0 and (now_ms - self._extra_ms) & _MASK > _EXTRA_MS:
+            self._extra_ms = -1
+            self._pack.set_fault(FAULT_MANY, False)
         self._show_faults(MASTER)
         if self.rounds > 1:             # who is there is known
             self._pick_first(now_ms)
             if not self._rival:
-                self._pack.joining.told(fleet.bus_mv(MASTER), self._first == MASTER)
+                self._pack.joining.told(fleet.bus_mv(MASTER), self._first == MASTER,
+                                        self._yields >> MASTER & 1 != 0)
 
     def _show_faults(self, address):
         fleet = self._fleet
@@ -401,12 +420,25 @@ class Master:
         pack.set_fault(FAULT_ADDRESS, self._rival or fleet.twice != 0, address)
 
     def _pick_first(self, now_ms):
-        """While nobody is on the bar, one pack at a time may be the first (COM-09)."""
+        """Who begins on a bar that nobody is on, one pack at a time; who leaves it (COM-09).
+
+        The packs that can join each other are a group, and the group that can deliver most
+        begins. Packs on the bar that can deliver nothing leave it to a group that can.
+        """
         fleet = self._fleet
-        if fleet.bus_mv(0) != NO_READING or self._rival:
+        self._yields = 0
+        if self._rival:
             self._first = self._passed = 0
             return
         modules = fleet.modules
+        if fleet.bus_mv(0) != NO_READING:
+            self._first = self._passed = 0
+            idle = fleet.idle_on_the_bar()
+            self._idle_rounds = min(_IDLE_ROUNDS, self._idle_rounds + 1) if idle else 0
+            if self._idle_rounds >= _IDLE_ROUNDS:
+                self._yields = idle
+            return
+        self._idle_rounds = 0
         if self._first:
             for i in range(len(modules)):
                 if (modules[i].module == self._first and modules[i].is_able
@@ -415,10 +447,8 @@ class Master:
             self._passed |= 1 << self._first
             self._first = 0
         for _ in range(2):
-            for i in range(len(modules)):
-                address = modules[i].module
-                if modules[i].is_able and not self._passed >> address & 1:
-                    self._first = address
-                    self._first_ms = now_ms
-                    return
+            self._first = fleet.best_first(self._passed)
+            if self._first:
+                self._first_ms = now_ms
+                return
             self._passed = 0            # each had its turn: again

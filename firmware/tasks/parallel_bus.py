@@ -1,5 +1,6 @@
 """The parallel RS485 port: bytes in and out for the node that the DIP address makes of a pack."""
 
+from bms.protection_rules import FAULT_ADDRESS, FAULT_LINK, FAULT_MANY
 from protocols.ascii_frame import NOTHING, OK, Parser
 from protocols.parallel import LONGEST_CHARS, tag_of
 from protocols.parallel_nodes import MASTER, Master, Slave
@@ -117,6 +118,8 @@ class ParallelBus:
         self._dip = pack.dip
         self._system.fleet.clear()
         pack.system_cpct = -1
+        for fault in (FAULT_LINK, FAULT_ADDRESS, FAULT_MANY):   # of the role before
+            pack.set_fault(fault, False)
         self._last_ms = now_ms
         if self._dip == 0:
             self._node = None
