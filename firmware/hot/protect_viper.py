@@ -2,29 +2,36 @@
 
 A word of memory is read without its sign where words have 64 bits: what may be negative goes
 through (x & low) ^ half) - half, which is right on both for +-2**30.
+
+Two passes, because the Cortex-M0+ cannot branch across one function with both.
 """
 
 import micropython
 
 
+@micropython.native
+def protect_step(rows, state, readings, count, dt_ms, conditions, forget_ms, afe_new):
+    return (_alarms(rows, state, readings, count, dt_ms, conditions)
+            | _trips(rows, state, readings, count, dt_ms, conditions, forget_ms, afe_new))
+
+
 @micropython.viper
-def protect_step(rows: ptr32, state: ptr32, readings: ptr32, count: int, dt_ms: int,
-                 conditions: int, forget_ms: int, afe_new: int) -> int:
+def _alarms(rows: ptr32, state: ptr32, readings: ptr32, count: int, dt_ms: int,
+            conditions: int) -> int:
     low = int(0x7FFFFFFF)
     half = int(0x40000000)
     no_reading = -0x20000000
     longest_ms = 0x10000000
-    blocked = 0
     changed = 0
     row = ptr32(int(rows))
     st = ptr32(int(state))
     i = 0
     while i < count:
-        value = ((readings[row[0]] & low) ^ half) - half
-        delay_ms = row[6] + 1
-        flags = st[3]
-        before = flags
         if row[7] & 1 != 0:
+            value = ((readings[row[0]] & low) ^ half) - half
+            delay_ms = row[6] + 1
+            flags = st[3]
+            before = flags
             ms = st[0]
             if conditions & row[13] != 0:
                 flags &= 14
@@ -56,6 +63,32 @@ def protect_step(rows: ptr32, state: ptr32, readings: ptr32, count: int, dt_ms: 
                         flags ^= 1
                         ms = 0
             st[0] = ms
+            if flags != before:
+                st[3] = flags
+                changed = 256
+        row = ptr32(int(row) + 68)      # WIDTH words
+        st = ptr32(int(st) + 24)        # STATE words
+        i += 1
+    return changed
+
+
+@micropython.viper
+def _trips(rows: ptr32, state: ptr32, readings: ptr32, count: int, dt_ms: int, conditions: int,
+           forget_ms: int, afe_new: int) -> int:
+    low = int(0x7FFFFFFF)
+    half = int(0x40000000)
+    no_reading = -0x20000000
+    longest_ms = 0x10000000
+    blocked = 0
+    changed = 0
+    row = ptr32(int(rows))
+    st = ptr32(int(state))
+    i = 0
+    while i < count:
+        value = ((readings[row[0]] & low) ^ half) - half
+        delay_ms = row[6] + 1
+        flags = st[3]
+        before = flags
         if row[7] & 2 != 0:
             out = conditions & row[9]
             if flags & 2 != 0:
