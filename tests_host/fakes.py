@@ -320,8 +320,9 @@ class Beyond:
     half its pace while the reading is not beyond (PRO-28), to nothing with the second such scan.
     """
 
-    def __init__(self):
-        self.ms = None                  # None: not beyond | time; -1: leaked, beyond a scan ago
+    def __init__(self, leaked=-1):
+        self.leaked = leaked
+        self.ms = None                  # None: not beyond | time; *leaked*: beyond a scan ago
 
     def step(self, dt_ms, beyond):
         """*beyond* None: no reading, a timer that runs runs on. Returns the time or None."""
@@ -331,7 +332,8 @@ class Beyond:
             if self.ms is not None:
                 self.ms += dt_ms
         elif self.ms is not None:
-            self.ms = None if self.ms < 0 else max(-1, self.ms - dt_ms // 2)
+            self.ms = None if self.ms < 0 else (
+                self.ms - dt_ms // 2 if self.ms >= dt_ms // 2 else self.leaked)
         return self.ms if beyond else None
 
     def reset(self):

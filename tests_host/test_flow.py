@@ -4,7 +4,9 @@ import unittest
 
 from bms import readings as rd
 from bms.flow import Flow
-from bms.protection_rules import LOAD_REMOVED, mask_of
+from bms.protection_rules import CHARGER_SEEN, LOAD_REMOVED, RELIEF, mask_of
+from bms.protection_rules import CHARGING as CHARGES
+from bms.protection_rules import DISCHARGING as DISCHARGES
 from bms.states import CHARGING, STANDBY
 
 SHORT = mask_of("PRO-08")
@@ -23,7 +25,8 @@ class Seen:
 class TestFlow(unittest.TestCase):
     def setUp(self):
         self.flow = Flow()
-        self.flow.load({"other_way_ma": 1000, "charger_seen_mv": 400, "rest_ma": 300})
+        self.flow.load({"other_way_ma": 1000, "charger_seen_mv": 400, "rest_ma": 300,
+                        "other_way_ms": 1000})
 
     def test_before_the_first_scan_nothing_is_known(self):      # req: PWR-01
         flow = self.flow
@@ -101,11 +104,18 @@ class TestFlow(unittest.TestCase):
         self.flow.look(Seen(-300), 3, 0, 3)
         self.assertEqual(self.told_at_0(32), [1] * 30 + [0, 0])
 
-    def test_a_wrong_scan_while_it_holds_begins_anew(self):     # req: PRO-18
+    def test_a_wrong_scan_while_it_holds_is_not_counted(self):  # req: PRO-18
         self.flow.look(Seen(-300), 3, 0, 3)
-        self.assertEqual(self.told_at_0(29), [1] * 29)
+        self.assertEqual(self.told_at_0(29), [1] * 29)          # 2.8 s
         self.flow.look(Seen(-150), 0, 0, 0)
-        self.assertEqual(self.told_at_0(31), [1] * 30 + [0])
+        self.assertEqual(self.told_at_0(4), [1, 1, 0, 0])
+
+    def test_what_is_older_than_5_s_does_not_count(self):       # req: PRO-18
+        self.flow.look(Seen(-300), 3, 0, 3)
+        self.assertEqual(self.told_at_0(30), [1] * 30)          # 2.9 s
+        for _ in range(50):
+            self.flow.look(Seen(-150), 0, 0, 0)
+        self.assertEqual(self.told_at_0(32), [1] * 30 + [0, 0])
 
     def test_five_scans_of_risen_terminals_end_a_short_circuit(self):   # req: PRO-08
         def scan(ld_mv, actual=0, trips=SHORT):
@@ -117,6 +127,86 @@ class TestFlow(unittest.TestCase):
                                      (32_000, 0, ~SHORT)):
             self.assertEqual([scan(ld_mv, actual, trips) for _ in range(6)], [False] * 6)
             self.assertEqual([scan(32_000) for _ in range(5)], [False] * 4 + [True])
+
+    # -- current the other way (PRO-32) ----------------------------------------------------
+
+    def scans(self, current_ma, count, trips=0):
+        """Conditions of *count* scans of *current_ma*, both FETs closed."""
+        return [self.flow.look(Seen(current_ma=current_ma), 3, trips, 3) for _ in range(count)]
+
+    def test_a_current_counts_after_1_s(self):                  # req: PRO-32
+        for current_ma, bit in ((1001, CHARGES), (-1001, DISCHARGES), (1000, 0), (-1000, 0)):
+            self.setUp()
+            told = [found & (CHARGES | DISCHARGES) for found in self.scans(current_ma, 15)]
+            self.assertEqual(told, [0] * 10 + [bit] * 5, current_ma)
+
+    def test_the_time_is_settable(self):                        # req: PRO-32
+        self.flow.load({"other_way_ma": 2000, "charger_seen_mv": 400, "rest_ma": 300,
+                        "other_way_ms": 3000})
+        self.assertEqual([x & CHARGES for x in self.scans(2001, 32)], [0] * 30 + [CHARGES] * 2)
+
+    def test_pulses_count_for_nothing(self):                    # req: PRO-32
+        for current_ma, on, off in ((-1500, 3, 97), (-30_000, 2, 98), (-30_000, 9, 91),
+                                    (-5000, 1, 2)):
+            self.setUp()
+            for _ in range(20):
+                for told in self.scans(current_ma, on) + self.scans(0, off):
+                    self.assertEqual(told & DISCHARGES, 0, (current_ma, on, off))
+
+    def test_it_ends_with_the_current(self):                    # req: PRO-32
+        self.scans(-5000, 20)
+        self.assertEqual([x & DISCHARGES for x in self.scans(-500, 1)], [0])
+
+    def test_a_current_that_toggles_counts_too(self):           # req: PRO-32 PRO-28
+        for count in range(60):
+            told = self.scans(0 if count & 1 else -3000, 1)[0]
+            if told & DISCHARGES:
+                break
+        self.assertTrue(20 <= count <= 45, count)
+
+    def test_charge_that_is_moved_back_counts_for_nothing(self):    # req: PRO-32
+        for _ in range(100):
+            for told in self.scans(-2000, 3) + self.scans(20_000, 1):
+                self.assertEqual(told & (DISCHARGES | RELIEF), 0)
+
+    def test_a_charger_counts_after_1_s(self):                  # req: PRO-32
+        seen = Seen(54_000)
+        told = [self.flow.look(seen, 1, 0, 1) & CHARGER_SEEN for _ in range(12)]
+        self.assertEqual(told, [0] * 10 + [CHARGER_SEEN] * 2)
+        self.assertTrue(self.flow.charger_seen)
+        self.assertEqual(self.flow.look(Seen(), 1, 0, 1) & CHARGER_SEEN, 0)
+
+    def test_a_discharge_relieves_over_voltage_6_times_an_hour(self):   # req: PRO-32
+        over = mask_of("PRO-03")
+
+        def relieved():
+            """Trips, is relieved and released; False: it is not relieved."""
+            self.scans(0, 30)
+            self.scans(0, 1, over)
+            if not self.scans(-2000, 11, over)[-1] & RELIEF:
+                return False
+            self.scans(-2000, 1)
+            return True
+        self.assertEqual([relieved() for _ in range(8)], [True] * 6 + [False] * 2)
+        past_ms = 6 * 4300 + 2 * 4200           # since the first use, and a little
+        seen = Seen()
+        seen.dt_ms = 3_600_000 - past_ms - 5_000
+        self.flow.look(seen, 3, 0, 3)
+        self.assertFalse(relieved())
+        seen.dt_ms = 5_000
+        self.flow.look(seen, 3, 0, 3)
+        self.assertEqual([relieved(), relieved()], [True, True])
+        self.flow.look(seen, 3, 0, 3)
+        seen.dt_ms = 3_600_000
+        self.flow.look(seen, 3, 0, 3)
+        self.assertEqual([relieved() for _ in range(8)], [True] * 6 + [False] * 2)
+
+    def test_a_discharge_without_over_voltage_uses_none_up(self):   # req: PRO-32
+        for _ in range(10):
+            self.scans(0, 30)
+            self.assertTrue(self.scans(-2000, 11)[-1] & RELIEF)
+        self.scans(0, 30, mask_of("PRO-01"))
+        self.assertTrue(self.scans(-2000, 11, mask_of("PRO-01"))[-1] & RELIEF)
 
 
 if __name__ == "__main__":

@@ -167,6 +167,7 @@ class TestProtections(TestCase):
             put16(regs, 0x3A, 0)
             self.hold(regs, 3000)
             put16(regs, 0x3A, current_ma // 10)
+            self.assertEqual(self.hold(regs, 900), DISCHARGE)
             self.assertEqual(self.scan(regs), allowed, current_ma)
 
     def test_under_voltage_releases_at_3300(self):              # req: PRO-02
@@ -182,12 +183,14 @@ class TestProtections(TestCase):
         regs = self.tripped_under_voltage()
         stack = regs[0x34] | regs[0x35] << 8
         put16(regs, 0x36, stack + 50)
-        self.assertEqual(self.scan(regs), CHARGE)
+        self.assertEqual(self.hold(regs, 2000), CHARGE)
         put16(regs, 0x36, stack + 51)
+        self.assertEqual(self.hold(regs, 900), CHARGE)
         self.assertEqual(self.scan(regs), BOTH)
         self.setUp()
         regs = self.tripped_under_voltage()
         put16(regs, 0x3A, 31)
+        self.assertEqual(self.hold(regs, 900), CHARGE)
         self.assertEqual(self.scan(regs), BOTH)
 
     def test_releasing_one_leaves_the_others(self):             # req: PRO-20

@@ -123,10 +123,10 @@ def oracle():
     """The table of the specification, section 3."""
     up, down = 1, -1
     return [
-        Watched("PRO-01", up, 3500, 3480, 3600, 3000, 1, 3300, True, "discharge"),
+        Watched("PRO-01", up, 3500, 3480, 3600, 3000, 1, 3300, True, "relief"),
         Watched("PRO-02", down, 2800, 2820, 2700, 3000, 2, 3300, False, "charger",
                 lock=10),
-        Watched("PRO-03", up, 56_800, 56_600, 57_600, 3000, 1, 54_000, True, "discharge"),
+        Watched("PRO-03", up, 56_800, 56_600, 57_600, 3000, 1, 54_000, True, "relief"),
         Watched("PRO-04", down, 45_600, 45_800, 44_000, 3000, 2, 48_000, False, "charger",
                 lock=10),
         Watched("PRO-05", up, 105_000, 104_000, 110_000, 3000, 1, None, False, "discharge",
@@ -151,8 +151,9 @@ READS = {"PRO-01": rd.MAX_CELL_MV, "PRO-02": rd.MIN_CELL_MV, "PRO-05": rd.CHARGE
          "PRO-10": rd.MAX_TEMP_DC, "PRO-11": rd.MIN_TEMP_DC, "PRO-12": rd.MAX_TEMP_DC,
          "PRO-13": rd.AMBIENT_DC, "PRO-14": rd.AMBIENT_DC, "PRO-15": rd.SOC_CPCT,
          "PRO-16": rd.CELL_DIFF_MV, "PRO-17": rd.MOS_DC}
-BITS = {"discharge": rules.DISCHARGING, "charge": rules.CHARGING, "charger": rules.CHARGER_SEEN,
-        "soc": rules.SOC_BELOW_FULL, "charge flows": rules.CHARGE_FLOWS}
+BITS = {"discharge": rules.DISCHARGING, "relief": rules.RELIEF, "charge": rules.CHARGING,
+        "charger": rules.CHARGER_SEEN, "soc": rules.SOC_BELOW_FULL,
+        "charge flows": rules.CHARGE_FLOWS}
 
 
 def near(*limits):

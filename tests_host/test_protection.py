@@ -219,7 +219,8 @@ class TestReleases(TestCase):
                 self.values[reading] = trip
                 self.hold(3000)
                 self.assertEqual(self.step(100, rules.CHARGER_SEEN | rules.CHARGING), CHARGE)
-                self.assertEqual(self.step(100, rules.DISCHARGING), 0, name)
+                self.assertEqual(self.step(100, rules.DISCHARGING), CHARGE)
+                self.assertEqual(self.step(100, rules.RELIEF), 0, name)
 
     def test_a_charger_releases_under_voltage(self):            # req: PRO-02 PRO-04
         for name, reading, _, _, trip, _, _, _ in ROWS:

@@ -115,14 +115,14 @@ class Item:
 
 def items():
     dis, chg, seen = {"discharge"}, {"charge"}, {"charger"}
-    over, under = 1, -1
+    over, under, ov = 1, -1, {"relief"}
     return [
         Item("PRO-01", "high", over, "cell_ov_trip_mv", "cell_ov_release_mv", "cell_ov_delay_ms",
-             CHARGE, dis, soc=True, afe=0x08),
+             CHARGE, ov, soc=True, afe=0x08),
         Item("PRO-02", "low", under, "cell_uv_trip_mv", "cell_uv_release_mv", "cell_uv_delay_ms",
              DISCHARGE, seen, afe=0x04),
         Item("PRO-03", "sum", over, "pack_ov_trip_mv", "pack_ov_release_mv", "pack_ov_delay_ms",
-             CHARGE, dis, soc=True),
+             CHARGE, ov, soc=True),
         Item("PRO-04", "sum", under, "pack_uv_trip_mv", "pack_uv_release_mv", "pack_uv_delay_ms",
              DISCHARGE, seen),
         Item("PRO-05", "in", over, "chg_oc_trip_ma", None, "chg_oc_delay_ms", CHARGE, dis,
@@ -181,7 +181,14 @@ class PackMachine(RuleBasedStateMachine):
         self.settled = False                # nothing was done to the pack since its last step
         self.safety = self.old_safety = 0
         self.free_scans = 0
-        self.reversed_until = None          # polarity was wrong | None
+        self.reversed = False
+        self.right = []                     # (from, to) of polarity that was right since it was not
+        self.was_right = False
+        self.looked_at = None
+        self.ways = {name: Beyond(-2) for name in ("charge", "discharge", "charger")}
+        self.moved = {"charge": 0, "discharge": 0}
+        self.uses = []
+        self.relieved = False
         self.wrong_row = 0                  # scans that say so, one after the other
         self.blind_since = None
         self.below_for = self.above_for = 3     # scans since the terminals spoke against it
@@ -297,18 +304,40 @@ class PackMachine(RuleBasedStateMachine):
         far = params["charger_seen_mv"] + abs(current) // 1000 * 3
         self.below_for = 0 if above < -far else self.below_for + 1
         self.above_for = 0 if above > far else self.above_for + 1
-        if (self.actual_before and above > -params["charger_seen_mv"]
-                and self.below_for >= 3):
-            if current > params["other_way_ma"]:
-                has.add("charge")
-            if current > params["rest_ma"]:
-                has.add("charger")
-        if (self.actual_before and above < params["charger_seen_mv"]
-                and self.above_for >= 3):
-            if current < -params["other_way_ma"]:
-                has.add("discharge")
-        if above > params["charger_seen_mv"]:
+        dt_ms = 0 if self.looked_at is None else self.now - self.looked_at
+        self.looked_at = self.now
+        into = (self.actual_before and above > -params["charger_seen_mv"]
+                and self.below_for >= 3)
+        out_of = (self.actual_before and above < params["charger_seen_mv"]
+                  and self.above_for >= 3)
+        # and it has lasted: by time, and by the charge moved (PRO-32)
+        for name, way, believed_way in (("charge", 1, into), ("discharge", -1, out_of)):
+            flows = bool(believed_way and way * current > params["other_way_ma"])
+            past = self.ways[name]
+            ms = past.step(dt_ms, flows)
+            if past.ms is not None:
+                past.ms = min(past.ms, max(params["other_way_ms"], 0))
+            need = params["other_way_ma"] // 10 * (params["other_way_ms"] // 100)
+            moved = self.moved[name] + way * current * min(dt_ms, 1000) // 1000
+            self.moved[name] = 0 if past.ms is None else min(max(moved, 0), 2 * need)
+            if flows and ms >= params["other_way_ms"] and self.moved[name] >= need:
+                has.add(name)
+        seen = bool(into and current > params["rest_ma"] or above > params["charger_seen_mv"])
+        ms = self.ways["charger"].step(dt_ms, seen)
+        if ms is not None and ms >= params["other_way_ms"]:
             has.add("charger")
+        past = self.ways["charger"]
+        if past.ms is not None:
+            past.ms = min(past.ms, params["other_way_ms"])
+        # a discharge releases an over-voltage 6 times an hour
+        self.uses = [at for at in self.uses if self.now - at < 3_600_000]
+        over = any(self.items[i].tripped for i in (0, 2))
+        if self.relieved and not over:
+            self.uses.append(self.now)
+        self.relieved = False
+        if "discharge" in has and len(self.uses) < 6:
+            has.add("relief")
+            self.relieved = over
         if measured[rd.SOC_CPCT] != NO_READING and (
                 self.soc_at_table() < params["ov_release_soc_cpct"]):
             has.add("soc")
@@ -332,25 +361,39 @@ class PackMachine(RuleBasedStateMachine):
             new &= ~0x00F300
         for item in self.items:
             item.step(self.now, readings[item.reading], has, new, params)
-        if terminals > -150:
+        right = terminals > -150
+        if self.reversed:
+            if right and self.was_right:
+                self.right.append((self.now - dt_ms, self.now))
+            self.was_right = right
+            self.reversed = not self.is_right_again(right, dt_ms)
+            if not self.reversed:
+                self.wrong_row = 0
+        elif right:
             self.wrong_row = 0
-            if self.reversed_until == -1:
-                self.reversed_until = self.now + 3000
-        elif joined or self.is_reversed(self.scanned_at):   # at once where current can flow
-            self.reversed_until = -1
-        elif not closing:                                   # or where it goes on
+        elif joined:                                    # at once where current can flow
+            self.turn()
+        elif not closing:
             self.wrong_row += 1
             if self.wrong_row >= 8:
-                self.reversed_until = -1
+                self.turn()
         if not believed:
             self.blind_since = self.now if self.blind_since is None else self.blind_since
         else:
             self.blind_since = None
 
-    def is_reversed(self, at_ms):
-        """PRO-18 holds at that time."""
-        return self.reversed_until is not None and (
-            self.reversed_until == -1 or at_ms < self.reversed_until)
+    def turn(self):
+        self.reversed, self.right, self.was_right = True, [], False
+
+    def is_right_again(self, right, dt_ms):
+        """3 s in all of the last 5 s (PRO-18); in between both are right, as the firmware counts
+        in slots of half a second."""
+        def within(ms):
+            return sum(min(to - max(since, self.now - ms), 3000) for since, to in self.right
+                       if to > self.now - ms)
+        if not right or within(5500) < 3000:
+            return False
+        return within(4400) >= 3000 or not self.pack.protection.trips >> 17 & 1
 
     actual_before = wanted_before = wanted_now = 0
     most_failed = 20
@@ -369,7 +412,7 @@ class PackMachine(RuleBasedStateMachine):
             assert (pack.protection.locks & item.bit != 0) == item.locked, (item.name, "lock")
             if item.tripped or item.waits_from is not None:
                 blocked |= item.opens
-        if self.is_reversed(self.now):
+        if self.reversed:
             blocked |= BOTH
         assert pack.protection.blocked == blocked
         if self.blind_since is not None and (

@@ -2,7 +2,9 @@
 
 import micropython
 from bms import protection_rules as rules
-from bms.protection_rules import DISCHARGE, mask_of
+from bms.other_way import OtherWay, Reliefs
+from bms.polarity import Polarity
+from bms.protection_rules import mask_of
 from bms.readings import (
     CURRENT_MA,
     LD_MV,
@@ -14,13 +16,11 @@ from bms.readings import (
 )
 from bms.sign_watch import TerminalWatch
 from bms.states import CHARGING, DISCHARGING, STANDBY
-from bms.timer import longer
+from bms.timer import leaky
 from micropython import const
 
 _SHORT = mask_of("PRO-08")
-_REVERSED_MV = const(-150)  # terminals below: a diode drop is what a reversed charger leaves
-_RIGHT_MS = const(3000)     # PRO-18: polarity right for so long
-_SURE_SCANS = const(8)      # terminals on their own, near 0 V: noise is not that often in a row
+_OVER_VOLTAGE = mask_of("PRO-01", "PRO-03")
 _UNSURE = const(38)         # 1/38 = 2.6 % of the stack: terminals that nothing is learnt of yet
 _FREE_SCANS = const(5)      # load detect: terminals up for so many scans
 
@@ -49,15 +49,21 @@ class Flow:
         self.contradicted = False
         self.above_mv = 0
         self._other_way_ma = self._charger_mv = self._rest_ma = 0
-        self._right_ms = _RIGHT_MS  # -1: reversed | ms since polarity was first right again
+        self._other_way_ms = 0
+        self._charges = OtherWay()
+        self._discharges = OtherWay()
+        self._reliefs = Reliefs()
+        self._relieved = False      # an over-voltage was given a release by discharge
+        self._charger_ms = -1       # leaky: a charger is seen
+        self._polarity = Polarity()
         self.wrong_scans = 0
-        self._was_wanted = 0        # FETs, at the look before
         self._free_scans = 0
         self._terminals = TerminalWatch()
 
     def load(self, params):
         self._other_way_ma = params["other_way_ma"]
         self._charger_mv = params["charger_seen_mv"]
+        self._other_way_ms = params["other_way_ms"]
         self._rest_ma = params["rest_ma"]
 
     @micropython.native
@@ -89,29 +95,43 @@ class Flow:
         if terminals.weighing or abs(above_mv) > charger_mv:
             self.contradicted = terminals.weigh(current_ma, above_mv, charger_mv, actual)
         charges = direction == CHARGING and not terminals.no_charge
-        if charges and current_ma > self._other_way_ma:
+        discharges = direction == DISCHARGING and not terminals.no_discharge
+        dt_ms = measured.dt_ms
+        least_ma = self._other_way_ma
+        least_ms = self._other_way_ms
+        if self._charges.step(charges and current_ma > least_ma, current_ma, least_ma, least_ms,
+                              dt_ms):
             conditions |= rules.CHARGING
-        elif (direction == DISCHARGING and current_ma < -self._other_way_ma
-                and not terminals.no_discharge):
+        if self._discharges.step(discharges and current_ma < -least_ma, -current_ma, least_ma,
+                                 least_ms, dt_ms):
             conditions |= rules.DISCHARGING
-        self.charger_seen = charges or above_mv > charger_mv
-        if self.charger_seen:
+        self._reliefs.step(dt_ms)
+        if self._relieved or conditions & rules.DISCHARGING:
+            conditions |= self._relieve(trips, conditions & rules.DISCHARGING)
+        seen = charges or above_mv > charger_mv
+        self.charger_seen = seen
+        self._charger_ms = min(leaky(self._charger_ms, dt_ms, seen), least_ms)
+        if seen and self._charger_ms >= least_ms:
             conditions |= rules.CHARGER_SEEN
         if (self._free_scans or trips & _SHORT) and self._are_free(values, actual, trips):
             conditions |= rules.LOAD_REMOVED
-        if values[PACK_MV] > _REVERSED_MV:
-            self.wrong_scans = 0
-            if self._right_ms < _RIGHT_MS:
-                self._right_ms = longer(self._right_ms, measured.dt_ms)
-        elif self._right_ms < _RIGHT_MS or actual & wanted & DISCHARGE:
-            self._right_ms = -1
-        elif not wanted & ~self._was_wanted & DISCHARGE:    # closing: it may be of before
-            self.wrong_scans += 1
-            if self.wrong_scans >= _SURE_SCANS:
-                self._right_ms = -1
-        self._was_wanted = wanted
-        values[REVERSED] = 1 if self._right_ms < _RIGHT_MS else 0
+        polarity = self._polarity
+        polarity.look(values[PACK_MV], actual, wanted, dt_ms)
+        self.wrong_scans = polarity.wrong_scans
+        values[REVERSED] = polarity.reversed
         return conditions
+
+    def _relieve(self, trips, discharging):
+        """RELIEF if a discharge may release an over-voltage: so often an hour only (PRO-32)."""
+        reliefs = self._reliefs
+        over = trips & _OVER_VOLTAGE != 0
+        if self._relieved and not over:
+            reliefs.use()
+        self._relieved = False
+        if not discharging or not reliefs.left:
+            return 0
+        self._relieved = over
+        return rules.RELIEF
 
     def _are_free(self, values, actual, trips):
         """True once load detect has seen the terminals rise after a short circuit."""

@@ -22,12 +22,14 @@ ABOVE = const(1)        # which way is worse
 BELOW = const(-1)
 
 # Conditions, bits: worked out once a scan, used by compound releases
-CHARGING = const(0x01)          # charge current above other_way_ma
-DISCHARGING = const(0x02)       # discharge current above other_way_ma
-CHARGER_SEEN = const(0x04)      # terminals above the stack by charger_seen_mv, or charge current
+CHARGING = const(0x01)          # charge current above other_way_ma for other_way_ms (PRO-32)
+DISCHARGING = const(0x02)       # discharge current so
+CHARGER_SEEN = const(0x04)      # terminals above the stack by charger_seen_mv, or charge current,
+                                # for other_way_ms
 SOC_BELOW_FULL = const(0x08)    # SOC below ov_release_soc_cpct
 LOAD_REMOVED = const(0x10)      # the AFE's load detection finds free terminals
 CHARGE_FLOWS = const(0x20)      # charge current above rest_ma
+RELIEF = const(0x40)            # DISCHARGING, and over-voltage may be released by it once more
 
 # AFE safety status bits, as Measurements.safety has them: A | B << 8 | C << 16
 _CUV = const(0x04)
@@ -55,13 +57,13 @@ _UV_FORGET = ("uv_wait_ms", 60_000)
 
 ITEMS: tuple = (
     ("PRO-01", rd.MAX_CELL_MV, ABOVE, "cell_ov_alarm_mv", 20, "cell_ov_trip_mv",
-     "cell_ov_release_mv", "cell_ov_delay_ms", SOC_BELOW_FULL, DISCHARGING, 0, 0, 0, _COV, CHARGE,
+     "cell_ov_release_mv", "cell_ov_delay_ms", SOC_BELOW_FULL, RELIEF, 0, 0, 0, _COV, CHARGE,
      0, "cell over-voltage"),
     ("PRO-02", rd.MIN_CELL_MV, BELOW, "cell_uv_alarm_mv", 20, "cell_uv_trip_mv",
      "cell_uv_release_mv", "cell_uv_delay_ms", 0, CHARGER_SEEN, 0, "oc_lock_trips", 0, _CUV,
      DISCHARGE, 1, "cell under-voltage", _UV_FORGET, "uv_wait_ms"),
     ("PRO-03", rd.CELL_SUM_MV, ABOVE, "pack_ov_alarm_mv", 200, "pack_ov_trip_mv",
-     "pack_ov_release_mv", "pack_ov_delay_ms", SOC_BELOW_FULL, DISCHARGING, 0, 0, 0, 0, CHARGE,
+     "pack_ov_release_mv", "pack_ov_delay_ms", SOC_BELOW_FULL, RELIEF, 0, 0, 0, 0, CHARGE,
      2, "pack over-voltage"),
     ("PRO-04", rd.CELL_SUM_MV, BELOW, "pack_uv_alarm_mv", 200, "pack_uv_trip_mv",
      "pack_uv_release_mv", "pack_uv_delay_ms", 0, CHARGER_SEEN, 0, "oc_lock_trips", 0, 0,

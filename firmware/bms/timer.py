@@ -22,17 +22,14 @@ def longer(ms, dt_ms):
 def leaky(ms, dt_ms, holds):
     """The leaky timer *ms* a step of *dt_ms* later; -1 is "not at all".
 
-    Below -1 it has leaked to nothing within this step: a condition that holds in every second
-    scan only is timed as well.
+    -2 is "leaked to nothing in this step": a condition that holds in every second scan only is
+    timed as well.
     """
     if holds:
         if ms == -1:
             return 0
         return ms + dt_ms if ms < _LONGEST_MS else ms
-    if ms == -1:
+    if ms < 0:
         return -1
-    half_ms = dt_ms >> 1
-    ms -= half_ms
-    if ms < -half_ms:
-        return -1
-    return ms if ms != -1 else -2
+    ms -= dt_ms >> 1
+    return ms if ms >= 0 else -2
