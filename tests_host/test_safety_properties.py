@@ -182,7 +182,7 @@ class PackMachine(RuleBasedStateMachine):
         self.safety = self.old_safety = 0
         self.free_scans = 0
         self.reversed = False
-        self.right = []                     # (from, to) of polarity that was right since it was not
+        self.right = []                     # (from, to) of right polarity since it was wrong
         self.was_right = False
         self.looked_at = None
         self.ways = {name: Beyond(-2) for name in ("charge", "discharge", "charger")}

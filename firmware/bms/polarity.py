@@ -6,7 +6,7 @@ from bms.protection_rules import DISCHARGE
 from micropython import const
 
 _REVERSED_MV = const(-150)      # terminals below: a diode drop is what a reversed charger leaves
-_SURE_SCANS = const(8)          # terminals on their own, near 0 V: noise is not that often in a row
+_SURE_SCANS = const(8)          # terminals on their own, near 0 V: noise is rarely so long
 _RIGHT_MS = const(3000)         # right for so long ...
 _SLOTS = const(10)              # ... in the last 5 s, counted in slots of ...
 _SLOT_MS = const(500)
