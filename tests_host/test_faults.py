@@ -65,7 +65,7 @@ class TestNumbers(unittest.TestCase):
             self.assertEqual(line.count(";"), 5, line)
 
     def test_conditions_have_a_row_for_each_item(self):         # req: COM-05
-        self.assertTrue(len(rules.ITEMS) <= 20)     # further ones: after the last row there
+        self.assertTrue(len(rules.ITEMS) <= 24)     # further ones: after the last row there
         for i, row in enumerate(rules.ITEMS):
             if row[rules.NUMBER] < 18:              # a bit of the bus between packs
                 self.assertEqual(row[rules.NUMBER], i)

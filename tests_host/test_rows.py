@@ -33,6 +33,8 @@ TABLE = {
     "PRO-15": (rd.SOC_CPCT, -1, 299, None, 3000, 300, NONE),
     "PRO-16": (rd.CELL_DIFF_MV, +1, 300, None, 10000, 250, NONE),
     "PRO-17": (rd.MOS_DC, +1, 900, 1050, 3000, 850, BOTH),
+    "DER-03-chg": (rd.CHARGE_MA, +1, 51000, None, 3000, None, NONE),    # AM 5.10: 50 A, and 1 A
+    "DER-03-dsg": (rd.DISCHARGE_MA, +1, 51000, None, 3000, None, NONE),
 }
 NORMAL = {rd.MAX_CELL_MV: 3310, rd.MIN_CELL_MV: 3290, rd.CELL_DIFF_MV: 20, rd.CELL_SUM_MV: 52800,
           rd.STACK_MV: 52800, rd.PACK_MV: 52800, rd.LD_MV: 0, rd.CURRENT_MA: 0, rd.CHARGE_MA: 0,
@@ -384,7 +386,7 @@ class TestConditions(Case):
 
     def test_no_alarm_but_low_capacity_is_muted(self):          # req: PRO-01 PRO-09 PRO-15 PRO-16
         for item in sorted(TABLE):
-            if item in ("PRO-15", "PRO-05", "PRO-06", "PRO-07"):
+            if item in ("PRO-15", "PRO-05", "PRO-06", "PRO-07", "DER-03-chg", "DER-03-dsg"):
                 continue
             for current_ma in (1500, -1500):
                 self.setUp()
@@ -393,6 +395,29 @@ class TestConditions(Case):
                 self.step()
                 self.step(TABLE[item][4])
                 self.assertTrue(self.alarmed(item), "%s at %d mA" % (item, current_ma))
+
+    def test_above_the_continuous_current_only_a_metered_use_is_no_warning(self):
+        # req: DER-03                                               AM 5.10, 2.2
+        for sign, item in ((1, "DER-03-chg"), (-1, "DER-03-dsg")):
+            self.setUp()
+            self.current(sign * 60_000)
+            self.step()
+            for _ in range(179):                    # 100 A are allowed for 3 min
+                self.step(1000)
+                self.assertFalse(self.alarmed(item))
+            self.step(1000)
+            self.step(1000)
+            self.step(3000)
+            self.assertTrue(self.alarmed(item))
+            self.current(sign * 50_000)
+            self.step()
+            self.step(3000)
+            self.assertFalse(self.alarmed(item))
+            self.current(sign * 60_000)             # the next use is a day away
+            self.step()
+            self.step(3000)
+            self.assertTrue(self.alarmed(item))
+            self.assertEqual(self.pack.allowed(), BOTH)
 
     def test_current_neither_prevents_nor_releases_the_others(self):    # req: PRO-09 PRO-17 PRO-20
         for item in ("PRO-09", "PRO-10", "PRO-11", "PRO-12", "PRO-13", "PRO-14", "PRO-17"):

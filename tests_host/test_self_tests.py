@@ -323,7 +323,7 @@ class TestBoot(Case):
         for _ in range(5):
             self.assertEqual(self.scan(), 0)
         self.assertEqual((self.pack.state, self.pack.passed), (st.FAIL, False))
-        self.assertEqual(self.pack.first_out[0], len(rules.ITEMS)
+        self.assertEqual(self.pack.first_out[0], 18
                          + [1 << i for i in range(30)].index(fault))
 
     def test_bad_memory_anywhere(self):                         # req: SAF-02 SAF-07

@@ -10,10 +10,11 @@ from bms.events import Events
 from bms.pack_state import Pack
 from bms.parameters import Parameters
 from bms.protection_rules import FAULTS, ITEMS
+from bms.readings import CURRENT_MA, MAX_CELL_MV
 from fakes import LATE, NO_READING, WRAP, Lcg, put16, scan_regs, set_cells
 from profiles import am5000
 from protocols import conditions
-from protocols.snapshot import System
+from protocols.snapshot import Snapshot, System
 
 
 class TestSnapshot(unittest.TestCase):
@@ -98,10 +99,31 @@ class TestSnapshot(unittest.TestCase):
             self.assertEqual(self.scan().module, module)
 
 
+class TestTold(unittest.TestCase):
+    """Over-voltage alarms at the end of a charge are not told to an inverter."""
+
+    def test_no_over_voltage_near_the_alarm_at_tail_current(self):      # req: COM-05 PRO-01
+        pack = Pack(am5000, Parameters(), 100)
+        seen = Snapshot(16)
+        for max_mv, current_ma, alarms, told in (
+                (3509, 4999, 0x1, 0), (3510, 4999, 0x1, 0x1), (3509, 5000, 0x1, 0x1),
+                (3485, 0, 0x5, 0), (3485, 0, 0x3, 0x2), (3600, 0, 0x5, 0x5),
+                (3509, -20_000, 0x1, 0)):
+            pack.protection.alarms = alarms
+            pack.measurements.values[MAX_CELL_MV] = max_mv
+            pack.measurements.values[CURRENT_MA] = current_ma
+            seen.fill(pack, 0)
+            self.assertEqual(seen.alarms, told, (max_mv, current_ma))
+
+    def test_rows_beyond_20_have_bits_of_their_own(self):       # req: COM-05
+        self.assertEqual(conditions.of_items(0x80001), 0x80001)
+        self.assertEqual(conditions.of_items(1 << 20 | 1 << 23), 1 << 26 | 1 << 29)
+
+
 class TestConditions(unittest.TestCase):
     def test_one_row_for_each_bit(self):                        # req: COM-05
         self.assertEqual(len(conditions.TABLE), conditions.COUNT)
-        self.assertTrue(len(ITEMS) <= 20)
+        self.assertTrue(len(ITEMS) <= 24)
         for row in conditions.TABLE:
             self.assertEqual(len(row), 9)
 

@@ -53,6 +53,12 @@ class Allowance:
         falling_ms = (boost_ma - nominal_ma) * 1000 // SLEW_MA_S
         return boost_ma if self._used_ms < p["boost_s"] * 1000 - falling_ms else nominal_ma
 
+    @property
+    def is_used(self):
+        """A metered use of more than the continuous current goes on."""
+        return (self._quiet_ms >= 0
+                and self._params["boost_ma"] > self._params["nominal_ma"])
+
     def _is_available(self):
         p = self._params
         return self._pause_s == 0 and self.uses() < p["boost_uses"] and p["boost_s"] > 0

@@ -263,6 +263,8 @@ class Pack(Faults):
         self._soc_feed.look(values, actual)
         if self.soc.cpct < self._soc_full_cpct:
             conditions |= rules.SOC_BELOW_FULL
+        if self.allowance.is_used:
+            conditions |= rules.METERED
         return conditions
 
     def count_charge(self, charge_uah, dt_ms):

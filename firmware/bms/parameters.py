@@ -87,6 +87,11 @@ TABLE = (
     (91, "boost_s", "s", 0, 180, 180, "DER-03 longest use of it"),
     (92, "boost_uses", "", 0, 5, 5, "DER-03 uses in 30 days"),
     (93, "boost_pause_s", "s", 60, 172800, 86400, "DER-03 time between uses"),
+    (410, "warn_chg_ma", "mA", 5000, 300000, 50000, "AM 5.10 alarm: charging above, by 1 A, "
+     "not during a use of boost_ma"),
+    (411, "warn_dsg_ma", "mA", 5000, 300000, 50000, "AM 5.10 alarm: discharging above, by 1 A, "
+     "not during a use of boost_ma"),
+    (412, "warn_delay_ms", "ms", 200, 60000, 3000, "AM 5.10 delay of both"),
     (94, "limiter_enable", "", 0, 1, 1, "LIM-03 the 10 A limiter may be switched in"),
     (95, "limiter_on_ma", "mA", 10000, 100000, 100000, "LIM-01 switched in above"),
     (96, "limiter_on_s", "s", 10, 600, 120, "LIM-01 for"),

@@ -30,6 +30,7 @@ SOC_BELOW_FULL = const(0x08)    # SOC below ov_release_soc_cpct
 LOAD_REMOVED = const(0x10)      # the AFE's load detection finds free terminals
 CHARGE_FLOWS = const(0x20)      # charge current above rest_ma
 RELIEF = const(0x40)            # DISCHARGING, and over-voltage may be released by it once more
+METERED = const(0x80)           # a metered use of more than the continuous current goes on
 
 # AFE safety status bits, as Measurements.safety has them: A | B << 8 | C << 16
 _CUV = const(0x04)
@@ -110,6 +111,13 @@ ITEMS: tuple = (
      16, "over-temperature of the MOSFETs"),
     ("PRO-18", rd.REVERSED, ABOVE, None, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, BOTH,
      17, "charger connected the wrong way round"),
+    # AM 5.10: a warning above the continuous current, the tolerance of the sensor beyond it
+    ("DER-03-chg", rd.CHARGE_MA, ABOVE, ("warn_chg_ma", 1000), 500, None, 0,
+     "warn_delay_ms", 0, 0, 0, 0, METERED, 0, 0,
+     132, "charging above the continuous current"),
+    ("DER-03-dsg", rd.DISCHARGE_MA, ABOVE, ("warn_dsg_ma", 1000), 500, None, 0,
+     "warn_delay_ms", 0, 0, 0, 0, METERED, 0, 0,
+     133, "discharging above the continuous current"),
 )
 
 

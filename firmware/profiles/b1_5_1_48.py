@@ -14,6 +14,8 @@ SLAVES = 3
 DEFAULTS = {
     "nominal_ma": 60_000,
     "boost_ma": 60_000,             # no short-time allowance
+    "warn_chg_ma": 60_000,
+    "warn_dsg_ma": 60_000,
     "pack_ov_alarm_mv": 57_600,
     "pack_ov_trip_mv": 58_400,
     "pack_uv_alarm_mv": 44_000,

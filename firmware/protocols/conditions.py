@@ -1,7 +1,8 @@
 """Conditions of a pack, and the bit each has in each protocol: the one table for all of them.
 
 A snapshot holds two sets of the same bits: alarms (warnings) and protections (a FET is held off
-because of it; faults are among them). Bits 0 to 17 are the rows of the protection table.
+because of it; faults are among them). Bits 0 to 19 and 26 to 29 are the rows of the protection
+table: packs tell each other these bits, so that none may change its meaning.
 """
 
 import micropython
@@ -16,7 +17,7 @@ NTC_FAULT = const(1 << 22)
 FET_FAULT = const(1 << 23)
 SYSTEM_FAULT = const(1 << 24)   # the controller itself
 LINK_FAULT = const(1 << 25)     # a slave is lost, or two packs have one address
-COUNT = const(26)
+COUNT = const(30)
 FAULTS = const(0x1F00000)
 
 _TOLD = (       # what a row of rules.FAULTS is told as, condition
@@ -39,6 +40,12 @@ def _rows(told):
 _PROTECTIONS = _rows((rules.TOLD_AFE, rules.TOLD_CELL, rules.TOLD_NTC, rules.TOLD_FET,
                       rules.TOLD_SYSTEM))
 _ALARMS = _rows((rules.TOLD_LINK, rules.TOLD_NOTICE))
+
+
+@micropython.native
+def of_items(items):
+    """Conditions that *items* are, bit i = ITEMS[i]."""
+    return items & 0xFFFFF | items >> 20 << 26
 
 
 @micropython.native
@@ -112,8 +119,10 @@ TABLE: tuple = (
      (0x4000, 0x1000), (0x04 << 16, 0x0100), (0x08, 0x08), (0x0008, 0x0008), (0x200, 0x100)),
     ("reversed charger", (0, 0x0008), (0, 0), (0, 0), (0, 0x4000 << 16), (0, 0), (0, 0x0800),
      (0x0800, 0x0800), (0, 0)),
-    _UNUSED,
-    _UNUSED,
+    ("charging above the continuous current", (0x0040, 0), (0, 0), (0x10, 0), (0x0010, 0),
+     (0x08, 0), (0x0100, 0), (0x0100, 0), (0x400000, 0)),
+    ("discharging above the continuous current", (0x0020, 0), (0, 0), (0x20, 0), (0x0020, 0),
+     (0, 0), (0x80, 0), (0x0080, 0), (0x200000, 0)),
     ("front-end fault", (0, 0x0008), (0, 0), (0, 0x20 << 16), (0, 0x20 << 16), (0, 0),
      (0, 0x0800), (0x0800, 0x0800), (0, 0)),
     ("cell fault", (0, 0x0008), (0, 0), (0, 0x10 << 16), (0, 0x10 << 16), (0, 0), (0, 0x0800),
@@ -126,6 +135,11 @@ TABLE: tuple = (
      (0x0800, 0x0800), (0, 0)),
     ("communication fault", (0x0010, 0), (0, 0), (0, 0), (0, 0), (0, 0), (0x0800, 0),
      (0x0800, 0), (0, 0)),
+    # rows 20 to 23 of the protection table
+    _UNUSED,
+    _UNUSED,
+    _UNUSED,
+    _UNUSED,
 )
 
 

@@ -7,14 +7,35 @@ The same class holds one module and the sum of many, so an encoder need not know
 import micropython
 from array import array
 
+from micropython import const
+
 from bms import readings as rd
 from bms.fleet import Fleet
+from bms.notes import OVER_CHARGE
 from bms.states import CHARGING, DISCHARGING
 from bms.protection_rules import CHARGE, DISCHARGE
 from bms.readings import NO_READING
 from protocols import conditions
 
 SENSORS = 4             # thermistors of the cells
+_OV_NEAR_MV = const(10)
+
+
+@micropython.native
+def _told(pack):
+    """Alarms that others are told.
+
+    No over-voltage while the highest cell is less than _OV_NEAR_MV beyond its alarm and no more
+    flows in than the tail of a charge: that is the end of every charge of a pack with unequal
+    cells, and an inverter can do nothing about it.
+    """
+    alarms = pack.protection.alarms
+    if alarms & OVER_CHARGE:
+        values = pack.measurements.values
+        if (values[rd.MAX_CELL_MV] < pack.params["cell_ov_alarm_mv"] + _OV_NEAR_MV
+                and values[rd.CURRENT_MA] < pack.params["tail_ma"]):
+            alarms &= ~OVER_CHARGE
+    return alarms
 
 
 class Snapshot:
@@ -94,10 +115,11 @@ class Snapshot:
         self._fill_charge(pack)
         self._fill_limits(pack)
         self._fill_flow(pack, is_usable)
-        self.alarms = pack.protection.alarms
         faults, more = pack.faults, pack.faults_more
-        self.alarms |= conditions.alarms_of_faults(faults, more)
-        self.protections = pack.protection.trips | conditions.of_faults(faults, more)
+        self.alarms = (conditions.of_items(_told(pack))
+                       | conditions.alarms_of_faults(faults, more))
+        self.protections = (conditions.of_items(pack.protection.trips)
+                            | conditions.of_faults(faults, more))
         self.balance_mask = pack.balancing.mask
         if self.valid:
             self._fill_readings(pack.measurements)
