@@ -1047,7 +1047,7 @@ def test_the_pre_discharge_fet_goes_first(bench):
     bench.run_talking(300, 100)
     assert (bench.afe.pdsg, bench.afe.dsg) == (0, 1)
     at = {signal: t for t, signal, value in bench.edges if value}
-    assert at["fets.dsg"] - at["fets.pdsg"] == pytest.approx(200_000, abs=1000)
+    assert at["fets.dsg"] - at["fets.pchg"] == pytest.approx(200_000, abs=1000)
 
 
 def test_max_cells_may_limit_a_mask_of_the_host(bench):

@@ -1,5 +1,7 @@
 """The cell model is plausible: what goes in comes out, and curves have the right shape."""
 
+import math
+
 import pytest
 from plant import Plant, Xorshift, ocv_mv
 
@@ -317,3 +319,147 @@ def test_held_temperatures():
     assert temps[1] == 450 and temps[4] == 900 and temps[5] == -100
     plant.set_ambient_dc(None, plant.t_us)
     assert plant.truth()["temps_dc"][5] == 250
+
+
+# -- what hangs on the terminals --------
+
+
+def hung(chg=True, dsg=False, uf=20_000, ohm=0.1, kohm=None, **more):
+    board = {"terminal_uf": uf, "terminal_ohm": ohm, "terminal_kohm": kohm, "pdsg_ohm": 100,
+             "ld_source_ua": 100}
+    plant = Plant(board=board, **more)
+    plant.set_fets(chg, dsg, 0)
+    return plant
+
+
+def until(plant, t_us):
+    while plant.t_us < t_us:
+        plant.step_to(min(t_us, plant.next_us))
+    return plant
+
+
+def test_a_capacitor_takes_a_surge_that_dies_with_rc():
+    plant = hung()
+    ohm = plant._ohm + 0.1
+    start_ma = plant._emf / ohm
+    plant.set_fets(True, True, 0)
+    assert -plant.current_ma == pytest.approx(start_ma, rel=0.01) and start_ma > 350_000
+    tau_us = int(20_000 * ohm)                      # uF times ohm
+    until(plant, tau_us)
+    assert -plant.current_ma == pytest.approx(start_ma / math.e, rel=0.05)
+    until(plant, 8 * tau_us)
+    assert abs(plant.current_ma) < start_ma / 1000
+    assert plant.pack_mv == pytest.approx(plant.epoch[3], abs=20)
+    until(plant, 1_000_000)
+    assert plant.current_ma == pytest.approx(0, abs=5)
+
+
+def test_the_surge_takes_its_charge_out_of_the_cells():
+    plant = hung(uf=40_000)
+    before = plant.capacity()[0]
+    plant.set_fets(True, True, 0)
+    until(plant, 1_000_000)
+    moved = before - plant.capacity()[0]
+    assert moved == pytest.approx(0.04 * plant.pack_mv / 3600, rel=0.15)      # mAh
+
+
+@pytest.mark.parametrize("uf", [1, 1_000, 40_000])
+@pytest.mark.parametrize("ohm", [0.1, 5, 50])
+def test_charger_and_load_are_as_without_a_capacitor_once_it_is_full(uf, ohm):
+    for stimulus in ({"load_ma": 20_000}, {"charger_mv": 56_000, "charger_ma": 10_000},
+                     {"load_ma": 5_000, "charger_mv": 56_000, "charger_ma": 10_000}):
+        bare, plant = Plant(), hung(dsg=True, uf=uf, ohm=ohm)
+        bare.set_fets(True, True, 0)
+        until(plant, 20_000_000)
+        until(bare, 20_000_000)
+        bare.apply(20_000_000, **stimulus)
+        plant.apply(20_000_000, **stimulus)
+        until(plant, 40_000_000)
+        until(bare, 40_000_000)
+        assert plant.current_ma == pytest.approx(bare.current_ma, abs=30)
+        assert plant.pack_mv == pytest.approx(bare.pack_mv, abs=30)
+
+
+def test_the_pre_discharge_path_fills_it_by_its_resistor():
+    plant = hung()
+    plant.apply(0, pdsg=True)
+    assert -plant.current_ma == pytest.approx(plant._emf / 100.1, rel=0.01)
+    until(plant, 2_000_000)                         # one time constant of 100 ohm and 20 mF
+    assert plant.pack_mv == pytest.approx(plant._emf * (1 - 1 / math.e), rel=0.02)
+    until(plant, 20_000_000)
+    assert plant.pack_mv == pytest.approx(plant._emf, rel=0.001)
+    plant.set_fets(True, True, 20_000_000)
+    assert abs(plant.current_ma) < 2_000
+
+
+def test_the_pre_discharge_path_into_a_short_and_into_a_load():
+    plant = hung(uf=0)
+    plant.apply(0, pdsg=True, shorted=True)
+    assert -plant.current_ma == pytest.approx(plant._emf / 100, rel=0.01) and plant.pack_mv == 0
+    plant.apply(0, shorted=False, load_ma=200)
+    assert plant.pack_mv == pytest.approx(plant._emf - 20_000, rel=0.01)
+    plant.apply(0, load_ma=2_000)                   # more than the path carries
+    assert plant.pack_mv == 0 and -plant.current_ma == pytest.approx(plant._emf / 100, rel=0.01)
+
+
+def test_a_capacitor_keeps_its_voltage_and_leaks():
+    plant = hung(dsg=True, kohm=20)
+    until(plant, 5_000_000)
+    full = plant.pack_mv
+    plant.set_fets(False, False, 5_000_000)
+    until(plant, 5_000_000 + 400_000_000)           # 20 kohm times 20 mF
+    assert plant.pack_mv == pytest.approx(full / math.e, rel=0.02)
+    plant.apply(405_000_000, load_ma=1_000)
+    until(plant, 406_000_000)
+    assert plant.pack_mv == 0
+
+
+def test_the_load_detection_source_against_leak_and_capacitor():
+    for kohm, mv in ((20, 2_000), (30, 3_000), (100, 10_000)):      # times 100 uA
+        plant = hung(chg=False, uf=0, kohm=kohm)
+        plant.apply(0, ld_source=True)
+        until(plant, 1_000_000)
+        assert plant.pack_mv == pytest.approx(mv, rel=0.02)
+    plant = hung(chg=False, uf=1_000)
+    plant.apply(0, ld_source=True)
+    until(plant, 20_000_000)
+    assert plant.pack_mv == pytest.approx(2_000, rel=0.02)          # 100 uA, 1 mF, 20 s
+    until(plant, 900_000_000)
+    assert plant.pack_mv == pytest.approx(plant.epoch[3] - 1_000, abs=50)
+
+
+def test_a_leak_is_a_small_load():
+    plant = hung(dsg=True, uf=0, kohm=20)
+    until(plant, 1_000_000)
+    assert -plant.current_ma == pytest.approx(plant.pack_mv / 20_000, rel=0.05)
+
+
+def test_a_charger_fills_it_before_any_fet_is_closed():
+    plant = hung(chg=False, uf=40_000)
+    plant.apply(0, charger_mv=56_000, charger_ma=10_000)
+    until(plant, 100_000)
+    assert plant.pack_mv == pytest.approx(25_000 + 1_000, rel=0.05)         # I t / C, and I R
+    until(plant, 1_000_000)
+    assert plant.pack_mv == pytest.approx(56_000, abs=10) and plant.current_ma == 0
+
+
+def test_a_capacitor_that_is_put_on_comes_with_the_terminals_voltage():
+    plant = hung(dsg=True, uf=0)
+    until(plant, 1_000_000)
+    plant.set_board({"terminal_uf": 20_000, "terminal_ohm": 0.1}, 1_000_000)
+    assert abs(plant.current_ma) < 1_000
+
+
+def test_closings_and_energy_of_each_fet():
+    plant = hung(chg=False, uf=0)
+    plant.apply(0, load_ma=50_000)
+    for k in range(5):
+        plant.set_fets(False, True, k * 1_000_000)
+        plant.set_fets(False, False, k * 1_000_000 + 500_000)
+    fets = plant.truth()["fets"]
+    assert fets["chg"]["closings"] == 0 and fets["dsg"]["closings"] == 5
+    # 2.5 s of 50 A: 0.75 V in the charge FET's diode, 0.45 mohm in each; switching on top
+    assert fets["chg"]["energy_mj"] == pytest.approx(2.5 * (50 * 750 + 2500 * 0.45), rel=0.02)
+    assert fets["dsg"]["energy_mj"] == pytest.approx(2.5 * 2500 * 0.45, rel=0.2)
+    plant.apply(9_000_000, weld_dsg=True)
+    assert plant.truth()["fets"]["dsg"]["closings"] == 5    # nobody has closed it

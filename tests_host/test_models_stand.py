@@ -277,7 +277,11 @@ def test_unknown_plant_option_is_refused():
     ("afe_silent", True), ("afe_crc", 0.5), ("afe_stuck_low", 1), ("afe_stuck_high", True),
     ("afe_frozen", True), ("afe_late_ms", 5), ("open_wire", 3), ("swapped_cells", [1, 2]),
     ("ntc_open", 0), ("ntc_short", [1, 5]), ("shunt_gain", 0.9), ("shunt_offset_ma", -500),
-    ("shunt_sign", -1), ("fet_weld_chg", True), ("fet_weld_dsg", 1), ("fet_open_chg", True),
+    ("afe_latency_us", 800), ("pack_gain", 1.02), ("stack_gain", 0.98), ("ld_gain", 1.0),
+    ("cell_gain", {"3": 1.01}), ("shunt_stuck_ma", 0), ("ntc_stuck", {"2": 250}),
+    ("afe_frozen_part", ["cells", "temps"]), ("afe_reference", 1.01), ("terminal_uf", 20_000),
+    ("terminal_kohm", 20), ("shunt_sign", -1), ("fet_weld_chg", True),
+    ("fet_weld_dsg", 1), ("fet_open_chg", True),
     ("fet_open_dsg", True)])
 def test_faults_come_and_go(bench, kind, value):
     now = configure(bench, 0)
@@ -304,7 +308,9 @@ def test_every_fault_kind_is_of_the_rig():
     known = ("afe_silent afe_crc afe_stuck_low afe_stuck_high afe_brownout afe_config_lost "
              "afe_frozen afe_late_ms open_wire swapped_cells ntc_open ntc_short shunt_gain "
              "shunt_offset_ma shunt_sign fet_weld_chg fet_weld_dsg fet_open_chg fet_open_dsg "
-             "rtc_dead rtc_jump_s can_bus_off can_no_ack can_overflow can_reset")
+             "rtc_dead rtc_jump_s can_bus_off can_no_ack can_overflow can_reset "
+             "afe_latency_us pack_gain stack_gain ld_gain cell_gain shunt_stuck_ma ntc_stuck "
+             "afe_frozen_part afe_reference terminal_uf terminal_kohm")
     assert sorted(FAULT_KINDS) == sorted(known.split())
 
 
@@ -396,7 +402,7 @@ def test_the_log_of_changes_is_that_of_a_list():
 def test_the_stand_hands_its_board_on_and_says_what_was_drawn():
     stand = Stand({"seed": 4})
     assert stand.truth()["board"] == stand.board == Stand({"seed": 4}).board
-    assert stand.afe.board is stand.board
+    assert stand.afe.board == stand.board
     assert Stand({"seed": 5}).board != stand.board
 
 

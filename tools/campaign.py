@@ -35,7 +35,7 @@ if str(TOOLS) not in sys.path:
 
 import campaign_cases as table                                  # noqa: E402
 import runs                                                     # noqa: E402
-from rig import LATER, Rig                                      # noqa: E402
+from rig import Rig                                             # noqa: E402
 from runs import cpu_seconds, hash_of, tree_hash                # noqa: E402
 
 RESULTS = ROOT / "build" / "campaign" / "results.jsonl"
@@ -672,9 +672,9 @@ def write_report(results, path, command, runs_path=RUNS_PAGE):
             "from 3 to 95 A, close to each limit, with each kind of protection tripped, in the "
             f"middle of a start. {sum(r.get('cpu_s', 0) for r in results) / 60:.0f} core-minutes "
             "of work.", ""]
-    if LATER:
-        out += ["Refused by every target until the part exists, so not run: "
-                + ", ".join(f"`{kind}` ({LATER[kind]})" for kind in sorted(LATER)) + ".", ""]
+    if table.LATER:
+        out += ["Not run: " + ", ".join(f"`{kind}` ({why})" for kind, why in
+                                        sorted(table.LATER.items())) + ".", ""]
     bad = [r for r in results if r["verdict"] != "ok"]
     out += ["## What is not as the table says", ""]
     out += [f"* **{r['verdict']}** `{r['id']}` ({r['board']}, {r.get('value')!r}"

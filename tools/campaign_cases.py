@@ -196,6 +196,12 @@ def _at(within_ms, ids, *, up_ms=3_000, back_ms=5_000, back="self", also=NONE, *
     )
 
 
+# Kinds of the rig that have no row in KINDS yet: why
+_NO_ROW = "what must follow is not written down yet"
+LATER = {kind: _NO_ROW for kind in (
+    "afe_latency_us", "afe_frozen_part", "afe_reference", "cell_gain", "stack_gain", "pack_gain",
+    "ld_gain", "ntc_stuck", "shunt_stuck_ma", "terminal_uf", "terminal_kohm")}
+
 _WIRE = ("MEA-03-wire", "MEA-03-sum", "MEA-03-cell")
 _ONE_SENSOR = "the pack has one current sensor and nothing to compare it with"
 _OC = ("PRO-05", "PRO-06", "PRO-07")

@@ -32,7 +32,7 @@ import link                                                     # noqa: E402
 from rig_fleet import BAR_FIELDS, BUS_FAULTS, Fleet, Linked    # noqa: E402
 from rig_ports import CanPort, DebugMux, PtyPort, Rs485Faults   # noqa: E402
 from rig_targets import (                                       # noqa: E402
-    FIRMWARE, PicoTarget, SerialTarget, SimTarget, TargetError, read_pins,
+    FIRMWARE, PicoTarget, SerialTarget, SimTarget, TargetError, read_pins, stand_tables,
 )
 
 BOARDS = ("host", "unix", "rp2040")
@@ -103,20 +103,16 @@ def flag(name, value):
 
 
 # What the models check and do (tools/models/stand.py); the rest is the rig's own.
-SET_FIELDS = ("current_ma", "charger_mv", "charger_ma", "load_ma", "load", "cell_mv",
-              "cell_temp_dc", "ambient_dc", "mos_dc", "rocker", "rst", "dip", "reverse",
-              "fault", "clock")
-MODEL_FAULTS = ("afe_silent", "afe_crc", "afe_stuck_low", "afe_stuck_high", "afe_brownout",
-                "afe_config_lost", "afe_frozen", "afe_late_ms", "open_wire", "swapped_cells",
-                "ntc_open", "ntc_short", "shunt_gain", "shunt_offset_ma", "shunt_sign",
-                "fet_weld_chg", "fet_weld_dsg", "fet_open_chg", "fet_open_dsg", "rtc_dead",
-                "rtc_jump_s", "can_bus_off", "can_no_ack", "can_overflow", "can_reset")
+MODEL_FIELDS, MODEL_FAULTS = stand_tables()
+SET_FIELDS = MODEL_FIELDS
 WIRE_FAULTS = {"rs485_noise": number(0, 1), "rs485_echo": flag, "rs485_babble": number(0, 1)}
-FLASH_FAULTS = {"flash_bad_block": number(0, 255, whole=True), "flash_full": flag,
+# of the controller itself: its flash and its supply
+BOARD_FAULTS = {"flash_bad_block": number(0, 255, whole=True), "flash_full": flag,
                 "flash_erase_ms": number(1, 1000, whole=True),
-                "cut_at_flash_op": number(1, 1_000_000, whole=True), "torn": number(0, 1)}
+                "cut_at_flash_op": number(1, 1_000_000, whole=True), "torn": number(0, 1),
+                "supply_dip_ms": number(0.1, 600_000)}
 FIRMWARE_FAULTS = {"task_hang": text, "task_raise": text, "heap_full": flag}
-LATER: dict = {}                # kinds that no target can do yet: why
+FAULT_KINDS = (*MODEL_FAULTS, *WIRE_FAULTS, *BOARD_FAULTS, *FIRMWARE_FAULTS)
 
 
 def _can_bytes(ident, extended, remote, data, dlc):
@@ -708,6 +704,8 @@ class Rig:
                 values.update(wire)
             if values:
                 target.set(values)
+            if model.get("supply_dip_ms") is not None:
+                self._forget_link()
             for kind, value in wire.items():
                 setattr(self._faults, kind[len("rs485_"):], value or 0)
             for kind, value in firmware.items():
@@ -726,16 +724,12 @@ class Rig:
                 if kind == "rs485_babble" and isinstance(value, bool):
                     value = float(value)            # true: all the time
                 wire[kind] = None if value is None else WIRE_FAULTS[kind](kind, value)
-            elif kind in FLASH_FAULTS:
-                model[kind] = None if value is None else FLASH_FAULTS[kind](kind, value)
+            elif kind in BOARD_FAULTS:
+                model[kind] = None if value is None else BOARD_FAULTS[kind](kind, value)
             elif kind in FIRMWARE_FAULTS:
                 firmware[kind] = None if value is None else FIRMWARE_FAULTS[kind](kind, value)
-            elif kind in LATER:
-                raise RigError(f"fault {kind}: {LATER[kind]}")
             else:
-                kinds = ", ".join((*MODEL_FAULTS, *WIRE_FAULTS, *FLASH_FAULTS,
-                                   *FIRMWARE_FAULTS))
-                raise RigError(f"there is no fault {kind!r}; there are: {kinds}")
+                raise RigError(f"there is no fault {kind!r}; there are: {', '.join(FAULT_KINDS)}")
         if "torn" in model and "cut_at_flash_op" not in model:
             raise RigError("torn goes with cut_at_flash_op, in the same set")
         return model, wire, firmware

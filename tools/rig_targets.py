@@ -34,6 +34,9 @@ _LOG_BYTES = 128 * 1024         # behind the file system (boards/PACKCTL_PICO/mo
 _PULLED_UP = ("AFE_CS", "CAN_CS")       # by the board, while the controller does not drive them
 
 
+DIP_OFF = "fault supply_dip_ms: the controller is switched off already"
+
+
 class TargetError(Exception):
     """The target cannot do it, or has failed; the text says why."""
 
@@ -75,6 +78,19 @@ def _existing(variable):
     if path and not os.path.isfile(path):
         raise TargetError(f"{variable} is {path}, which is not a file")
     return path or None
+
+
+def stand_tables():
+    """(fields of `set`, kinds of faults) that the models know."""
+    _find_models()
+    import stand
+    return stand.FIELDS, stand.FAULT_KINDS
+
+
+def _find_models():
+    for folder in (TOOLS, TOOLS / "models"):
+        if str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
 
 
 _PAGE = 500                     # edges in one answer
@@ -185,7 +201,7 @@ class SimTarget:
         return [(port, start_us, bytes.fromhex(data)) for port, start_us, data in answer["io"]]
 
     def set(self, values):
-        self._ask({"cmd": "set", "values": values})
+        self.on = self._ask({"cmd": "set", "values": values})["on"]
 
     def state(self):
         answer = self._ask({"cmd": "state"})
@@ -233,9 +249,7 @@ class SimTarget:
 
 def make_stand(options):
     """The models, for a target that holds them in this process."""
-    for folder in (TOOLS, TOOLS / "models"):
-        if str(folder) not in sys.path:
-            sys.path.insert(0, str(folder))
+    _find_models()
     from stand import Stand
     try:
         return Stand(options)
@@ -258,6 +272,7 @@ class PicoTarget:
         self.crash = None
         self.behind_bar = None
         self._begun = (0, [])
+        self._dip_end_us = None     # None | when a dip of the supply ends
         self._stand = make_stand(stand)
         pin = self._stand.pin
 
@@ -295,7 +310,7 @@ class PicoTarget:
         end_us = pico.now_us + us
         for port, delay_us, data in sorted(feeds, key=lambda feed: feed[1]):
             if delay_us:
-                pico.run_until(min(end_us, end_us - us + delay_us))
+                self._run_until(min(end_us, end_us - us + delay_us))
             if port == "can":
                 self._stand.can_feed(data, pico.now_us)
                 self._models_changed()
@@ -303,7 +318,7 @@ class PicoTarget:
                 pico.debug_feed(data)
             else:
                 pico.uart_feed(self._PORTS.index(port), data)
-        pico.run_until(end_us)
+        self._run_until(end_us)
         if not pico.powered:                # cut within a flash operation
             self._stand.power(False, pico.now_us)
         out = []
@@ -315,6 +330,12 @@ class PicoTarget:
         self._sent.clear()
         out += [("can", end_us, frame) for end_us, frame in self._stand.can_sent()]
         return [(port, now_us, bytes(data)) for port, now_us, data in out]
+
+    def _run_until(self, us):
+        if self._dip_end_us is not None and self._dip_end_us <= us:
+            self._pico.run_until(self._dip_end_us)
+            self.power(True)
+        self._pico.run_until(us)
 
     def begin(self, us, feeds, bar_mv=None):
         """As a SimTarget's; the work is done in end()."""
@@ -336,6 +357,9 @@ class PicoTarget:
         faults = dict(values.get("fault") or {})
         if "flash_full" in faults:
             self._fill_flash(bool(faults.pop("flash_full")))
+        dip_ms = faults.pop("supply_dip_ms", None)
+        if dip_ms is not None and not self._pico.powered:
+            raise TargetError(DIP_OFF)
         cut = faults.pop("cut_at_flash_op", 0)
         torn = faults.pop("torn", 0.5)
         bad = faults.pop("flash_bad_block", -1)
@@ -351,6 +375,9 @@ class PicoTarget:
             self._pico.cut_at_flash_op(cut or 0, torn)
         if bad != -1:
             self._pico.set_bad_block(bad)
+        if dip_ms is not None:
+            self.power(False)
+            self._dip_end_us = self._pico.now_us + int(dip_ms * 1000)
         self._models_changed()
 
     def _fill_flash(self, full):
@@ -380,6 +407,7 @@ class PicoTarget:
         return self._stand.edges(since_us)
 
     def power(self, on):
+        self._dip_end_us = None
         if on != self._pico.powered or on != self._stand.powered:
             self._stand.power(on, self._pico.now_us)
             self._pico.power(on)

@@ -124,6 +124,7 @@ class Worker:
         self.on_bar = False     # the terminals are shared with other packs
         self.running = False    # a run was asked for and not yet answered
         self.powered = False
+        self.dip_end_us = NEVER_US      # when a dip of the supply ends
         self.boot_at = None
         self.unwind = None
         self.crash = None
@@ -143,6 +144,8 @@ class Worker:
             raise self.unwind
         if stand.next_event_us <= now_us:
             self.advance_stand(now_us)
+        if self.dip_end_us <= now_us:
+            self.power(True)
         if hw.wdt_deadline_us <= now_us:
             self.reset(machine.WDT_RESET)
             raise self.unwind
@@ -150,7 +153,7 @@ class Worker:
             self.commands()     # returns when there is time to run again
             if self.unwind is not None:
                 raise self.unwind
-        next_us = min(self.target_us, stand.next_event_us, hw.wdt_deadline_us,
+        next_us = min(self.target_us, stand.next_event_us, hw.wdt_deadline_us, self.dip_end_us,
                       NEVER_US if self.boot_at is None else self.boot_at)
         self.clock.next_us = next_us if next_us > now_us else now_us + 1
 
@@ -311,6 +314,7 @@ class Worker:
 
     def power(self, on):
         now_us = self.clock.now_us
+        self.dip_end_us = NEVER_US
         if on == self.powered:
             return
         self.powered = on
@@ -464,10 +468,19 @@ class Worker:
         return None
 
     def do_set(self, command):
-        self.set_flash(command["values"])
-        self.busy_us = self.clock.now_us
-        self.stand.set(int_keys(command["values"]), self.clock.now_us)
-        return {"ok": True}
+        values = command["values"]
+        now_us = self.clock.now_us
+        dip_ms = (values.get("fault") or {}).pop("supply_dip_ms", None)
+        if dip_ms is not None and not self.powered:
+            raise ValueError("fault supply_dip_ms: the controller is switched off already")
+        self.set_flash(values)
+        self.busy_us = now_us
+        self.stand.set(int_keys(values), now_us)
+        if dip_ms is not None:
+            self.power(False)
+            self.dip_end_us = now_us + int(dip_ms * 1000)
+            self.replan()
+        return {"ok": True, "on": self.powered}
 
     def do_state(self, command):
         now_us = self.clock.now_us

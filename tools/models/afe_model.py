@@ -1015,7 +1015,7 @@ class AfeModel:
         if pdsg != self.pdsg:
             self.pdsg = pdsg
             if self.on_edge is not None:
-                self.on_edge(now, "fets.pdsg", pdsg)
+                self.on_edge(now, "fets.pchg", pdsg)
             self.plant.apply(now, pdsg=bool(pdsg))
         if self.on_edge is not None:
             if chg != self.chg:

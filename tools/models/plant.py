@@ -24,7 +24,13 @@ Current is positive when charging. Between steps everything is constant.
 The path: cells - shunt - charge FET - discharge FET - terminals. A FET that is open still
 lets current pass through its body diode: the charge FET's in the direction of discharge, the
 discharge FET's in that of charge. So charge needs the charge FET closed, and discharge needs
-the discharge FET closed.
+the discharge FET closed. Beside the discharge FET lies the pre-discharge path: a small FET and a
+resistor. At the terminals hang a capacitor with a resistance in series, a leak and the charger
+and load that a test sets; a closing FET empties into the capacitor what the resistances allow.
+
+Left out: inductance (a surge begins at once), the terminals' capacitor while others hold the
+voltage (bus bar, forced current, reversed charger: it follows through its own resistance and its
+current is not the pack's), the limiter in a surge out of the capacitor.
 """
 
 import math
@@ -75,7 +81,12 @@ _LEADS_UOHM = 600.0
 _SHORT_UOHM = 8_000.0
 _DIODE_MV = 750.0
 _LIMITER_MA = 10_000.0      # what the limiting circuit lets through
-_FLOAT_TAU_US = 1.5e6       # terminals with nothing on them
+_FLOAT_TAU_US = 1.5e6       # terminals with nothing on them but the pins
+_PIN_MS = 1e-7              # what the pins at the terminals draw, mA per mV
+_SURGE_MA = 1_000.0         # a capacitor that takes more than this is watched closely
+_SURGE_LEAST_US = 20
+_SURGE_MOST_US = 10_000
+_SWITCH_US = 30.0           # a FET is between open and closed for so long
 _BLEED_OHM = 68.0           # 2 * 20 ohm in the sense lines and the switch
 
 _GROUP_J_K = 8_000.0
@@ -154,13 +165,17 @@ class Plant:
     capacity_ah   rated; soh scales it (and raises the resistance)
     imbalance_mv  spread of the open-circuit voltages at the start, made by state of charge;
                   where the curve is flat it is kept within +-15 % of charge
+    board         figures of board.draw(): what hangs on the terminals, and the resistor of the
+                  pre-discharge path; None: nothing does
+
+    harm          None | Harm, which is shown every stretch of time
 
     Read by others: epoch (t_us, cell_mv list, current_ma, stack_mv, pack_mv, balance mask),
     replaced at every change and never altered; next_us; mos_c, ambient_c, die_c, group_c.
     """
 
     def __init__(self, seed=1, soc=0.5, temp_c=25.0, capacity_ah=100.0, soh=1.0,
-                 imbalance_mv=0.0, start_us=0):
+                 imbalance_mv=0.0, start_us=0, board=None):
         rng = Xorshift(seed)
         self.t_us = start_us
         self.grid_us = GRID_US
@@ -213,7 +228,16 @@ class Plant:
         self.ld_source = False
         self._cell_set = [None] * CELLS     # type: list
         self._any_cell_set = False
-        self.chg_gate = self.dsg_gate = False
+        self.chg_gate = self.dsg_gate = self.pdsg = False
+        self.harm = None
+        self.closings = [0, 0]              # of the charge and the discharge FET
+        self._i2_us = 0.0                   # integral of the current's square, mA^2 us
+        self._diode_us = [0.0, 0.0]         # of the current through each body diode, mA us
+        self._switch_mj = [0.0, 0.0]        # lost while switching
+        self._cap_mv = 0.0                  # voltage of the terminals' capacitor itself
+        self._cap_ma = 0.0                  # into it
+        self._cap_r = 1.0                   # ohm that its charge passes
+        self._take_board(board or {})
         self.weld_chg = self.weld_dsg = self.dead_chg = self.dead_dsg = False
         self.balance = 0
         self.current_ma = 0.0
@@ -261,6 +285,10 @@ class Plant:
         """Integrate up to *now_us* at the present current, then find the new one."""
         dt = now_us - self.t_us
         if dt > 0:
+            if self.harm is not None:
+                self.harm.step(self, self.t_us, dt)
+            if self._cap_uf:
+                self._fill(dt)
             i = self.current_ma
             if dt != self._k_dt:
                 self._k_dt = dt
@@ -273,6 +301,11 @@ class Plant:
             if i:
                 moved = i * dt / 3.6e9
                 self._mos_heat += self._fet_mw(i) * dt
+                self._i2_us += i * i * dt
+                if i < 0.0 and not self.chg_closed():
+                    self._diode_us[0] -= i * dt
+                elif i > 0.0 and not self.dsg_closed():
+                    self._diode_us[1] += i * dt
                 if moved > 0:
                     self.throughput_mah += moved
                     self._charge_mah += moved * _COULOMBIC
@@ -405,7 +438,12 @@ class Plant:
         ohm += (_SHUNT_UOHM + _FETS_UOHM + _LEADS_UOHM) * 1e-6
         self._emf = emf
         self._ohm = ohm
-        i = self._current(emf, ohm)
+        hung = self._cap_uf or self.pdsg
+        if hung and self.force_ma is None and self.bar_mv is None and not (
+                self.reverse or self.shorted):
+            i, pack = self._node(emf, ohm)
+        else:
+            i, pack = self._current(emf, ohm), None
         self.current_ma = i
         eff = i + polar
         if self.balance:
@@ -417,8 +455,16 @@ class Plant:
                 if self._cell_set[k] is not None:
                     cells[k] = self._cell_set[k]
         stack = sum(cells)
-        pack = self._terminal(i, stack, dt)
+        if pack is None:
+            pack = self._terminal(i, stack, dt)
+            self._cap_r = self._cap_ohm
+            self._cap_ma = (max(0.0, pack) - self._cap_mv) / self._cap_ohm
         self.pack_mv = pack
+        if self._cap_uf and abs(self._cap_ma) > _SURGE_MA:
+            wait = int(self._cap_uf * self._cap_r / 8)
+            wait = self.t_us + max(_SURGE_LEAST_US, min(_SURGE_MOST_US, wait))
+            if wait < self.next_us:
+                self.next_us = wait
         self.epoch = (self.t_us, cells, i, stack, pack, self.balance)
 
     def _bled(self, eff, hyst):
@@ -435,6 +481,9 @@ class Plant:
         """Net current in mA for a stack of *emf* mV behind *ohm* (mV per mA)."""
         can_charge = self.chg_closed()
         can_discharge = self.dsg_closed()
+        if self.pdsg and not can_discharge and self.shorted:
+            drive = emf if can_charge else emf - _DIODE_MV
+            return -max(0.0, drive) / (ohm + self._pdsg_ohm)
         if not (can_charge or can_discharge):
             return 0.0
         if self.force_ma is not None:
@@ -448,6 +497,8 @@ class Plant:
             i = -max(0.0, drive) / (ohm + _SHORT_UOHM * 1e-6)
         else:
             load = float(self.load_ma or 0)
+            if self._leak_ms:
+                load += max(0.0, self.pack_mv) * self._leak_ms
             i = -load
             if self.charger_mv is not None:
                 limit = float(self.charger_ma or 0)
@@ -482,6 +533,8 @@ class Plant:
     def _terminal(self, i, stack, dt):
         """Voltage at the terminals in mV."""
         if i:
+            if self.shorted and not self.dsg_closed():      # through the pre-discharge path
+                return 0.0
             v = stack + i * (_SHUNT_UOHM + _FETS_UOHM + _LEADS_UOHM) * 1e-6
             if i > 0 and not self.dsg_closed():
                 v += _DIODE_MV
@@ -511,17 +564,120 @@ class Plant:
             return inside
         if self.load_ma:
             return 0.0
+        leak = self._leak_ms + _PIN_MS
+        left = self.pack_mv
+        if dt:
+            left *= math.exp(-dt * leak / _PIN_MS / _FLOAT_TAU_US)
         if self.ld_source:
-            return max(self.pack_mv, stack - 1000.0)
-        return self.pack_mv * math.exp(-dt / _FLOAT_TAU_US) if dt else self.pack_mv
+            return max(left, min(stack - 1000.0, self._ld_ma / leak))
+        return left
+
+    # -- what hangs on the terminals --------
+
+    def _take_board(self, board):
+        self._cap_uf = float(board.get("terminal_uf") or 0)
+        self._cap_ohm = float(board.get("terminal_ohm") or 1.0)
+        kohm = board.get("terminal_kohm")
+        self._leak_ms = 0.0 if kohm is None else 1e-3 / kohm        # mA per mV
+        self._ld_ma = (board.get("ld_source_ua") or 100.0) / 1000.0
+        self._pdsg_ohm = float(board.get("pdsg_ohm") or 100.0)
+
+    def set_board(self, board, now_us):
+        """Other figures from now on. A capacitor that is new comes with the terminals' voltage."""
+        self.step_to(now_us)
+        old = self._cap_uf
+        self._take_board(board)
+        if self._cap_uf and not old:
+            self._cap_mv = max(0.0, self.pack_mv)
+        self._solve(0)
+
+    def _node(self, emf, ohm):
+        """(current into the pack, voltage of the terminals) with a capacitor at the terminals or
+        the pre-discharge path on. All branches are straight lines with a knee."""
+        chg, dsg = self.chg_closed(), self.dsg_closed()
+        g_cap = 1.0 / self._cap_ohm if self._cap_uf else 0.0
+        g_leak = self._leak_ms + _PIN_MS
+        rest = g_cap * self._cap_mv - float(self.load_ma or 0)
+        if self.ld_source and self.pack_mv < emf - 1000.0:
+            rest += self._ld_ma
+        top = self.charger_mv
+        limit = 0.0
+        if top is not None:
+            limit = float(self.charger_ma or 0)
+            if self.limiter and limit > _LIMITER_MA:
+                limit = _LIMITER_MA
+        stiff = False
+        g = e = v = 0.0
+        for step in range(2):
+            total = g + g_cap + g_leak
+            v = (rest + g * e + limit) / total
+            stiff = False
+            if top is not None and v > top:
+                v = max(float(top), (rest + g * e) / total)
+                stiff = v == top
+            if v < 0.0:
+                v = 0.0
+                stiff = True
+            if step:
+                break
+            # the branch of the pack, by the side on which the terminals lie without it
+            from_e = emf if chg else emf - _DIODE_MV
+            if dsg and v < from_e:
+                g, e = 1.0 / ohm, from_e
+            elif self.pdsg and v < from_e:
+                g, e = 1.0 / (ohm + self._pdsg_ohm), from_e
+            elif chg and v > (emf if dsg else emf + _DIODE_MV):
+                g, e = 1.0 / ohm, emf if dsg else emf + _DIODE_MV
+            else:
+                break
+        self._cap_ma = (v - self._cap_mv) * g_cap
+        self._cap_r = self._cap_ohm + (0.0 if stiff else 1.0 / (g + g_leak))
+        return g * (v - e), v
+
+    def _fill(self, dt):
+        """The capacitor's charge after *dt*."""
+        tau = self._cap_uf * self._cap_r
+        if dt * 1000 < tau:
+            moved = self._cap_ma * dt / self._cap_uf
+        else:
+            moved = self._cap_ma * self._cap_r * (1.0 - math.exp(-dt / tau))
+        old = self._cap_mv
+        new = old + moved
+        if moved > 0.0:
+            if self.charger_mv is not None:
+                new = min(new, max(old, float(self.charger_mv), self.pack_mv))
+            elif self.ld_source and not self.dsg_closed() and not self.pdsg:
+                new = min(new, max(old, self._emf - 1000.0))
+        self._cap_mv = max(0.0, new)
 
     # -- stimuli: each takes the time, brings the state up to it, then changes --------
 
     def set_fets(self, chg, dsg, now_us):
         self.step_to(now_us)
+        was = self.chg_closed(), self.dsg_closed()
+        i, across = self.current_ma, abs(self.pack_mv - self._emf)
         self.chg_gate = bool(chg)
         self.dsg_gate = bool(dsg)
         self._solve(0)
+        now = self.chg_closed(), self.dsg_closed()
+        for k in (0, 1):
+            if now[k] == was[k]:
+                continue
+            volts, amps = (across, abs(self.current_ma)) if now[k] else (self._emf, abs(i))
+            lost_mj = 0.5e-9 * volts * amps * _SWITCH_US
+            self._switch_mj[k] += lost_mj
+            self._mos_heat += lost_mj * 1e6
+            if now[k]:
+                self.closings[k] += 1
+                if self.harm is not None:
+                    beyond = abs(self.current_ma - i) - float(self.load_ma or 0)
+                    if self.charger_mv is not None:
+                        beyond -= float(self.charger_ma or 0)
+                    if self.force_ma is not None:
+                        beyond = 0.0
+                    if k != (self.current_ma < i):      # the other one carries the surge
+                        beyond = 0.0
+                    self.harm.closing("dsg" if k else "chg", across, beyond, now_us)
 
     def set_balance(self, mask, now_us):
         self.step_to(now_us)
@@ -531,10 +687,12 @@ class Plant:
 
     def apply(self, now_us, **changes):
         """Change any of charger_mv charger_ma load_ma shorted force_ma bar_mv reverse limiter
-        ld_source weld_chg weld_dsg dead_chg dead_dsg at *now_us*."""
+        ld_source pdsg weld_chg weld_dsg dead_chg dead_dsg at *now_us*."""
         self.step_to(now_us)
         for name in changes:
             setattr(self, name, changes[name])
+        if self.harm is not None and not (self.load_ma or self.shorted):
+            self.harm.load_gone()
         self._solve(0)
 
     def set_cell_mv(self, index, mv, now_us):
@@ -562,6 +720,10 @@ class Plant:
         self._mos_set = None if dc is None else dc / 10.0
         if dc is not None:
             self.mos_c = dc / 10.0
+
+    def mos_is_set(self):
+        """True while the FETs' temperature is held from outside."""
+        return self._mos_set is not None
 
     # -- truth --------
 
@@ -597,4 +759,15 @@ class Plant:
             "current_ma": int(math.floor(self.current_ma + 0.5)),
             "temps_dc": temps,
             "capacity_mah": int(total + 0.5),
+            "fets": {"chg": self._fet_truth(0), "dsg": self._fet_truth(1)},
+            "capacitor_mv": int(self._cap_mv + 0.5) if self._cap_uf else None,
+            "harm": [] if self.harm is None else self.harm.found(),
+            "dark_ms": 0 if self.harm is None else self.harm.dark_us // 1000,
+            "dark_fault": None if self.harm is None else self.harm.dark_fault(),
         }
+
+    def _fet_truth(self, k):
+        """Closings, and what was turned into heat in the one FET."""
+        watt_us = self._i2_us * _FETS_UOHM / 2 * 1e-12 + self._diode_us[k] * _DIODE_MV * 1e-6
+        return {"closings": self.closings[k],
+                "energy_mj": int(watt_us / 1000.0 + self._switch_mj[k] + 0.5)}

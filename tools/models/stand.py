@@ -10,6 +10,7 @@ One source for CPython and MicroPython's unix port.
 from afe_model import AfeModel
 import board
 from edge_log import EdgeLog
+from harm import Harm
 from mcp2515_model import Mcp2515Model, pack_frame, unpack_frame
 from panel_model import (BIT_ALM, BIT_BUZZER, BIT_LIMITER, BIT_ONOFF, BIT_RST, BIT_RUN,
                          EXPANDER_ADDRESS, LAMPS, Hc595Chain, Tca9534)
@@ -30,19 +31,9 @@ _PULLS = {
 _EDGE_OF_PIN = {"DO1": "do.0", "DO2": "do.1"}
 
 _PLANT_OPTIONS = ("soc", "temp_c", "capacity_ah", "soh", "imbalance_mv")
-_FLAG_FAULTS = ("afe_silent", "afe_stuck_low", "afe_stuck_high", "afe_brownout",
-                "afe_config_lost", "afe_frozen", "fet_weld_chg", "fet_weld_dsg",
-                "fet_open_chg", "fet_open_dsg", "rtc_dead",
-                "can_bus_off", "can_no_ack", "can_overflow", "can_reset")
-_VALUE_FAULTS = ("afe_crc", "afe_late_ms", "open_wire", "swapped_cells", "ntc_open",
-                 "ntc_short", "shunt_gain", "shunt_offset_ma", "shunt_sign", "rtc_jump_s")
-FAULT_KINDS = _FLAG_FAULTS + _VALUE_FAULTS
-_PLANT_FLAG = {"fet_weld_chg": "weld_chg", "fet_weld_dsg": "weld_dsg",
-               "fet_open_chg": "dead_chg", "fet_open_dsg": "dead_dsg"}
 
-FIELDS = ("current_ma", "charger_mv", "charger_ma", "load", "load_ma", "cell_mv",
-          "cell_temp_dc", "ambient_dc", "mos_dc", "rocker", "rst", "dip", "reverse", "clock",
-          "fault")
+
+# -- checks: each takes a name and a value, and returns what is kept --------
 
 
 def _number(name, value, low, high):
@@ -51,10 +42,6 @@ def _number(name, value, low, high):
     if not low <= value <= high:
         raise ValueError("%s: %s is out of range; %s to %s" % (name, value, low, high))
     return value
-
-
-def _number_or_none(name, value, low, high):
-    return None if value is None else _number(name, value, low, high)
 
 
 def _index(name, value, high):
@@ -73,61 +60,341 @@ def _flag(name, value):
     raise ValueError("%s: %r; true, false or null" % (name, value))
 
 
-def _series(name, value, count, low, high):
+def _number_or_none(low, high):
+    def check(name, value):
+        return None if value is None else _number(name, value, low, high)
+    return check
+
+
+def _series(count, low, high):
     """[n values], {index: value or null} or null -> list of (index, value or None)."""
-    if value is None:
-        return [(i, None) for i in range(count)]
-    if isinstance(value, dict):
-        pairs = []
-        for key in value:
-            index = _index(name + " index", key, count - 1)
-            item = "%s[%d]" % (name, index)
-            pairs.append((index, _number_or_none(item, value[key], low, high)))
-        return pairs
-    if isinstance(value, (list, tuple)):
-        if len(value) != count:
-            raise ValueError("%s: %d values; %d, or {index: value}" % (name, len(value), count))
-        return [(i, _number_or_none("%s[%d]" % (name, i), value[i], low, high))
-                for i in range(count)]
-    raise ValueError("%s: %r; a list of %d, {index: value} or null" % (name, value, count))
+    item = _number_or_none(low, high)
+
+    def check(name, value):
+        if value is None:
+            return [(i, None) for i in range(count)]
+        if isinstance(value, dict):
+            pairs = []
+            for key in value:
+                index = _index(name + " index", key, count - 1)
+                pairs.append((index, item("%s[%d]" % (name, index), value[key])))
+            return pairs
+        if isinstance(value, (list, tuple)):
+            if len(value) != count:
+                raise ValueError("%s: %d values; %d, or {index: value}"
+                                 % (name, len(value), count))
+            return [(i, item("%s[%d]" % (name, i), value[i])) for i in range(count)]
+        raise ValueError("%s: %r; a list of %d, {index: value} or null" % (name, value, count))
+    return check
 
 
-def _fault_value(kind, value):
-    """A fault's value checked; None clears it."""
-    name = "fault " + str(kind)
-    if kind in _FLAG_FAULTS:
-        return _flag(name, value)
-    if kind not in _VALUE_FAULTS:
-        raise ValueError("fault: unknown kind %r; the stand knows %s"
-                         % (kind, ", ".join(FAULT_KINDS)))
-    if value is None or value is False:
-        return None
-    if kind == "afe_crc":
-        return _number(name, value, 0, 1)
-    if kind == "afe_late_ms":
-        return _number(name, value, 0, 10_000)
-    if kind == "open_wire":
-        return _index(name, value, CELLS)
-    if kind == "swapped_cells":
-        if not isinstance(value, (list, tuple)) or len(value) != 2:
-            raise ValueError("%s: %r; two cell indexes, [a, b]" % (name, value))
-        a, b = _index(name, value[0], CELLS - 1), _index(name, value[1], CELLS - 1)
-        if a == b:
-            raise ValueError("%s: %d twice; two different cells" % (name, a))
-        return (a, b)
-    if kind == "rtc_jump_s":
-        return _number(name, value, -2_000_000_000, 2_000_000_000)
-    if kind == "shunt_gain":
-        return _number(name, value, -10, 10)
-    if kind == "shunt_offset_ma":
-        return _number(name, value, -1_000_000, 1_000_000)
-    if kind == "shunt_sign":
-        if value not in (1, -1):
-            raise ValueError("%s: %r; 1 or -1" % (name, value))
-        return value
+def _load(name, value):
+    if value not in ("open", "short", None):
+        raise ValueError("load: %r; \"open\" or \"short\"" % (value,))
+    return value
+
+
+def _dip(name, value):
+    return int(_number(name, value, 0, 15))
+
+
+def _clock(name, value):
+    if value is not None:
+        rtc_model.parse_iso(value)
+    return value
+
+
+def _faults(name, value):
+    """{kind: value or null} -> list of (row of FAULTS, checked value)."""
+    if not isinstance(value, dict):
+        raise ValueError("fault: %r; an object {kind: value or null}" % (value,))
+    checked = []
+    for kind in value:
+        row = _ROW_OF_FAULT.get(kind)
+        if row is None:
+            raise ValueError("fault: unknown kind %r; the stand knows %s"
+                             % (kind, ", ".join(FAULT_KINDS)))
+        given = value[kind]
+        given = None if given is None or given is False else row[1]("fault " + kind, given)
+        checked.append((row, None if given is False else given))
+    return checked
+
+
+def _in(low, high):
+    def check(name, value):
+        return _number(name, value, low, high)
+    return check
+
+
+def _one_index(high):
+    def check(name, value):
+        return _index(name, value, high)
+    return check
+
+
+def _sensors(name, value):
     if isinstance(value, (list, tuple)):
         return tuple([_index(name, v, 5) for v in value])
     return _index(name, value, 5)
+
+
+def _two_cells(name, value):
+    if not isinstance(value, (list, tuple)) or len(value) != 2:
+        raise ValueError("%s: %r; two cell indexes, [a, b]" % (name, value))
+    a, b = _index(name, value[0], CELLS - 1), _index(name, value[1], CELLS - 1)
+    if a == b:
+        raise ValueError("%s: %d twice; two different cells" % (name, a))
+    return (a, b)
+
+
+def _sign(name, value):
+    if value not in (1, -1):
+        raise ValueError("%s: %r; 1 or -1" % (name, value))
+    return value
+
+
+def _table(count, low, high):
+    """{index: number} -> the same with integers as keys."""
+    def check(name, value):
+        if not isinstance(value, dict) or not value:
+            raise ValueError("%s: %r; an object {index: value}, index 0 to %d"
+                             % (name, value, count - 1))
+        table = {}
+        for key in value:
+            index = _index(name + " index", key, count - 1)
+            table[index] = _number("%s[%d]" % (name, index), value[key], low, high)
+        return table
+    return check
+
+
+def _parts(name, value):
+    if isinstance(value, str):
+        value = [value]
+    if not isinstance(value, (list, tuple)) or not value:
+        raise ValueError("%s: %r; a list of %s" % (name, value, ", ".join(AFE_PARTS)))
+    for part in value:
+        if part not in AFE_PARTS:
+            raise ValueError("%s: unknown part %r; %s" % (name, part, ", ".join(AFE_PARTS)))
+    return tuple(value)
+
+
+# -- fields of `set`, in the order in which they are done --------
+
+
+def _plant(attribute):
+    def act(stand, value, now_us):
+        stand.plant.apply(now_us, **{attribute: value})
+    return act
+
+
+def _put_load(stand, value, now_us):
+    # "open" takes everything off; a load_ma in the same call comes after it
+    if value == "short":
+        stand.plant.apply(now_us, shorted=True)
+    else:
+        stand.plant.apply(now_us, shorted=False, load_ma=None)
+
+
+def _put_cells(stand, value, now_us):
+    for index, mv in value:
+        stand.plant.set_cell_mv(index, mv, now_us)
+
+
+def _put_groups(stand, value, now_us):
+    for index, dc in value:
+        stand.plant.set_group_dc(index, dc, now_us)
+
+
+def _put_ambient(stand, value, now_us):
+    stand.plant.set_ambient_dc(value, now_us)
+
+
+def _put_mos(stand, value, now_us):
+    stand.plant.set_mos_dc(value, now_us)
+
+
+def _put_rocker(stand, value, now_us):
+    stand.rocker = 1 if value else 0
+    stand.harm.controller(stand.powered and stand.rocker, now_us)
+
+
+def _put_rst(stand, value, now_us):
+    stand.rst = 1 if value else 0
+    stand.harm.button(now_us)
+    stand.show_inputs()
+
+
+def _put_dip(stand, value, now_us):
+    stand.dip = value
+    stand.show_inputs()
+
+
+def _put_clock(stand, value, now_us):
+    if stand.rtc is None:
+        raise ValueError("clock: no clock chip is fitted")
+    if value is None:                       # its battery was out
+        stand.rtc.lost = True
+    else:
+        stand.rtc.show(value, now_us)
+
+
+def _put_faults(stand, value, now_us):
+    for row, setting in value:
+        stand.set_fault(row, setting, now_us)
+
+
+#    field            check                                  what it does
+_FIELDS = (
+    ("current_ma", _number_or_none(-4_000_000, 4_000_000), _plant("force_ma")),
+    ("charger_mv", _number_or_none(0, 100_000), None),      # the two together, at the end
+    ("charger_ma", _number_or_none(0, 1_000_000), None),
+    ("load", _load, _put_load),
+    ("load_ma", _number_or_none(0, 1_000_000), _plant("load_ma")),
+    ("cell_mv", _series(CELLS, -200, 6000), _put_cells),
+    ("cell_temp_dc", _series(GROUPS, -600, 2000), _put_groups),
+    ("ambient_dc", _number_or_none(-600, 2000), _put_ambient),
+    ("mos_dc", _number_or_none(-600, 2000), _put_mos),
+    ("rocker", _flag, _put_rocker),
+    ("rst", _flag, _put_rst),
+    ("dip", _dip, _put_dip),
+    ("reverse", _flag, _plant("reverse")),
+    ("clock", _clock, _put_clock),
+    ("fault", _faults, _put_faults),
+)
+FIELDS = tuple([row[0] for row in _FIELDS])
+
+# -- faults --------
+
+AFE_PARTS = ("cells", "stack", "terminals", "current", "temps")     # of afe_model.PARTS
+
+
+def _afe(attribute, well=None):
+    """A fault that is an attribute of the AFE's model; *well* without it."""
+    def act(stand, value, now_us):
+        setattr(stand.afe, attribute, well if value is None else value)
+        return value
+    return act
+
+
+def _weld(attribute):
+    def act(stand, value, now_us):
+        stand.plant.apply(now_us, **{attribute: bool(value)})
+        return value
+    return act
+
+
+def _once(act):
+    """Something that has happened as soon as it was set."""
+    def once(stand, value, now_us):
+        if value:
+            act(stand, value, now_us)
+        return None
+    return once
+
+
+def _frozen(stand, value, now_us):
+    stand.afe.freeze(bool(value), now_us)
+    return value
+
+
+def _frozen_part(stand, value, now_us):
+    stand.afe.freeze_parts(value or (), now_us)
+    return value
+
+
+def _late(stand, value, now_us):
+    stand.afe.late_us = int((value or 0) * 1000)
+    return value
+
+
+def _gain(attribute, figure):
+    """A figure of the AFE that is another than the drawn one."""
+    def act(stand, value, now_us):
+        setattr(stand.afe, attribute, stand.board[figure] if value is None else value)
+        return value
+    return act
+
+
+def _cell_gain(stand, value, now_us):
+    gains = list(stand.board["cell_gain"])
+    for index in value or ():
+        gains[index] = value[index]
+    stand.afe.cell_gain = gains
+    return value
+
+
+def _terminal(figure):
+    """A figure of what hangs on the terminals, likewise."""
+    def act(stand, value, now_us):
+        stand.figures[figure] = stand.board[figure] if value is None else value
+        stand.plant.set_board(stand.figures, now_us)
+        return value
+    return act
+
+
+def _ntc_stuck(stand, value, now_us):
+    stand.afe.ntc_stuck = value or {}
+    return value
+
+
+def _rtc_jump(stand, value, now_us):
+    stand.needs_rtc("rtc_jump_s").jump(value, now_us)
+
+
+def _rtc_dead(stand, value, now_us):
+    stand.needs_rtc("rtc_dead").dead = bool(value)
+    return value
+
+
+def _can(attribute):
+    def act(stand, value, now_us):
+        setattr(stand.can, attribute, bool(value))
+        stand.can.faults_changed(now_us)
+        return value
+    return act
+
+
+#    kind               check of its value            what it does; returns what is kept
+FAULTS = (
+    ("afe_silent", _flag, _afe("silent", False)),
+    ("afe_stuck_low", _flag, _afe("stuck_low", False)),
+    ("afe_stuck_high", _flag, _afe("stuck_high", False)),
+    ("afe_crc", _in(0, 1), _afe("crc_rate", 0.0)),
+    ("afe_late_ms", _in(0, 10_000), _late),
+    ("afe_latency_us", _in(0, 100_000), _afe("fault_latency_us")),
+    ("afe_brownout", _flag, _once(lambda stand, value, now: stand.afe.brownout(now))),
+    ("afe_config_lost", _flag, _once(lambda stand, value, now: stand.afe.lose_config(now))),
+    ("afe_frozen", _flag, _frozen),
+    ("afe_frozen_part", _parts, _frozen_part),
+    ("afe_reference", _in(0, 3), _gain("reference", "reference_gain")),
+    ("cell_gain", _table(CELLS, 0, 3), _cell_gain),
+    ("stack_gain", _in(0, 3), _gain("stack_gain", "stack_gain")),
+    ("pack_gain", _in(0, 3), _gain("pack_gain", "pack_gain")),
+    ("ld_gain", _in(0, 3), _gain("ld_gain", "ld_gain")),
+    ("open_wire", _one_index(CELLS), _afe("open_wire")),
+    ("swapped_cells", _two_cells, _afe("swapped")),
+    ("ntc_open", _sensors, _afe("ntc_open")),
+    ("ntc_short", _sensors, _afe("ntc_short")),
+    ("ntc_stuck", _table(6, -600, 2000), _ntc_stuck),
+    ("shunt_gain", _in(-10, 10), _afe("shunt_gain", 1.0)),
+    ("shunt_offset_ma", _in(-1_000_000, 1_000_000), _afe("shunt_offset_ma", 0.0)),
+    ("shunt_sign", _sign, _afe("shunt_sign", 1)),
+    ("shunt_stuck_ma", _in(-1_000_000, 1_000_000), _afe("shunt_stuck_ma")),
+    ("terminal_uf", _in(0, 1_000_000), _terminal("terminal_uf")),
+    ("terminal_kohm", _in(0.01, 1e9), _terminal("terminal_kohm")),
+    ("fet_weld_chg", _flag, _weld("weld_chg")),
+    ("fet_weld_dsg", _flag, _weld("weld_dsg")),
+    ("fet_open_chg", _flag, _weld("dead_chg")),
+    ("fet_open_dsg", _flag, _weld("dead_dsg")),
+    ("rtc_dead", _flag, _rtc_dead),
+    ("rtc_jump_s", _in(-2_000_000_000, 2_000_000_000), _once(_rtc_jump)),
+    ("can_bus_off", _flag, _can("destroyed")),
+    ("can_no_ack", _flag, _can("no_ack")),
+    ("can_overflow", _flag, _can("flood")),
+    ("can_reset", _flag, _once(lambda stand, value, now: stand.can.reset(now))),
+)
+FAULT_KINDS = tuple([row[0] for row in FAULTS])
+_ROW_OF_FAULT = {row[0]: row for row in FAULTS}
 
 
 class Stand:
@@ -137,7 +404,8 @@ class Stand:
              (0 = perfect measurements), spread (0..1, how much of its tolerances this seed's
              board has; 1 unless given, 0 with noise 0), can_crystal_hz, rtc ("pcf8563", "ds3231"
              or "none"); others are not the stand's and are ignored
-    board    what was drawn (board.py)
+    board    what was drawn (board.py); figures: what hangs on the terminals now
+    harm     Harm, which the cell model shows to
     """
 
     def __init__(self, options=None, now_us=0):
@@ -149,7 +417,10 @@ class Stand:
         spread = options.get("spread")
         spread = min(noise, 1.0) if spread is None else _number("spread", spread, 0, 1)
         self.board = board.draw(seed, spread)
+        self.figures = dict(self.board)
         self.plant = self._make_plant(seed, options.get("plant") or {}, now_us)
+        self.harm = self.plant.harm = Harm()
+        self.harm.on_edge = self._edge
         self.afe = AfeModel(self.plant, seed, noise, now_us, self.board)
         self.afe.on_edge = self._edge
         self.chain = Hc595Chain()
@@ -176,10 +447,9 @@ class Stand:
         if options.get("rocker") is not None:
             self.rocker = 1 if _flag("rocker", options["rocker"]) else 0
         self.dip = int(_number("dip", options.get("dip") or 0, 0, 15))
-        self._show_inputs()
+        self.show_inputs()
 
-    @staticmethod
-    def _make_plant(seed, plant, now_us):
+    def _make_plant(self, seed, plant, now_us):
         for key in plant:
             if key not in _PLANT_OPTIONS:
                 raise ValueError("plant: unknown %r; known: %s"
@@ -189,7 +459,7 @@ class Stand:
             return default if value is None else _number("plant " + name, value, low, high)
         return Plant(seed, get("soc", 0.5, 0, 1), get("temp_c", 25.0, -40, 90),
                      get("capacity_ah", 100.0, 1, 2000), get("soh", 1.0, 0.2, 1.2),
-                     get("imbalance_mv", 0.0, 0, 1000), now_us)
+                     get("imbalance_mv", 0.0, 0, 1000), now_us, self.figures)
 
     # -- time --------
 
@@ -306,6 +576,7 @@ class Stand:
             return
         self._release(now_us)
         self.powered = on
+        self.harm.controller(on and self.rocker, now_us)
         self.chain.power(on)
         self.expander.power(on)
         self.can.power(on, now_us)
@@ -315,6 +586,7 @@ class Stand:
     def reset(self, now_us):
         """The controller's reset line was pressed: its pins float to their pulls."""
         self._release(now_us)
+        self.harm.controller(self.powered and self.rocker, now_us)
         self._fed_us = None
 
     def _release(self, now_us):
@@ -323,7 +595,7 @@ class Stand:
             if self.levels[name] != _PULLS[name]:
                 self.pin(name, _PULLS[name], now_us)
 
-    def _show_inputs(self):
+    def show_inputs(self):
         """Switch on or button pressed pulls its line low."""
         low = self.dip | (1 << BIT_RST if self.rst else 0)
         self.expander.inputs = 0xFF & ~low
@@ -341,6 +613,8 @@ class Stand:
         for bit in range(LAMPS):
             if changed >> bit & 1:
                 self._edge(now_us, "lamps.cap.%d" % bit, word >> bit & 1)
+        if changed >> BIT_ONOFF & 1:
+            self.harm.lamp(word >> BIT_ONOFF & 1, now_us)
         for bit, name in ((BIT_RUN, "lamps.run"), (BIT_ALM, "lamps.alm"),
                           (BIT_ONOFF, "lamps.onoff")):
             if changed >> bit & 1:
@@ -367,7 +641,7 @@ class Stand:
         word = self._word
         fed = None if self._fed_us is None else (now_us - self._fed_us) // 1000
         return {
-            "fets": {"chg": afe.chg, "dsg": afe.dsg, "pchg": 0},
+            "fets": {"chg": afe.chg, "dsg": afe.dsg, "pchg": int(self.plant.pdsg)},
             "limiter": self._seen["limiter"],
             "lamps": {"run": word >> BIT_RUN & 1, "alm": word >> BIT_ALM & 1,
                       "onoff": word >> BIT_ONOFF & 1,
@@ -413,95 +687,23 @@ class Stand:
         if not isinstance(fields, dict):
             raise ValueError("set: %r; an object {field: value}" % (fields,))
         checked = []
-        for name in FIELDS:                 # in this order, whatever order they came in
+        for name, check, act in _FIELDS:    # in this order, whatever order they came in
             if name in fields:
-                checked.append((name, self._check(name, fields[name])))
+                checked.append((name, check(name, fields[name]), act))
         for name in fields:
             if name not in FIELDS:
                 raise ValueError("set: unknown field %r; the stand knows %s"
                                  % (name, ", ".join(FIELDS)))
         self.advance(now_us)
         charger = {}
-        for name, value in checked:
-            if name == "charger_mv" or name == "charger_ma":
+        for name, value, act in checked:
+            if act is None:
                 charger[name] = value
             else:
-                self._apply(name, value, now_us)
+                act(self, value, now_us)
         if charger:
             self._set_charger(charger, now_us)
         self.afe.plant_changed(now_us)
-
-    def _check(self, name, value):
-        if name == "current_ma":
-            return _number_or_none(name, value, -4_000_000, 4_000_000)
-        if name == "charger_mv":
-            return _number_or_none(name, value, 0, 100_000)
-        if name == "charger_ma" or name == "load_ma":
-            return _number_or_none(name, value, 0, 1_000_000)
-        if name == "load":
-            if value not in ("open", "short", None):
-                raise ValueError("load: %r; \"open\" or \"short\"" % (value,))
-            return value
-        if name == "cell_mv":
-            return _series(name, value, CELLS, -200, 6000)
-        if name == "cell_temp_dc":
-            return _series(name, value, GROUPS, -600, 2000)
-        if name == "ambient_dc" or name == "mos_dc":
-            return _number_or_none(name, value, -600, 2000)
-        if name == "dip":
-            return int(_number(name, value, 0, 15))
-        if name == "clock":
-            if self.rtc is None:
-                raise ValueError("clock: no clock chip is fitted")
-            if value is not None:
-                rtc_model.parse_iso(value)
-            return value
-        if name == "fault":
-            if not isinstance(value, dict):
-                raise ValueError("fault: %r; an object {kind: value or null}" % (value,))
-            return [(kind, _fault_value(kind, value[kind])) for kind in value]
-        return _flag(name, value)           # rocker, rst, reverse
-
-    def _apply(self, name, value, now_us):
-        plant = self.plant
-        if name == "current_ma":
-            plant.apply(now_us, force_ma=value)
-        elif name == "load":
-            # "open" takes everything off; a load_ma in the same call comes after it
-            if value == "short":
-                plant.apply(now_us, shorted=True)
-            else:
-                plant.apply(now_us, shorted=False, load_ma=None)
-        elif name == "load_ma":
-            plant.apply(now_us, load_ma=value)
-        elif name == "cell_mv":
-            for index, mv in value:
-                plant.set_cell_mv(index, mv, now_us)
-        elif name == "cell_temp_dc":
-            for index, dc in value:
-                plant.set_group_dc(index, dc, now_us)
-        elif name == "ambient_dc":
-            plant.set_ambient_dc(value, now_us)
-        elif name == "mos_dc":
-            plant.set_mos_dc(value, now_us)
-        elif name == "reverse":
-            plant.apply(now_us, reverse=value)
-        elif name == "clock":
-            if value is None:               # its battery was out
-                self.rtc.lost = True
-            else:
-                self.rtc.show(value, now_us)
-        elif name == "fault":
-            for kind, setting in value:
-                self._set_fault(kind, setting, now_us)
-        else:
-            if name == "rocker":
-                self.rocker = 1 if value else 0
-            elif name == "rst":
-                self.rst = 1 if value else 0
-            else:
-                self.dip = value
-            self._show_inputs()
 
     def _set_charger(self, charger, now_us):
         """A number for one of the two connects it; nothing but null takes it off."""
@@ -518,79 +720,19 @@ class Stand:
         self.plant.apply(now_us, charger_mv=DEFAULT_CHARGER_MV if mv is None else mv,
                          charger_ma=DEFAULT_CHARGER_MA if ma is None else ma)
 
-    def _set_fault(self, kind, value, now_us):
-        afe = self.afe
-        if kind.startswith("rtc_"):
-            if self.rtc is None:
-                raise ValueError("fault %s: no clock chip is fitted" % kind)
-            if kind == "rtc_dead":
-                self.rtc.dead = value
-            else:
-                if value:
-                    self.rtc.jump(value, now_us)
-                value = None                # over as soon as it happened
-        elif kind in _PLANT_FLAG:
-            if kind == "fet_weld_chg":
-                self.plant.apply(now_us, weld_chg=value)
-            elif kind == "fet_weld_dsg":
-                self.plant.apply(now_us, weld_dsg=value)
-            elif kind == "fet_open_chg":
-                self.plant.apply(now_us, dead_chg=value)
-            else:
-                self.plant.apply(now_us, dead_dsg=value)
-        elif kind == "afe_silent":
-            afe.silent = value
-        elif kind == "afe_stuck_low":
-            afe.stuck_low = value
-        elif kind == "afe_stuck_high":
-            afe.stuck_high = value
-        elif kind == "afe_brownout":
-            if value:
-                afe.brownout(now_us)
-            value = None                    # over as soon as it happened
-        elif kind == "afe_config_lost":
-            if value:
-                afe.lose_config(now_us)
-            value = None
-        elif kind == "afe_frozen":
-            afe.freeze(value, now_us)
-        elif kind == "afe_crc":
-            afe.crc_rate = value or 0.0
-        elif kind == "afe_late_ms":
-            afe.late_us = int((value or 0) * 1000)
-        elif kind == "open_wire":
-            afe.open_wire = value
-        elif kind == "swapped_cells":
-            afe.swapped = value
-        elif kind == "ntc_open":
-            afe.ntc_open = value
-        elif kind == "ntc_short":
-            afe.ntc_short = value
-        elif kind == "shunt_gain":
-            afe.shunt_gain = 1.0 if value is None else float(value)
-        elif kind == "shunt_offset_ma":
-            afe.shunt_offset_ma = float(value or 0)
-        elif kind == "shunt_sign":
-            afe.shunt_sign = value or 1
-        elif kind[:4] == "can_":
-            value = self._set_can_fault(kind, value, now_us)
-        if value is None or value is False:
+    def set_fault(self, row, value, now_us):
+        """Set a row of FAULTS to a checked value; None clears it."""
+        kind, _check, act = row
+        value = act(self, value, now_us)
+        if value is None:
             self.faults.pop(kind, None)
         else:
             self.faults[kind] = value
-        afe.faults_changed(now_us)
+            self.harm.faulty = True
+        self.afe.faults_changed(now_us)
 
-    def _set_can_fault(self, kind, value, now_us):
-        can = self.can
-        if kind == "can_reset":
-            if value:
-                can.reset(now_us)
-            return None                     # over as soon as it happened
-        if kind == "can_no_ack":
-            can.no_ack = value
-        elif kind == "can_bus_off":
-            can.destroyed = value
-        else:
-            can.flood = value
-        can.faults_changed(now_us)
-        return value
+    def needs_rtc(self, kind):
+        """The clock chip; ValueError if there is none."""
+        if self.rtc is None:
+            raise ValueError("fault %s: no clock chip is fitted" % kind)
+        return self.rtc
