@@ -222,7 +222,7 @@ class TestJoining(unittest.TestCase):
         self.values[rd.PACK_MV] = 56_800
         self.held(told=NO_READING, first=True)
         self.values[rd.CURRENT_MA] = 10_000
-        self.held(ms=9_900, wanted=BOTH)
+        self.held(ms=119_900, wanted=BOTH)
         self.assertTrue(self.joining.soft)
         self.held(ms=200, wanted=BOTH)
         self.assertFalse(self.joining.soft)
@@ -233,12 +233,12 @@ class TestJoining(unittest.TestCase):
     def test_the_limiter_is_back_at_the_first_scan_beyond(self):            # req: COM-09
         self.values[rd.PACK_MV] = 56_800
         self.held(told=NO_READING, first=True)
-        self.held(ms=10_100, wanted=BOTH)
+        self.held(ms=120_100, wanted=BOTH)
         self.values[rd.CURRENT_MA] = 179_000    # a pack on the bar after all
         self.held(ms=100, wanted=BOTH)
         self.assertTrue(self.joining.soft)
         self.values[rd.CURRENT_MA] = 10_000
-        self.held(ms=39_900, wanted=BOTH)       # four times as long
+        self.held(ms=479_900, wanted=BOTH)      # four times as long
         self.assertTrue(self.joining.soft)
 
     def test_alone_onto_a_higher_bar_goes_through_the_limiter(self):        # req: COM-09

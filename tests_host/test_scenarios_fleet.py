@@ -19,11 +19,12 @@ def report(rig, index=0):
 
 
 def table(rig):
-    """{address: {column: number}} of the master's own view of its packs."""
+    """{address: {column: number}} of the master's own view of its packs; waits_for is a text."""
     lines = rig.module(0)._client.command("fleet").splitlines()
     names = lines[0].split(";")
     rows = [dict(zip(names, line.split(";"), strict=True)) for line in lines[1:]]
-    return {int(row["address"]): {k: int(v) for k, v in row.items()} for row in rows}
+    return {int(row["address"]): {k: v if k == "waits_for" else int(v) for k, v in row.items()}
+            for row in rows}
 
 
 def until(rig, seconds, condition, step_ms=100):
@@ -205,3 +206,71 @@ def test_fifteen_packs_on_a_lossy_bus(rig, target):
     rig.module(9).power(on=True)
     until(rig, 5, lambda: report(rig)["modules"] == 15)
     until(rig, 5, lambda: fets(rig) == [CLOSED] * 15)
+
+
+def most_ma(rig, seconds, count):
+    """Most current through each of *count* packs in that time, by the cell models."""
+    most = [0] * count
+    for _ in range(seconds * 10):
+        rig.run(100)
+        for i in range(count):
+            most[i] = max(most[i], abs(rig.module(i).get()["truth"]["current_ma"]))
+    return most
+
+
+@pytest.mark.req("COM-09")
+@pytest.mark.targets("host")
+def test_a_pack_does_not_rush_onto_a_bar_that_the_master_knows_nothing_of(rig, target):
+    """A silent pack holds the bar 4.8 V above one that the master lets be the first."""
+    rig.fleet(modules=3, board=target, plant=[{"soc": 0.97}, {"soc": 0.97}, {"soc": 0.04}])
+    until(rig, 20, lambda: fets(rig)[:2] == [CLOSED] * 2)
+    assert fets(rig)[2] == OPEN
+    rig.module(1).set(dip=0)            # silent, and on the bar as before
+    rig.run(3_000)
+    rig.module(0).set(fault={"ntc_open": 1})
+    most = most_ma(rig, 25, 3)
+    assert max(most) <= 11_000, most
+
+
+@pytest.mark.req("COM-09")
+@pytest.mark.targets("host")
+def test_two_packs_without_an_address_do_not_rush_together(rig, target):
+    rig.fleet(modules=2, board=target, dip=[0, 0], plant=[{"soc": 0.98}, {"soc": 0.03}])
+    most = most_ma(rig, 12, 2)
+    assert max(most) <= 11_000, most
+
+
+@pytest.mark.req("PRF-02")
+@pytest.mark.targets("host")
+def test_the_fourth_slave_is_named_and_not_counted(rig, target):
+    rig.fleet(modules=5, board=target, profile="b1-5.1-48", plant={"soc": 0.5})
+    until(rig, 25, lambda: report(rig)["modules"] == 4)
+    rig.run(4_000)
+    assert report(rig)["modules"] == 4
+    assert "PRF-02-slaves" in report(rig)["faults"]
+    rig.module(4).power(on=False)
+    until(rig, 20, lambda: "PRF-02-slaves" not in report(rig)["faults"])
+
+
+@pytest.mark.req("DIP-01")
+@pytest.mark.req("COM-03")
+@pytest.mark.targets("host")
+def test_a_pack_taken_out_of_the_fleet_leaves_its_faults_there(rig, target):
+    rig.open(target, dip=3)
+    rig.run(15_000)
+    assert rig.get()["report"]["faults"] == ["COM-03-lost"]
+    assert rig.get()["wire"]["do"][0]
+    rig.set(dip=0)
+    rig.run(3_000)
+    assert rig.get()["report"]["faults"] == []
+    assert not rig.get()["wire"]["do"][0]
+
+
+@pytest.mark.req("COM-09")
+@pytest.mark.targets("host")
+def test_the_group_that_can_deliver_most_begins(rig, target):
+    rig.fleet(modules=3, board=target, plant=[{"soc": 0.02}, {"soc": 0.9}, {"soc": 0.9}])
+    until(rig, 25, lambda: fets(rig)[1:] == [CLOSED] * 2)
+    assert fets(rig)[0] == OPEN
+    assert "V from its cells" in table(rig)[1]["waits_for"]
+    assert table(rig)[2]["waits_for"] == ""

@@ -19,8 +19,8 @@ _DEAD_MV = 20_000           # terminals below: nobody is on the bar
 _SAME_MV = 2_000            # own terminals within this of what the master told agree with it
 _UNSURE_DIVISOR = 38        # of the stack: terminals whose gain is not learnt yet are so far off
 _LONGEST_MS = 1 << 28
-_SOFT_MS = 10_000           # the limiter stays in after closing for so long at first ...
-_SOFT_MOST_MS = 640_000     # ... and four times as long after each look that showed too much
+_SOFT_MS = 120_000          # the limiter stays in after closing for so long at first ...
+_SOFT_MOST_MS = 7_680_000     # ... and four times as long after each look that showed too much
 _LOOK_MS = 1_000            # without the limiter the current has to stay in its limit so long
 _LOOK_OVER_MA = 3_000       # beyond nominal + 10 %: the bar is held up by another pack
 

@@ -30,6 +30,7 @@ _TWICE_MS = 15_000          # no sign of two packs at one address for so long: t
 _RIVAL_MS = 10_000
 _TURN_MS = 10_000           # one that may be the first on the bar has so long
 _IDLE_ROUNDS = 5
+_ROSTER_ROUNDS = 2
 _EXTRA_MS = 10_000          # a slave beyond the most was not heard for so long: it is gone
 _IDENTITY_ROUNDS = 64
 _MASTER_LOST_MS = 10_000
@@ -408,7 +409,8 @@ class Master:
             self._pack.set_fault(FAULT_MANY, False)
         self._show_faults(MASTER)
         if self.rounds > 1:             # who is there is known
-            self._pick_first(now_ms)
+            if self.rounds > _ROSTER_ROUNDS:    # ... and so is what each could deliver
+                self._pick_first(now_ms)
             if not self._rival:
                 self._pack.joining.told(fleet.bus_mv(MASTER), self._first == MASTER,
                                         self._yields >> MASTER & 1 != 0)
