@@ -99,7 +99,7 @@ class App:
             machine.SPI(port.AFE_SPI, baudrate=1_000_000, polarity=0, phase=0,
                         sck=machine.Pin("AFE_SCK"), mosi=machine.Pin("AFE_MOSI"),
                         miso=machine.Pin("AFE_MISO")),
-            _out("AFE_CS", 1), port.wait_us)
+            _out("AFE_CS", 1), port.wait_us, profile.CELLS)
         self._lamps = 0
         self._extra = 0                 # outputs that a board has on the lamp driver
         self._bothoff = CheckedPin(_out("AFE_BOTHOFF"))

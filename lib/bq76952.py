@@ -7,36 +7,50 @@ Only register meanings live here; what the values mean for a battery does not.
 import micropython
 from micropython import const
 
+from bq76952_map import (
+    ALERT_PIN_TEMP,
+    ALL_FETS_OFF,
+    ALL_FETS_ON,
+    BATTERY_STATUS,
+    CB_ACTIVE_CELLS,
+    CC2_CURRENT,
+    CELL_1,
+    CFGUPDATE,
+    CHG_OFF,
+    DASTATUS6,
+    DCHG_TEMP,
+    DDSG_TEMP,
+    DEVICE_NUMBER,
+    DIE_TEMP,
+    DSG_OFF,
+    EXIT_CFGUPDATE,
+    FET_CONTROL,
+    FET_EN,
+    FET_ENABLE,
+    FET_STATUS,
+    LD_PIN,
+    LOAD_DETECT_OFF,
+    LOAD_DETECT_ON,
+    MANUFACTURING_STATUS,
+    PACK_PIN,
+    PCHG_OFF,
+    PDSG_OFF,
+    POR,
+    RESET,
+    SAFETY_STATUS_A,
+    SAFETY_STATUS_B,
+    SAFETY_STATUS_C,
+    SET_CFGUPDATE,
+    SLEEP_DISABLE,
+    SLEEP_ENABLE,
+    STACK,
+    STATIC_CFG_SIG,
+    TS1_TEMP,
+    TS2_TEMP,
+    TS3_TEMP,
+)
 from bq_frames import BAD, OK, check_frames, load_frames, run_frames
 from crc8 import CRC8
-
-# Direct commands (register of the low byte)
-SAFETY_STATUS_A = const(0x03)
-SAFETY_STATUS_B = const(0x05)
-SAFETY_STATUS_C = const(0x07)
-BATTERY_STATUS = const(0x12)
-CELL_1 = const(0x14)
-STACK = const(0x34)
-PACK_PIN = const(0x36)
-LD_PIN = const(0x38)
-CC2_CURRENT = const(0x3A)
-DIE_TEMP = const(0x68)
-ALERT_PIN_TEMP = const(0x6E)
-TS1_TEMP = const(0x70)
-TS2_TEMP = const(0x72)
-TS3_TEMP = const(0x74)
-DCHG_TEMP = const(0x78)
-DDSG_TEMP = const(0x7A)
-FET_STATUS = const(0x7F)
-
-# Battery Status bits
-CFGUPDATE = const(0x0001)
-POR = const(0x0008)
-
-# FET Status bits
-FET_CHG = const(0x01)
-FET_PCHG = const(0x02)
-FET_DSG = const(0x04)
 
 _SUB_LOW = const(0x3E)
 _SUB_HIGH = const(0x3F)
@@ -46,26 +60,7 @@ _LENGTH = const(0x61)
 _WRITE = const(0x80)
 _DUMMY = const(0xFF)
 
-_DEVICE_NUMBER = const(0x0001)
-_STATIC_CFG_SIG = const(0x0005)
-_RESET = const(0x0012)
-_FET_ENABLE = const(0x0022)
-_MFG_STATUS = const(0x0057)
-_DASTATUS6 = const(0x0076)
-_CB_ACTIVE_CELLS = const(0x0083)
-_SET_CFGUPDATE = const(0x0090)
-_EXIT_CFGUPDATE = const(0x0092)
-_ALL_FETS_OFF = const(0x0095)
-_ALL_FETS_ON = const(0x0096)
-_FET_CONTROL = const(0x0097)
-_SLEEP_ENABLE = const(0x0099)
-_SLEEP_DISABLE = const(0x009A)
-_LOAD_DETECT_ON = const(0x009E)
-_LOAD_DETECT_OFF = const(0x009F)
-
-_FET_EN = const(0x0010)
-_DSG_OFF = const(0x03)      # DSG and pre-discharge
-_CHG_OFF = const(0x0C)      # CHG and pre-charge
+_TOP_INPUT = const(15)
 _IDENTITY = const(0x7695)
 
 _GAP_US = const(50)         # least pause between frames
@@ -99,8 +94,23 @@ SCAN = tuple(range(CELL_1, CELL_1 + 32)) + (
     BATTERY_STATUS, BATTERY_STATUS + 1, FET_STATUS,
 )
 _SINGLE = (SAFETY_STATUS_A, SAFETY_STATUS_B, SAFETY_STATUS_C, FET_STATUS)
-_PART_ENDS = (0, 16, 32, 46, len(SCAN))     # of a scan in parts; a pair is never split
-PARTS = len(_PART_ENDS) - 1
+PARTS = 4                   # of a scan that is read in parts
+
+
+def _joined(image):
+    """The rows of *image*, with those that touch each other as one of up to 32 bytes."""
+    start = -1
+    block = b""
+    for address, data in image:
+        if address == start + len(block) and len(block) + len(data) <= 32:
+            block += data
+            continue
+        if block:
+            yield start, block
+        start = address
+        block = data
+    if block:
+        yield start, block
 
 
 class AfeError(Exception):
@@ -113,17 +123,19 @@ class BQ76952:
     spi   SPI object, mode 0, at most 2 MHz; write_readinto(tx, rx) is all that is used
     cs    chip select, called with 0 (selected) or 1
     wait  wait(us): returns after at least that many microseconds
+    cells fitted, 3 to 16: the lowest inputs, and the top one always
 
     A chip that is not ready yet answers FF FF 00. Then the same question is asked again after a
     growing pause. The pause that the chip needs is learnt by this, and frames are sent with it.
 
-    regs      bytearray(128): direct-command bytes of the last complete or partial scan
+    regs      bytearray(128): direct-command bytes of the last complete or partial scan; the last
+              cell stands behind the one before, whatever its input
     gap_us    pause between frames, as learnt
     rereads   registers or pairs that scans had to read again, since start
     failures  scans that failed, since start
     """
 
-    def __init__(self, spi, cs, wait):
+    def __init__(self, spi, cs, wait, cells=16):
         self._transfer = spi.write_readinto
         self._cs = cs
         self._wait = wait
@@ -135,15 +147,19 @@ class BQ76952:
         self.charge_s = 0
         self.gap_us = _GAP_US
         self._waited_us = 0         # from the newest question to its answer
-        count = len(SCAN)
+        self._cells = cells
+        unused = range(CELL_1 + 2 * (cells - 1), CELL_1 + 2 * _TOP_INPUT)
+        scan = tuple(reg for reg in SCAN if reg not in unused)
+        self._scan = scan
+        count = len(scan)
         self._count = count
         self._tx = bytearray(3 * (count + 1))
         self._buf = bytearray(3 * (count + 1))
         self._status = bytearray(count)
         self._high = bytes(
-            1 if reg & 1 and reg not in _SINGLE else 0 for reg in SCAN)
+            1 if reg & 1 and reg not in _SINGLE else 0 for reg in scan)
         for k in range(count + 1):
-            reg = SCAN[k] if k < count else FET_STATUS
+            reg = scan[k] if k < count else FET_STATUS
             self._tx[3 * k] = reg
             self._tx[3 * k + 1] = _DUMMY
             self._tx[3 * k + 2] = CRC8[CRC8[reg] ^ _DUMMY]
@@ -152,10 +168,11 @@ class BQ76952:
         self._whole = (self._buf, self._tx, 3 * (count + 1), count, self._high, self._status,
                        views)
         tx, high, status = memoryview(self._tx), memoryview(self._high), memoryview(self._status)
+        ends = [count * k // PARTS & ~1 for k in range(PARTS)] + [count]  # no pair is split
         self._parts = tuple(
             (view[3 * a:3 * b + 3], tx[3 * a:3 * b + 3], 3 * (b - a + 1), b - a, high[a:b],
              status[a:b], views[a:b + 1])
-            for a, b in zip(_PART_ENDS, _PART_ENDS[1:]))
+            for a, b in zip(ends, ends[1:]))
         self._wrong = 0             # answers of the parts so far, as check_frames() counts
         self.regs = bytearray(128)
         self._jump = _ANY_JUMP      # until a first scan there is nothing to compare with
@@ -211,6 +228,11 @@ class BQ76952:
                         pass
                 return False
         self._jump = _JUMP
+        cells = self._cells
+        if cells != 16:             # the top input is the last cell
+            regs = self.regs
+            regs[CELL_1 + 2 * cells - 2] = regs[CELL_1 + 2 * _TOP_INPUT]
+            regs[CELL_1 + 2 * cells - 1] = regs[CELL_1 + 2 * _TOP_INPUT + 1]
         return True
 
     def _mend(self):
@@ -223,7 +245,7 @@ class BQ76952:
             most -= 1
             if most < 0:
                 return False
-            reg = SCAN[k]
+            reg = self._scan[k]
             if status[k] == BAD and self._is_late(k):
                 self.gap_us = min(_GAP_MOST_US, self.gap_us + self.gap_us // 16 + 1)
             if reg in _SINGLE:
@@ -528,7 +550,7 @@ class BQ76952:
         The fraction is added to the (signed) units; charge_s are the seconds for which it has
         been counting, modulo 2**24. Allocates nothing. AfeError if it fails.
         """
-        if self._fetch(_DASTATUS6) < 12:
+        if self._fetch(DASTATUS6) < 12:
             raise AfeError("charge integrator: too few bytes")
         data = self._block
         high = data[2] | data[3] << 8
@@ -576,7 +598,7 @@ class BQ76952:
 
     def identify(self):
         """AfeError unless the chip is a BQ76952."""
-        number = self.read_word(_DEVICE_NUMBER)
+        number = self.read_word(DEVICE_NUMBER)
         if number != _IDENTITY:
             raise AfeError("device number 0x%04x, expected 0x%04x" % (number, _IDENTITY))
 
@@ -590,25 +612,25 @@ class BQ76952:
         self._find_pause()
         self.identify()
         yield
-        self.command(_ALL_FETS_OFF)
-        self.command(_SLEEP_DISABLE)
-        self.command(_SET_CFGUPDATE)
+        self.command(ALL_FETS_OFF)
+        self.command(SLEEP_DISABLE)
+        self.command(SET_CFGUPDATE)
         self._wait_status(CFGUPDATE, CFGUPDATE)
         yield
-        for address, data in image:
+        for address, data in _joined(image):
             self.write_block(address, data)
             yield
-        self.command(_EXIT_CFGUPDATE)
+        self.command(EXIT_CFGUPDATE)
         self._wait_status(CFGUPDATE | POR, 0)
         yield
         yield from self.verify(image)
-        self.command(_ALL_FETS_OFF)
+        self.command(ALL_FETS_OFF)
         for _ in range(_TRIES):
-            if self.read_word(_MFG_STATUS) & _FET_EN:
+            if self.read_word(MANUFACTURING_STATUS) & FET_EN:
                 break
-            self.toggle(_FET_ENABLE)            # to and fro: never repeated unseen
+            self.toggle(FET_ENABLE)            # to and fro: never repeated unseen
         else:
-            if not self.read_word(_MFG_STATUS) & _FET_EN:
+            if not self.read_word(MANUFACTURING_STATUS) & FET_EN:
                 raise AfeError("FET_ENABLE did not set FET_EN")
         yield
 
@@ -617,8 +639,8 @@ class BQ76952:
 
         Nothing confirms it; a chip that was reset shows POR. Allocates nothing.
         """
-        self._exchange(_WRITE | _SUB_LOW, _RESET & 0xFF)
-        self._exchange(_WRITE | _SUB_HIGH, _RESET >> 8)
+        self._exchange(_WRITE | _SUB_LOW, RESET & 0xFF)
+        self._exchange(_WRITE | _SUB_HIGH, RESET >> 8)
 
     def verify(self, image):
         """Read every row of *image* back; a generator of short steps, AfeError on a difference.
@@ -640,7 +662,7 @@ class BQ76952:
 
     def signature(self):
         """The chip's own signature over its configuration (STATIC_CFG_SIG)."""
-        return self.read_word(_STATIC_CFG_SIG)
+        return self.read_word(STATIC_CFG_SIG)
 
     def _wait_status(self, mask, wanted):
         for _ in range(_POLLS):
@@ -655,12 +677,12 @@ class BQ76952:
     def set_fets(self, charge, discharge):
         """Permit each FET or hold it off; the chip's own protections still have their say."""
         if charge and discharge:
-            self.command(_ALL_FETS_ON)
+            self.command(ALL_FETS_ON)
         elif not charge and not discharge:
-            self.command(_ALL_FETS_OFF)
+            self.command(ALL_FETS_OFF)
         else:
-            off = (0 if charge else _CHG_OFF) | (0 if discharge else _DSG_OFF)
-            self.write_block(_FET_CONTROL, bytes((off,)))
+            off = (0 if charge else CHG_OFF | PCHG_OFF) | (0 if discharge else DSG_OFF | PDSG_OFF)
+            self.write_block(FET_CONTROL, bytes((off,)))
 
     def set_sleep(self, on):
         """Let the chip go to SLEEP once there is no current, or wake it.
@@ -668,11 +690,11 @@ class BQ76952:
         In SLEEP it measures each second, its comparators go on protecting, and the charge FET
         is off. It wakes by itself when current flows.
         """
-        self.command(_SLEEP_ENABLE if on else _SLEEP_DISABLE)
+        self.command(SLEEP_ENABLE if on else SLEEP_DISABLE)
 
     def set_load_detect(self, on):
         """Feed a little current to the LD pin while both FETs are off: free terminals rise."""
-        self.command(_LOAD_DETECT_ON if on else _LOAD_DETECT_OFF)
+        self.command(LOAD_DETECT_ON if on else LOAD_DETECT_OFF)
 
     def set_balance(self, mask):
         """Bleed the cells of *mask* (bit n = cell n); ValueError if two are neighbours.
@@ -681,7 +703,10 @@ class BQ76952:
         """
         if mask & (mask << 1):
             raise ValueError("balance mask 0x%04x has neighbouring cells" % mask)
+        top = mask >> (self._cells - 1) & 1
+        if self._cells != 16 and top:
+            mask = mask & ~(1 << self._cells - 1) | 1 << _TOP_INPUT
         data = self._mask
         data[0] = mask & 0xFF
         data[1] = mask >> 8
-        self.write_block(_CB_ACTIVE_CELLS, data)
+        self.write_block(CB_ACTIVE_CELLS, data)

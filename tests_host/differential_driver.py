@@ -99,7 +99,7 @@ class World:
                   number.pick((0, 0x7FFF)) if number.below(8) == 0
                   else params[number.pick(_TEMPERATURE)] + off + 2731)
         elif what == 12:
-            put16(regs, 0x6E, number.below(20_000))
+            put16(regs, 0x6E, 2200 + number.below(1900))
         elif what == 13:
             stack = regs[0x34] | regs[0x35] << 8
             put16(regs, 0x36, stack + number.pick((0, 49, 50, 51, 200, -5000, -5300, -6000)))

@@ -80,7 +80,7 @@ def scan_regs(cell_mv=3300, current_ma=0, temp_dc=250, stack_mv=None, pack_mv=No
     put16(regs, 0x3A, current_ma // 10)
     for reg in (0x68, 0x70, 0x72, 0x74, 0x78, 0x7A):
         put16(regs, reg, temp_dc + 2731)
-    put16(regs, 0x6E, 7021)         # ambient thermistor at 25.0 degC, raw counts
+    put16(regs, 0x6E, 2981)         # ambient thermistor at 25.0 degC
     regs[0x12] = 0x00
     regs[0x13] = 0x02               # unsealed
     return regs

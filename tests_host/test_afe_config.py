@@ -78,15 +78,15 @@ class TestImage(unittest.TestCase):
     def test_start_up_image_of_the_hardware_notes(self):        # req: PRO-23
         memory = self.bytes_of()
         for address, data in (
-                (0x9234, b"\xc2\x28"), (0x9236, b"\x0d\x01"), (0x923C, b"\x60\x05"),
+                (0x9234, b"\xc2\x38"), (0x9236, b"\x0d\x01"), (0x923C, b"\x60\x05"),
                 (0x92FB, b"\xc6"), (0x92FD, b"\x07"), (0x92FE, b"\x07"), (0x92FF, b"\x07"),
-                (0x9301, b"\x07\x0f"), (0x92FC, b"\x3b"), (0x9303, b"\x06\xff\xff"),
+                (0x9301, b"\x07\x0f"), (0x92FC, b"\x0b"), (0x9303, b"\x06\xff\xff"),
                 (0x9261, b"\xfc\xf7\xe2"), (0x9265, b"\x98\xd5\x56"), (0x9269, b"\xe4\xe6\xe2"),
                 (0x926D, b"\x00\xf8"), (0x9273, b"\xe8\x03"), (0x9275, b"\x35"),
                 (0x9278, b"\x48"), (0x927B, b"\x04\x04"),
                 (0x9286, b"\x04\x0e"),
                 (0x9294, b"\x05"), (0x92B2, b"\x0a\x00"),
-                (0x9308, b"\x2d"), (0x933A, b"\x04"), (0x9343, b"\x50\x00")):
+                (0x9308, b"\x2d"), (0x933A, b"\x08"), (0x9343, b"\x50\x00")):
             found = bytes(memory[address + i] for i in range(len(data)))
             self.assertEqual(found, data, "0x%04x" % address)
 
@@ -116,15 +116,20 @@ class TestImage(unittest.TestCase):
     def test_every_byte_of_the_default_image(self):             # req: PRO-23 PRO-08
         """Each number from the chip's manual: thresholds outside the firmware's, FETs by item."""
         wanted = (
+            (0x91C6, (64, 0, 0, 0)),                # coulomb counter: no offset of the board
+            (0x91D4, (0xFF, 0xFF, 0xFF, 0xFF)),     # cell thresholds are not overridden
             (0x922D, (0,)),                         # no deadband
-            (0x9234, (0xC2, 0x28)), (0x9236, (0x0D, 0x01)), (0x923C, (0x60, 0x05)),
+            (0x9234, (0xC2, 0x38)),                 # SHUT_TS2: a thermistor is on TS2
+            (0x9236, (0x0D, 0x01)), (0x9239, (0x10,)), (0x923C, (0x60, 0x05)),
+            (0x923F, (0, 0, 0x58, 0x02)),           # SHUTDOWN by the stack alone, at 6 V
             (0x9248, (100, 0, 1, 0xF4, 0x01, 10)),  # SLEEP: 100 mA, each 1 s, 500 mA, 10 s
+            (0x925F, (2, 0)),
             (0x9261, (0xFC, 0xF7, 0xE2)), (0x9265, (0x98, 0xD5, 0x56)),
             (0x9269, (0xE4, 0xE6, 0xE2)), (0x926D, (0x00, 0xF8)),
             (0x9273, (0xE8, 0x03)),                 # 1000 mA, as releases by current
             (0x9275, (53, 0x22, 0x04)),             # 2681.8 mV; 1058: 3.3 ms * 1060 = 3498 ms
             (0x9278, (72, 0x22, 0x04)),             # 3643.2 mV
-            (0x927B, (4, 4)),
+            (0x927B, (4, 4)), (0x927D, (0,)),
             (0x9280, (17, 119)),                    # 34 mV, 136 A; 399.3 ms
             (0x9282, (32, 1)),                      # 64 mV, 256 A; 9.9 ms
             (0x9284, (19, 88)),                     # 38 mV, 152 A; 297 ms
@@ -135,11 +140,21 @@ class TestImage(unittest.TestCase):
             (0x928F, (0,)), (0x9294, (5, 0)),
             (0x929A, (60, 4, 53, 60, 4, 53)),       # OTC and OTD: trip, delay, recovery in deg C
             (0x92A0, (107, 4, 85)),                 # OTF
+            (0x92A3, (85, 2, 80)),                  # OTINT: the chip itself
             (0x92A6, (3, 4, 8)),                    # UTC
             (0x92A9, (0x100 - 22, 4, 0x100 - 10)),  # UTD
+            (0x92AC, (0x100 - 30, 2, 0x100 - 25)),  # UTINT
+            (0x92AF, (3,)), (0x92B0, (200, 0)),
             (0x92B2, (10, 0)),                      # host watchdog, s
-            (0x92FB, (0xC6, 0x3B, 7, 7, 7)), (0x9301, (7, 15)), (0x9303, (6, 0xFF, 0xFF)),
-            (0x9308, (0x2D,)), (0x933A, (4,)), (0x9343, (0x50, 0)))
+            (0x92B4, (0, 50, 1)),                   # load detection when it is commanded
+            (0x92C0, (0, 0, 0, 0)),                 # no permanent failures
+            (0x92FA, (0,)), (0x92FB, (0xC6,)),
+            (0x92FC, (0x0B,)),                      # ambient: reported only, pull-up's trim used
+            (0x92FD, (7, 7, 7)), (0x9300, (0, 7, 15)), (0x9303, (6, 0xFF, 0xFF)),
+            (0x9308, (0x2D,)), (0x9309, (1,)), (0x9314, (5,)), (0x9335, (0,)),
+            (0x9336, (0x100 - 20, 60, 70)),
+            (0x9339, (20, 8)),                      # cells balanced at once: as chosen
+            (0x9343, (0x50, 0)))
         found = dict(afe_config.image(self.params, SHUNT_UOHM))
         self.assertEqual(len(found.pop(0x91A8)), 8)             # gains: floats, see below
         self.assertEqual(sorted(found), [address for address, _ in wanted])
@@ -171,9 +186,21 @@ class TestImage(unittest.TestCase):
             self.assertEqual(struct.unpack("<h", found)[0], threshold_ma)
 
     def test_cells_that_are_fitted(self):                       # req: PRF-03
-        for cells, low, high in ((16, 0xFF, 0xFF), (15, 0xFF, 0x7F), (3, 0x07, 0x00)):
+        # the lowest inputs and the top one, which is always used
+        for cells, low, high in ((16, 0xFF, 0xFF), (15, 0xFF, 0xBF), (8, 0x7F, 0x80),
+                                 (3, 0x03, 0x80)):
             found = dict(afe_config.image(self.params, SHUNT_UOHM, cells))[0x9303]
             self.assertEqual(tuple(found), (6, low, high))
+
+    def test_as_many_cells_may_be_balanced_as_are_chosen(self):     # req: BAL-02
+        for most in (1, 4, 8):
+            found = dict(afe_config.image(Parameters({"bal_cells_most": most}), SHUNT_UOHM))
+            self.assertEqual(tuple(found[0x9339]), (20, most))
+
+    def test_rows_stand_in_order(self):                         # req: PRO-23
+        rows = afe_config.image(self.params, SHUNT_UOHM)
+        for before, row in zip(rows, rows[1:]):
+            self.assertTrue(before[0] + len(before[1]) <= row[0], "0x%04x" % row[0])
 
     def test_temperatures_lie_outside_whatever_the_tenths(self):    # req: PRO-23
         # over: rounded up, and 2 degrees; under: rounded down, and 2 degrees

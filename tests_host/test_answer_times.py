@@ -132,7 +132,7 @@ def test_the_pause_is_learnt_to_a_twentieth(latency_us):
     bus.configure()
     assert max(50, latency_us - 3) <= bus.afe.gap_us <= max(50, latency_us * 1.05 + 33)
     bus.afe.scan()
-    assert bus.afe.scan() and bus.afe.rereads <= 1
+    assert bus.afe.scan() and bus.afe.rereads <= 3      # free terminals fall, values move
 
 
 @pytest.mark.req("MEA-02")

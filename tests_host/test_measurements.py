@@ -70,18 +70,20 @@ class TestTake(TestCase):
         self.assertEqual(list(self.m.cells_mv), [3312] * 16)
         self.assertEqual(self.m.values[rd.CURRENT_MA], -20_500)
         self.assertEqual(self.m.values[rd.TEMP_DC + 2], 231)
-        self.assertTrue(abs(self.m.values[rd.AMBIENT_DC] - 250) <= 1)
+        self.assertEqual(self.m.values[rd.AMBIENT_DC], 250)
         self.assertEqual((self.m.safety, self.m.battery, self.m.fets), (0x021008, 0x0208, 0x05))
         self.assertEqual(self.m.doubts, 0)
 
     def test_a_broken_ambient_sensor_is_doubted(self):          # req: MEA-03
-        for counts, doubt in ((19_071, 0), (19_072, rd.NTC_OPEN), (0x7FFF, rd.NTC_OPEN),
-                              (295, 0), (294, rd.NTC_SHORT), (0, rd.NTC_SHORT)):
+        # an open thermistor reads below -45 degC, a shorted one above 130 degC; 0.1 K
+        for reading, doubt in ((2281, 0), (2280, rd.NTC_OPEN), (0, rd.NTC_OPEN),
+                               (4031, 0), (4032, rd.NTC_SHORT), (0x7FFF, rd.NTC_SHORT)):
             regs = scan_regs()
-            put16(regs, 0x6E, counts)
+            put16(regs, 0x6E, reading)
             self.m.take(regs, 0)
-            self.assertEqual(self.m.doubts, doubt, counts)
-            self.assertEqual(self.m.values[rd.AMBIENT_DC] == NO_READING, doubt != 0, counts)
+            self.assertEqual(self.m.doubts, doubt, reading)
+            self.assertEqual(self.m.values[rd.AMBIENT_DC],
+                             NO_READING if doubt else reading - 2731, reading)
 
     def test_plausibility_limits_come_from_the_parameters(self):    # req: MEA-03
         regs = scan_regs(stack_mv=52_400)

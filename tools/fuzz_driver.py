@@ -384,9 +384,8 @@ class Bench:
             self._put(0x14 + 2 * cell, 3300 + cell)
         self._put(0x34, 5292)
         self._put(0x36, 5292)
-        for reg in (0x68, 0x70, 0x72, 0x74, 0x78, 0x7A):
+        for reg in (0x68, 0x6E, 0x70, 0x72, 0x74, 0x78, 0x7A):
             self._put(reg, 2981)
-        self._put(0x6E, 7021)
         self._scanned_ms = self.now_ms
         self.scan()
 

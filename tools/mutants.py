@@ -51,7 +51,6 @@ _PACK_TESTS = ("test_pack_state", "test_rows", "test_decisions", "test_derating"
 TARGETS = {
     "bq_frames_py": ("lib/bq_frames_py.py", (), ("test_bq_frames", "test_bq76952")),
     "hot.scan_values_py": ("firmware/hot/scan_values_py.py", (), ("test_scan_values",)),
-    "bms.ntc": ("firmware/bms/ntc.py", (), ("test_ntc",)),
     "bms.measurements": ("firmware/bms/measurements.py", (),
                          ("test_measurements", "test_decisions", "test_pack_state")),
     "hot.protect_py": ("firmware/hot/protect_py.py", (), ("test_protect", "test_rows")),

@@ -8,6 +8,7 @@ Source: SLUUBY2B, data memory; codes and steps as in its protections chapter.
 
 import struct
 
+import bq76952_map as m
 from bms import measurements
 from bms.ceilings import AFE_OUTSIDE_C
 
@@ -32,7 +33,11 @@ _DIODE_LEAST_MA = 500           # body diode: some 0.4 W ...
 _DIODE_MOST_MA = 2_000          # ... and 1.5 W
 _HOST_WATCHDOG_S = 10
 
-GAIN_ROW = 0x91A8               # not covered by the chip's signature
+_SAVER = m.SFET                 # the chip spares body diodes by itself; 0: it never does
+_COMM_IDLE_S = 5
+_SHUTDOWN_STACK_MV = 6_000
+
+GAIN_ROW = m.CC_GAIN            # not covered by the chip's signature
 
 
 def delay_code(delay_ms):
@@ -140,52 +145,75 @@ def image(params, shunt_uohm, cells=16, deep=False):
     gain = _CC_GAIN_UOHM / 1000 / shunt_uohm
     ocd3_s = min(255, -(-params["dsg_oc1_delay_ms"] // 1000) + 1)
     temp_s = -(-params["temp_delay_ms"] // 1000) + _TEMP_LATER_S
-    return (
-        (GAIN_ROW, struct.pack("<ff", gain, gain * _CAPACITY_FACTOR)),
-        (0x922D, b"\x00"),                          # no deadband: small currents are counted
-        (0x9234, b"\xc2\x28"),                      # conversions of 1.5 ms; SLEEP only when told
-        (0x9236, b"\x0d\x01"),                      # REG1 3.3 V, pre-regulator on
-        (0x923C, b"\x60\x05"),                      # MISO at REG1, idle 5 s
-        (0x9248, struct.pack("<hBhB", 100, 1, 500, 10)),    # SLEEP: below mA, voltages each s,
+    return tuple((address, struct.pack("<" + form, *values)) for address, form, *values in (
+        (m.CC_GAIN, "ff", gain, gain * _CAPACITY_FACTOR),
+        (m.CC_OFFSET_SAMPLES, "Hh", 64, 0),
+        (m.CUV_OVERRIDE, "HH", 0xFFFF, 0xFFFF),     # thresholds by their codes
+        (m.CC_DEADBAND, "b", 0),                    # small currents are counted
+        # conversions of 1.5 ms; SLEEP only when told; a thermistor on TS2 does not end SHUTDOWN
+        (m.POWER_CONFIG, "H", m.WAKE_SPEED_2 | m.FASTADC | m.OTSD | m.DPSLP_PD | m.SHUT_TS2
+         | m.DPSLP_OT),
+        (m.REG12_CONFIG, "BB", m.REG1_EN | m.REG1_3V3, m.REG0_EN),
+        (m.COMM_TYPE, "B", m.SPI_WITH_CRC),
+        (m.SPI_CONFIGURATION, "BB", m.SPI_FILT | m.SPI_MISO_REG1, _COMM_IDLE_S),
+        (m.SHUTDOWN_CELL, "hh", 0, _SHUTDOWN_STACK_MV // 10),   # by no single cell
+        (m.SLEEP_CURRENT, "hBhB", 100, 1, 500, 10),     # SLEEP: below mA, voltages each s,
                                                     # wakes at mA, not again within s
-        (0x9261, b"\xfc\xf7\xe2"),                  # protections A, B, C
-        (0x9265, b"\x98\xd5\x56"),                  # which open the charge FET
-        (0x9269, b"\xe4\xe6\xe2"),                  # which open the discharge FET
-        (0x926D, b"\x00\xf8"),
-        # a FET held off is closed to spare its diode only beyond the current that releases it
-        (0x9273, struct.pack("<h", max(_DIODE_LEAST_MA, min(_DIODE_MOST_MA,
-                                                            params["other_way_ma"])))),
-        (0x9275, struct.pack("<BH", at.cuv,
-                             delay_code(params["cell_uv_delay_ms"]))),
-        (0x9278, struct.pack("<BH", at.cov,
-                             delay_code(params["cell_ov_delay_ms"]))),
-        (0x927B, b"\x04\x04"),                      # hysteresis
-        (0x9280, bytes((oc_code(at.occ_ma, shunt_uohm, 62), _OCC_DELAY))),
-        (0x9282, bytes((oc_code(at.ocd1_ma, shunt_uohm, 100), _OCD1_DELAY))),
-        (0x9284, bytes((oc_code(at.ocd2_ma, shunt_uohm, 100),
-                        oc_delay_code(params["dsg_oc2_delay_ms"])))),
-        (0x9286, bytes((scd_code(shunt_uohm), _SCD_DELAY))),
-        (0x9288, struct.pack("<h", 200)),           # OCC recovers by time once there is no current
-        (0x928A, struct.pack("<hB", -at.ocd3_ma // 10, ocd3_s)),
-        (0x928D, struct.pack("<h", -200)),          # OCD too: the firmware decides on release
-        (0x928F, b"\x00"),                          # no latches: the firmware counts and locks
-        (0x9294, b"\x05\x00"),
-        (0x929A, struct.pack("<bBbbBb", at.otc, temp_s, params["chg_ot_release_dc"] // 10,
-                             at.otd, temp_s, params["dsg_ot_release_dc"] // 10)),
-        (0x92A0, struct.pack("<BBB", _over_c(params["mos_ot_trip_dc"]), temp_s,
-                             params["mos_ot_release_dc"] // 10)),
-        (0x92A6, struct.pack("<bBb", at.utc, temp_s,
-                             params["chg_ut_release_dc"] // 10)),
-        (0x92A9, struct.pack("<bBb", at.utd, temp_s,
-                             params["dsg_ut_release_dc"] // 10)),
-        (0x92B2, struct.pack("<H", _HOST_WATCHDOG_S)),
-        (0x92FB, b"\xc6\x3b\x07\x07\x07"),          # BOTHOFF, ALERT raw NTC, TS1, TS2, TS3
-        (0x9301, b"\x07\x0f"),                      # DCHG cell NTC, DDSG MOSFET NTC
-        (0x9303, struct.pack("<BH", 6, (1 << cells) - 1)),      # 10 mA, 10 mV; cells fitted
-        (0x9308, b"\x2d"),                          # FETs wait for the host
-        (0x933A, b"\x04"),                          # cells balanced at once
-        (0x9343, b"\x50\x00"),                      # FET_EN and PF_EN at reset
-    )
+        (m.PROTECTION_CONFIGURATION, "H", m.PF_FETS),
+        (m.ENABLED_PROTECTIONS_A, "BBB", m.CUV | m.COV | m.OCC | m.OCD1 | m.OCD2 | m.SCD,
+         m.UTC | m.UTD | m.UTINT | m.OTC | m.OTD | m.OTINT | m.OTF,
+         m.HWDF | m.OCDL | m.SCDL | m.OCD3),
+        # the manual names these values of A alone for turning off at once
+        (m.CHG_FET_PROTECTIONS_A, "BBB", m.COV | m.OCC | m.SCD,
+         m.UTC | m.UTINT | m.OTC | m.OTINT | m.OTF, m.HWDF | m.PTO | m.COVL | m.SCDL),
+        (m.DSG_FET_PROTECTIONS_A, "BBB", m.CUV | m.OCD1 | m.OCD2 | m.SCD,
+         m.UTD | m.UTINT | m.OTD | m.OTINT | m.OTF, m.HWDF | m.OCDL | m.SCDL | m.OCD3),
+        (m.DEFAULT_ALARM_MASK, "H", m.MSK_PFALERT | m.MSK_SFALERT | m.PF | m.SSA | m.SSBC),
+        (m.BODY_DIODE_THRESHOLD, "h", max(_DIODE_LEAST_MA, min(_DIODE_MOST_MA,
+                                                               params["other_way_ma"]))),
+        (m.CUV_THRESHOLD, "BH", at.cuv, delay_code(params["cell_uv_delay_ms"])),
+        (m.COV_THRESHOLD, "BH", at.cov, delay_code(params["cell_ov_delay_ms"])),
+        (m.CUV_HYSTERESIS, "BB", 4, 4),
+        (m.COVL_LATCH_LIMIT, "B", 0),               # no latches: the firmware counts and locks
+        (m.OCC_THRESHOLD, "BB", oc_code(at.occ_ma, shunt_uohm, 62), _OCC_DELAY),
+        (m.OCD1_THRESHOLD, "BB", oc_code(at.ocd1_ma, shunt_uohm, 100), _OCD1_DELAY),
+        (m.OCD2_THRESHOLD, "BB", oc_code(at.ocd2_ma, shunt_uohm, 100),
+         oc_delay_code(params["dsg_oc2_delay_ms"])),
+        (m.SCD_THRESHOLD, "BB", scd_code(shunt_uohm), _SCD_DELAY),
+        (m.OCC_RECOVERY, "h", 200),                 # by time once there is no current
+        (m.OCD3_THRESHOLD, "hB", -at.ocd3_ma // 10, ocd3_s),
+        (m.OCD_RECOVERY, "h", -200),                # by time too: the firmware decides on release
+        (m.OCDL_LATCH_LIMIT, "B", 0),
+        (m.SCD_RECOVERY_TIME, "BB", 5, 0),
+        (m.OTC_THRESHOLD, "bBbbBb", at.otc, temp_s, params["chg_ot_release_dc"] // 10,
+         at.otd, temp_s, params["dsg_ot_release_dc"] // 10),
+        (m.OTF_THRESHOLD, "BBB", _over_c(params["mos_ot_trip_dc"], 1500), temp_s,
+         params["mos_ot_release_dc"] // 10),
+        (m.OTINT_THRESHOLD, "bBb", 85, 2, 80),
+        (m.UTC_THRESHOLD, "bBb", at.utc, temp_s, params["chg_ut_release_dc"] // 10),
+        (m.UTD_THRESHOLD, "bBb", at.utd, temp_s, params["dsg_ut_release_dc"] // 10),
+        (m.UTINT_THRESHOLD, "bBb", -30, 2, -25),    # beyond the coldest the pack works in
+        (m.RECOVERY_TIME, "B", 3),
+        (m.OCC_PACK_TOS_DELTA, "h", 200),           # 2 V
+        (m.HWD_DELAY, "H", _HOST_WATCHDOG_S),
+        (m.LOAD_DETECT_TIMES, "BBB", 0, 50, 1),     # off unless commanded, an hour at most
+        (m.ENABLED_PF_A, "BBBB", 0, 0, 0, 0),
+        (m.CFETOFF_PIN, "B", 0),                    # SPI, as HDQ
+        (m.DFETOFF_PIN, "B", m.PIN_FET_OFF | m.PIN_PULL_DOWN | m.PIN_BOTHOFF | m.PIN_ACTIVE_LOW),
+        (m.ALERT_PIN, "B", m.PIN_NTC),              # ambient
+        (m.TS1_PIN, "BBB", m.PIN_CELL_NTC, m.PIN_CELL_NTC, m.PIN_CELL_NTC),
+        (m.HDQ_PIN, "BBB", 0, m.PIN_CELL_NTC, m.PIN_FET_NTC),       # HDQ, DCHG, DDSG
+        # the top input is always used, and those not fitted lie below it
+        (m.DA_CONFIGURATION, "BH", m.USER_AMPS_10MA | m.USER_VOLTS_10MV,
+         (1 << cells - 1) - 1 | 0x8000),
+        (m.FET_OPTIONS, "B", _SAVER | m.HOST_FET_EN | m.FET_CTRL_EN | m.FET_INIT_OFF),
+        (m.CHG_PUMP_CONTROL, "B", m.CHG_PUMP_EN),
+        (m.OPEN_WIRE_CHECK_TIME, "B", 5),
+        (m.BALANCING_CONFIGURATION, "B", 0),        # by the host's masks alone
+        (m.BALANCE_TEMPERATURES, "bbb", -20, 60, 70),
+        (m.BALANCE_INTERVAL, "BB", 20, params["bal_cells_most"]),
+        (m.MFG_STATUS_INIT, "H", m.FET_EN | m.PF_EN),   # at reset
+    ))
 
 
 def realised(params, shunt_uohm, cells=16):

@@ -3,7 +3,7 @@
 import micropython
 from bms.protection_rules import CHARGE, DISCHARGE
 
-FET_CHG = 0x01          # AFE FET status bits
+FET_CHG = 0x01          # bits of the FET status, as the AFE driver gives it
 FET_DSG = 0x04
 _DIODE_MA = 400         # beyond this against an open FET the AFE closes it to spare its diode
 _PATIENCE_SCANS = 5     # scans a FET may disobey before it is a fault

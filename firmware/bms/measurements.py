@@ -3,12 +3,15 @@
 import micropython
 from array import array
 
-from bms import ntc, readings
+from bms import readings
 from bms.levels import Levels
 from bms.readings import NO_READING
 from hot.scan_values import decode_scan
 
-_ALERT_PIN = 0x6E           # ambient thermistor, raw counts
+_AMBIENT = 0x6E             # thermistor on the AFE's ALERT pin, 0.1 K
+_KELVIN_DK = 2731
+_COLDEST_DC = -450          # an open thermistor reads below, a shorted one above
+_HOTTEST_DC = 1300
 _SAFETY_A = 0x03
 _BATTERY_STATUS = 0x12
 _FET_STATUS = 0x7F
@@ -96,10 +99,13 @@ class Measurements:
         values = self.values
         doubts = decode_scan(regs, self.cells_mv, values, self._cal, self._cells, self._low_mv,
                              self._high_mv, self._sum_mv, self._wire_mv)
-        counts = regs[_ALERT_PIN] | regs[_ALERT_PIN + 1] << 8
-        ambient = ntc.counts_to_dc(counts)
-        if ambient == NO_READING:
-            doubts |= readings.NTC_OPEN if ntc.is_open(counts) else readings.NTC_SHORT
+        ambient = (regs[_AMBIENT] | regs[_AMBIENT + 1] << 8) - _KELVIN_DK
+        if ambient < _COLDEST_DC:
+            doubts |= readings.NTC_OPEN
+            ambient = NO_READING
+        elif ambient > _HOTTEST_DC:
+            doubts |= readings.NTC_SHORT
+            ambient = NO_READING
         else:
             ambient -= self._cal[readings.CAL_TEMP_OFFSET + 5]
         values[readings.AMBIENT_DC] = ambient

@@ -1,5 +1,6 @@
 """Measure, protect, decide, act: one step a scan period (style guide, 8)."""
 
+import bq76952_map as m
 import micropython
 from bms import afe_config
 from bms import events as ev
@@ -42,7 +43,11 @@ _RESTARTED, _FAILED, _NEW_PARAMETERS, _CHANGED, _NO_ANSWER, _MISLED = range(6)
 _COUNT_MS = 10_000
 _UNIT_UAH = 10_000              # of the integrator, at 10 mA
 _INTEGRATOR_MS = 250            # it counts once in so long
-_AFE_TRIPS = 0xF6F7FC           # safety status bits A, B, C that can hold a FET off
+# safety status bits A, B, C that can hold a FET off
+_AFE_TRIPS = (
+    m.CUV | m.COV | m.OCC | m.OCD1 | m.OCD2 | m.SCD
+    | (m.UTC | m.UTD | m.UTINT | m.OTC | m.OTD | m.OTINT | m.OTF) << 8
+    | (m.HWDF | m.PTO | m.COVL | m.OCDL | m.SCDL | m.OCD3) << 16)
 
 
 class Control:

@@ -1,0 +1,177 @@
+"""Registers, bits and data memory of the BQ76952 by the names of its manual.
+
+Source: TI SLUUBY2B (TRM): direct commands (chapter 12), sub-commands and data memory (13).
+"""
+
+# -- direct commands (register of the low byte) --------------------------------------------
+
+SAFETY_STATUS_A = 0x03
+SAFETY_STATUS_B = 0x05
+SAFETY_STATUS_C = 0x07
+BATTERY_STATUS = 0x12
+CELL_1 = 0x14
+STACK = 0x34
+PACK_PIN = 0x36
+LD_PIN = 0x38
+CC2_CURRENT = 0x3A
+DIE_TEMP = 0x68
+ALERT_PIN_TEMP = 0x6E
+TS1_TEMP = 0x70
+TS2_TEMP = 0x72
+TS3_TEMP = 0x74
+DCHG_TEMP = 0x78
+DDSG_TEMP = 0x7A
+FET_STATUS = 0x7F
+
+# Battery Status
+CFGUPDATE = 0x0001
+POR = 0x0008
+
+# FET Status
+FET_CHG = 0x01
+FET_PCHG = 0x02
+FET_DSG = 0x04
+FET_PDSG = 0x08
+
+# Safety Status, and the bytes of Enabled, CHG FET and DSG FET Protections
+CUV, COV, OCC, OCD1, OCD2, SCD = 0x04, 0x08, 0x10, 0x20, 0x40, 0x80         # A
+UTC, UTD, UTINT, OTC, OTD, OTINT, OTF = 0x01, 0x02, 0x04, 0x10, 0x20, 0x40, 0x80    # B
+HWDF, PTO, COVL, OCDL, SCDL, OCD3 = 0x02, 0x04, 0x10, 0x20, 0x40, 0x80      # C
+
+# -- sub-commands --------------------------------------------------------------------------
+
+DEVICE_NUMBER = 0x0001
+STATIC_CFG_SIG = 0x0005
+RESET = 0x0012
+FET_ENABLE = 0x0022             # to and fro
+MANUFACTURING_STATUS = 0x0057
+DASTATUS6 = 0x0076
+CB_ACTIVE_CELLS = 0x0083
+SET_CFGUPDATE = 0x0090
+EXIT_CFGUPDATE = 0x0092
+ALL_FETS_OFF = 0x0095
+ALL_FETS_ON = 0x0096
+FET_CONTROL = 0x0097
+SLEEP_ENABLE = 0x0099
+SLEEP_DISABLE = 0x009A
+LOAD_DETECT_ON = 0x009E
+LOAD_DETECT_OFF = 0x009F
+
+# Manufacturing Status
+FET_EN = 0x0010
+PF_EN = 0x0040
+
+# FET_CONTROL: 1 holds a FET off
+DSG_OFF, PDSG_OFF, CHG_OFF, PCHG_OFF = 0x01, 0x02, 0x04, 0x08
+
+# -- data memory ---------------------------------------------------------------------------
+
+CC_GAIN = 0x91A8                # float; Capacity Gain follows
+CC_OFFSET_SAMPLES = 0x91C6
+BOARD_OFFSET = 0x91C8
+CUV_OVERRIDE = 0x91D4           # COV override follows
+CC_DEADBAND = 0x922D
+POWER_CONFIG = 0x9234
+REG12_CONFIG = 0x9236
+REG0_CONFIG = 0x9237
+COMM_TYPE = 0x9239
+SPI_CONFIGURATION = 0x923C
+COMM_IDLE_TIME = 0x923D
+SHUTDOWN_CELL = 0x923F
+SHUTDOWN_STACK = 0x9241
+SLEEP_CURRENT = 0x9248
+VOLTAGE_TIME = 0x924A
+WAKE_CURRENT = 0x924B
+SLEEP_HYSTERESIS = 0x924D
+PROTECTION_CONFIGURATION = 0x925F
+ENABLED_PROTECTIONS_A = 0x9261
+CHG_FET_PROTECTIONS_A = 0x9265
+DSG_FET_PROTECTIONS_A = 0x9269
+DEFAULT_ALARM_MASK = 0x926D
+BODY_DIODE_THRESHOLD = 0x9273
+CUV_THRESHOLD = 0x9275
+COV_THRESHOLD = 0x9278
+CUV_HYSTERESIS = 0x927B         # COV hysteresis follows
+COVL_LATCH_LIMIT = 0x927D
+OCC_THRESHOLD = 0x9280
+OCD1_THRESHOLD = 0x9282
+OCD2_THRESHOLD = 0x9284
+SCD_THRESHOLD = 0x9286
+OCC_RECOVERY = 0x9288
+OCD3_THRESHOLD = 0x928A
+OCD_RECOVERY = 0x928D
+OCDL_LATCH_LIMIT = 0x928F
+SCD_RECOVERY_TIME = 0x9294      # SCDL latch limit follows
+OTC_THRESHOLD = 0x929A          # OTD follows
+OTF_THRESHOLD = 0x92A0
+OTINT_THRESHOLD = 0x92A3
+UTC_THRESHOLD = 0x92A6
+UTD_THRESHOLD = 0x92A9
+UTINT_THRESHOLD = 0x92AC
+RECOVERY_TIME = 0x92AF
+OCC_PACK_TOS_DELTA = 0x92B0
+HWD_DELAY = 0x92B2
+LOAD_DETECT_TIMES = 0x92B4      # active s, retry s, time-out h
+ENABLED_PF_A = 0x92C0           # B, C, D follow
+CFETOFF_PIN = 0x92FA
+DFETOFF_PIN = 0x92FB
+ALERT_PIN = 0x92FC
+TS1_PIN, TS2_PIN, TS3_PIN, HDQ_PIN, DCHG_PIN, DDSG_PIN = range(0x92FD, 0x9303)
+DA_CONFIGURATION = 0x9303
+VCELL_MODE = 0x9304
+FET_OPTIONS = 0x9308
+CHG_PUMP_CONTROL = 0x9309
+PREDISCHARGE_TIMEOUT = 0x930E
+PREDISCHARGE_STOP_DELTA = 0x930F
+OPEN_WIRE_CHECK_TIME = 0x9314
+BALANCING_CONFIGURATION = 0x9335
+BALANCE_TEMPERATURES = 0x9336   # least and most of cells, most of the die, degC
+BALANCE_INTERVAL = 0x9339
+BALANCE_MAX_CELLS = 0x933A
+MFG_STATUS_INIT = 0x9343
+
+# Power Config
+WAKE_SPEED_2 = 0x0002           # coulomb counter in SLEEP
+FASTADC = 0x0040
+OTSD = 0x0080
+SLEEP_AT_START = 0x0100
+DPSLP_PD = 0x0800
+SHUT_TS2 = 0x1000
+DPSLP_OT = 0x2000
+
+# REG12 Config, REG0 Config, SPI Configuration, Comm Type
+REG1_EN = 0x01
+REG1_3V3 = 0x0C
+REG0_EN = 0x01
+SPI_FILT = 0x20
+SPI_MISO_REG1 = 0x40
+SPI_WITH_CRC = 0x10
+
+PF_FETS = 0x0002                # Protection Configuration
+
+# Default Alarm Mask
+MSK_PFALERT, MSK_SFALERT, PF, SSA, SSBC = 0x0800, 0x1000, 0x2000, 0x4000, 0x8000
+
+# pin configuration: what it is, and its options
+PIN_ADC = 0x03
+PIN_CELL_NTC = 0x07             # thermistor on the 18k pull-up, its trim taken into account
+PIN_NTC = 0x0B                  # likewise, reported only
+PIN_FET_NTC = 0x0F
+PIN_FET_OFF = 0x02
+PIN_PULL_DOWN = 0x04
+PIN_BOTHOFF = 0x40
+PIN_ACTIVE_LOW = 0x80
+
+# DA Configuration
+USER_AMPS_10MA = 0x02
+USER_VOLTS_10MV = 0x04
+
+# FET Options
+SFET = 0x01                     # FETs in series: the chip closes one to spare its body diode
+SLEEPCHG = 0x02
+HOST_FET_EN = 0x04
+FET_CTRL_EN = 0x08
+PDSG_EN = 0x10
+FET_INIT_OFF = 0x20
+
+CHG_PUMP_EN = 0x01              # Chg Pump Control
