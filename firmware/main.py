@@ -15,7 +15,7 @@ from bms.parameters import check_profile
 from bms.protection_rules import FAULT_HOT, FAULT_PROFILE
 from bms.self_test import fast_functions_agree
 from bq76952 import BQ76952
-from checked_pin import CheckedPin
+from checked_pin import CheckedPin, GuardedPin
 from clock import SET, Clock
 from ds3231 import DS3231
 from flash_ring import FlashRing
@@ -45,6 +45,8 @@ from tasks.self_tests import SelfTests
 from tasks.serial_port import SerialPort
 from tasks.storage import PERIOD_MS as STORAGE_MS
 from tasks.storage import Storage
+from tasks.supervisor import PERIOD_MS as SUPERVISOR_MS
+from tasks.supervisor import REST_MS as SUPERVISOR_REST_MS
 from tasks.supervisor import Supervisor
 from tca9534 import TCA9534
 
@@ -58,7 +60,6 @@ else:
 PROFILES = ("am5000", "b1-5.1-48")
 SHUNT_UOHM = 250
 SCAN_MS = 100
-WATCHDOG_MS = 8000
 _TICKS = (1 << 30) - 1
 
 
@@ -102,7 +103,8 @@ class App:
             _out("AFE_CS", 1), port.wait_us, profile.CELLS)
         self._lamps = 0
         self._extra = 0                 # outputs that a board has on the lamp driver
-        self._bothoff = CheckedPin(_out("AFE_BOTHOFF"))
+        bothoff = _out("AFE_BOTHOFF")
+        self._bothoff = GuardedPin(bothoff)
         limiter = port.limiter(self._set_extra)
         outputs = [self._bothoff, CheckedPin(_out("DO1")), CheckedPin(_out("DO2"))]
         self._contacts = contacts = tuple(outputs[1:])
@@ -137,16 +139,18 @@ class App:
         self._ballast = []
         self._choice = Slots(port.files, "profile")
         pack.power.start(rocker() != 0, port.reset_cause() == machine.WDT_RESET)
-        self.supervisor = Supervisor(pack, port.wdt(WATCHDOG_MS),
-                                     port.heartbeat(self._set_extra), port.heap_free)
+        self.mark = port.survivor()
+        self.stuck = self.mark[0] or self.mark[4]   # 1 + number of the task that a watchdog reset
+                                                    # interrupted or waited for, 0: none
+        self._bothoff.dead_man = self.dead_man = port.dead_man(bothoff)
+        self.supervisor = Supervisor(pack, self.dead_man, port.heartbeat(self._set_extra),
+                                     port.heap_free, self.mark)
         storage.keep("error", self.supervisor.last_error)
         pack.set_fault(FAULT_HOT, not fast_functions_agree())
         self.self_tests = SelfTests(pack, port.ram(), port.program(), outputs, self.clock, afe,
                                     self.control, self.stop)
         self.self_tests.boot(port.ticks_ms())
         self.supervisor.tests = self.self_tests
-        self.mark = port.survivor()
-        self.stuck = self.mark[0]       # number of the task a watchdog reset interrupted, 0: none
         self.reporter = Reporter(pack, self.control, self.supervisor)
         link = Link(pack, self.reporter, self._identity(profile, serial), {
             "why": self._why, "reset": self._reset,
@@ -173,7 +177,8 @@ class App:
             Task("parallel", self.parallel, ALONE_MS, 5, 60, NEVER),
             Task("panel", self.panel, PANEL_MS, 40, 40),
             Task("storage", storage, STORAGE_MS, 27, 500, REST_MS),
-            Task("supervisor", self.supervisor, 1000, 53, 900),     # long: right after pcs's poll
+            Task("supervisor", self.supervisor, SUPERVISOR_MS, 53, 900,     # after pcs's poll
+                 SUPERVISOR_REST_MS),
             Task("self_tests", self.self_tests, SELF_TEST_MS, 61, 500),
         ]
         self.scheduler = Scheduler(tasks, port.ticks_us, self.mark, self.supervisor.record_error)
@@ -188,7 +193,7 @@ class App:
     def boot(self):
         """Start the schedule; the control task brings the AFE up with both FETs off."""
         now_ms = port.ticks_ms()
-        self.mark[0] = 0
+        self.mark[0] = self.mark[4] = 0
         self.pack.events.add(now_ms, ev.BOOT, self.stuck, -1, port.reset_cause())
         self.storage.start(now_ms)
         self.scheduler.start(port.ticks_ms())
@@ -326,17 +331,19 @@ class App:
         """An orderly reset (RST-02): what has to last is stored."""
         self.stop()
         self.storage.save_all(port.ticks_ms())
+        self.mark[0] = self.mark[4] = 0     # nobody was stuck
         machine.reset()
 
     def _provoke(self, text):
         """Make a fault happen that only the firmware itself can have; ValueError if unknown."""
         words = text.split()
         kind = words[0] if words else ""
-        if kind in ("task_raise", "task_hang") and len(words) == 2:
-            for task in self.scheduler.tasks:
-                if task.name == words[1]:
-                    task.work = Provoked(task, kind == "task_hang")
-                    return
+        if kind in ("task_raise", "task_hang", "task_storm") and len(words) == 2:
+            found = [task for task in self.scheduler.tasks if words[1] in (task.name, "all")]
+            for task in found:
+                task.work = Provoked(task, kind)
+            if found:
+                return
             raise ValueError("tasks: " + " ".join(task.name for task in self.scheduler.tasks))
         if kind == "self_test" and len(words) == 2:
             self.self_tests.provoke(words[1])
@@ -344,7 +351,8 @@ class App:
         if kind == "heap_full":
             self._fill_heap()
             return
-        raise ValueError("known: task_raise NAME, task_hang NAME, heap_full, self_test NAME")
+        raise ValueError("known: task_raise NAME, task_hang NAME, task_storm NAME, heap_full, "
+                         "self_test NAME")
 
     def _fill_heap(self):
         """Take all but a little of the heap and keep it until a reset."""
@@ -361,17 +369,18 @@ class App:
 
 
 class Provoked:
-    """Stands in for a task's work, once: raises, or never returns."""
+    """Stands in for a task's work: raises once, never returns, or raises for ever."""
 
-    def __init__(self, task, hang):
+    def __init__(self, task, kind):
         self._task = task
         self._work = task.work
-        self._hang = hang
+        self._kind = kind
 
     def step(self, now_ms):
-        while self._hang:
+        while self._kind == "task_hang":
             port.wait_us(1000)
-        self._task.work = self._work
+        if self._kind == "task_raise":
+            self._task.work = self._work
         raise RuntimeError("provoked")
 
     def restart(self):
@@ -404,7 +413,6 @@ def main():
         app.run()
     finally:
         app.stop()
-        port.release_watchdog()     # FETs are off in hardware: a person may work at the prompt
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import time
 import machine
 from esp32 import Partition
 
+from dead_man import PERIOD_MS, WATCHDOG_MS, DeadMan
 from memory_tests import RamBlock
 from region import BlockRegion, FileRegion
 from slots import FlashFiles
@@ -24,7 +25,7 @@ unique_id = machine.unique_id
 reset_cause = machine.reset_cause
 files = FlashFiles()
 
-_mark = bytearray(4)
+_mark = bytearray(8)
 _LOG_FILES = 40
 
 
@@ -52,13 +53,16 @@ def debug_uart():
                         rxbuf=1024, txbuf=2048, timeout=0)
 
 
-def wdt(ms):
-    """The task watchdog. It runs from here on."""
-    return machine.WDT(timeout=ms)
+def dead_man(bothoff):
+    """What feeds the task watchdog and guards *bothoff*. Both run from here on.
 
-
-def release_watchdog():
-    """The ESP32's task watchdog cannot be stopped from Python; it will reset the board."""
+    machine.Timer's callback is not called within a hanging function written in C, nor between two
+    erases of one write: the watchdog alone is there then.
+    """
+    dead = DeadMan(machine.WDT(timeout=WATCHDOG_MS).feed, bothoff)
+    machine.Timer(0).init(period=PERIOD_MS, mode=machine.Timer.PERIODIC,
+                          callback=lambda timer: dead.interrupt())
+    return dead
 
 
 def survivor():

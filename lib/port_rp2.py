@@ -9,6 +9,7 @@ import rp2
 import uctypes
 
 import memory_rp2
+from dead_man_rp2 import DeadMan
 from idle_rp2 import idle_until, wait_us  # noqa: F401 - part of this port
 from pio_uart import PioUart
 from region import BlockRegion, FileRegion
@@ -21,9 +22,7 @@ PCS_UART = 0
 PAR_UART = 1
 I2C = 1
 
-_WATCHDOG_CTRL = 0x40058000
 _WATCHDOG_SCRATCH0 = 0x4005800C     # 0..3 are free; the SDK uses 4..7
-_WATCHDOG_ENABLE = 1 << 30
 
 ticks_ms = time.ticks_ms
 ticks_us = time.ticks_us
@@ -57,19 +56,17 @@ def debug_uart():
     return PioUart(machine.Pin("DBG_TX"), machine.Pin("DBG_RX"), 115200)
 
 
-def wdt(ms):
-    """The hardware watchdog, at most 8388 ms. It runs from here on."""
-    return machine.WDT(timeout=ms)
-
-
-def release_watchdog():
-    """Stop the watchdog: for a person at the prompt, with the FETs off."""
-    machine.mem32[_WATCHDOG_CTRL] &= ~_WATCHDOG_ENABLE
+def dead_man(bothoff):
+    """What feeds the hardware watchdog and guards *bothoff*. Both run from here on."""
+    return DeadMan(bothoff)
 
 
 def survivor():
-    """Memory that outlives a watchdog reset, laid over a scratch register of the watchdog."""
-    return uctypes.bytearray_at(_WATCHDOG_SCRATCH0, 4)
+    """Memory that outlives a watchdog reset, laid over two scratch registers of the watchdog.
+
+    Bytes 0 and 4 are used: a byte that is written there is repeated in its whole register.
+    """
+    return uctypes.bytearray_at(_WATCHDOG_SCRATCH0, 8)
 
 
 def heartbeat(extra):

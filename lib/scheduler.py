@@ -4,9 +4,9 @@ A task is an object with step(now_ms). Its next due time is the last one plus it
 nothing drifts; periods that were missed altogether are skipped and counted. A step that raises
 is recorded and the task restarted (its restart(), where it has one); the others go on.
 
-The watchdog is fed in one place, and only when every task has met its deadline since the last
-feeding. The number of the running task stands in *mark*, which a port lays over memory that
-survives a watchdog reset: afterwards it names the task that was stuck.
+The watchdog is fed in one place, tasks/supervisor.py, and only while every task meets its
+deadlines (SAF-01). The number of the running task stands in *mark*, which a port lays over memory
+that survives a watchdog reset: afterwards it names the task that was stuck.
 """
 
 import micropython
@@ -88,7 +88,7 @@ class Scheduler:
     tasks      list of Task
     ticks_us   function giving wrapping microseconds, for step times
     mark       bytearray-like: mark[0] is 1 + index of the task that is running, 0 between tasks
-    on_error   called as on_error(task, now_ms) after a step raised; must not raise
+    on_error   called as on_error(task, now_ms) after a step raised
     """
 
     def __init__(self, tasks, ticks_us, mark, on_error=None):
@@ -141,7 +141,7 @@ class Scheduler:
             took_us = (ticks_us() - start_us) & _MASK
             now_ms = account(due, table, i, now_ms, took_us, failed)
             if failed and self._on_error is not None:
-                self._on_error(task, now_ms)
+                self._report(task, now_ms)
 
     def _failed(self, task, error):
         task.errors += 1
@@ -153,26 +153,39 @@ class Scheduler:
             except Exception as again:          # noqa: BLE001 - a restart may fail like a step
                 task.last_error = again
 
+    def _report(self, task, now_ms):
+        try:
+            self._on_error(task, now_ms)
+        except Exception:                       # noqa: BLE001 - nor does a record that fails
+            pass                                # stop the others: the heap may be full
+
+    @micropython.native
+    def overdue(self, now_ms):
+        """Index of the first task that is overdue by more than its deadline, or -1."""
+        due, table = self._due, self._table
+        for i in range(self._count):
+            if ticks_diff(now_ms, due[i]) > table[i * ROW + DEADLINE_MS]:
+                return i
+        return -1
+
     def late_task(self):
-        """Index of the first task that missed a deadline since the last feeding, or -1."""
+        """Index of the first task that missed a deadline since the last good look, or -1."""
         for i in range(self._count):
             if self._table[i * ROW + LATE]:
                 return i
         return -1
 
     def fit_to_feed(self, now_ms):
-        """True if the watchdog may be fed at *now_ms*; then the count begins anew.
+        """True if every task is in time at *now_ms*; then the count begins anew.
 
-        A task that has not been due since the last feeding is no reason to withhold it; one that
+        A task that has not been due since the last good look is no reason to say no; one that
         is overdue by more than its deadline, or whose last steps all came too late, is.
         """
         table = self._table
-        fit = True
+        fit = self.overdue(now_ms) < 0
         for i in range(self._count):
             r = i * ROW
-            if ticks_diff(now_ms, self._due[i]) > table[r + DEADLINE_MS]:
-                fit = False
-            elif table[r + LATE] and not table[r + MET]:
+            if table[r + LATE] and not table[r + MET]:
                 fit = False
         if fit:
             for i in range(self._count):

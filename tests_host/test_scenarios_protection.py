@@ -99,7 +99,7 @@ def test_nothing_happens_just_inside(rig, target, case):
 def test_short_circuit_opens_both_within_300_us_with_the_controller_stopped(rig, target):
     opened(rig, target)
     rig.set(fault={"task_hang": "control"})
-    rig.run(1000)
+    rig.run(300)
     start_ms = rig.get()["t_ms"]
     assert closed(rig) == set(BOTH)
     rig.set(load="short")

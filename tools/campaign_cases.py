@@ -217,8 +217,8 @@ _NTC = _at(1_600, ("MEA-03-ntc",), hold_ms=8_000)
 _WELD_SEEN = _expect(raises=("SAF-05-weld",), within_ms=1_700, back="clear", back_ms=4_000)
 _FET_DEAD = _at(1_700, ("SAF-05-open",), up_ms=3_500, back="clear", back_ms=4_000)
 
-_HANG = _expect(tolerated="the watchdog is the way out; until then the AFE protects alone",
-                opens=BOTH, opens_ms=9_000, boots=1, events=("boot",), within_ms=10_500,
+_HANG = _expect(tolerated="until the reset, within a second, the AFE protects alone",
+                opens=BOTH, opens_ms=2_000, boots=1, events=("boot",), within_ms=10_500,
                 hold_ms=10_500, slack_ms=2_000, back="self", back_ms=8_000,
                 stress=("cell-high", "cell-low", "over-current"), stress_at_once=True,
                 unseen=("soc",))
@@ -431,6 +431,15 @@ KINDS = {
     "rtc_jump_s": _clock((-200_000, 200_000)),
     "task_hang": tuple(_hang(name) for name in TASKS),
     "task_raise": tuple(_raise(name) for name in TASKS),
+    "task_storm": (
+        {"variant": "control", "value": "control", "cases": (
+            ((), _expect(tolerated="both FETs stay off until a reset", opens=BOTH, opens_ms=400,
+                         events=("task_error",), within_ms=1_300, also=("SAF-03-task",),
+                         back="reset", back_ms=6_000, hold_ms=4_000)),)},
+        {"variant": "panel", "value": "panel", "cases": (
+            ((), _expect(tolerated="the panel protects nothing", holds=True, back="reset",
+                         back_ms=6_000, hold_ms=4_000, events=("task_error",), within_ms=1_300,
+                         also=("SAF-03-task",))),)}),
     "heap_full": ({"variant": "", "value": True, "cases": (
         (("bring-up",), _expect(tolerated="FETs stay off, or close", back="reset",
                                 back_ms=6_000, hold_ms=4_000,
@@ -438,7 +447,7 @@ KINDS = {
         ((), _expect(tolerated="the control path allocates nothing", holds=True, back="reset",
                      back_ms=6_000, hold_ms=5_000, stress=ALL_STRESS, also=("SAF-03-task",))),)},),
 }
-FIRMWARE_KINDS = ("task_hang", "task_raise", "heap_full")
+FIRMWARE_KINDS = ("task_hang", "task_raise", "task_storm", "heap_full")
 
 # ---- healthy days ------------------------------------------------------------------------------
 

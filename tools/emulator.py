@@ -42,6 +42,7 @@ INPUTS = ("ROCKER", "CAN_INT")
 DE_PINS = ("PCS_DE", "PAR_DE")          # transmitter enable of UART0 and UART1
 DEBUG_BAUD = 115_200
 _NEVER_US = 1 << 62
+_FROZEN_NS = 100_000            # how exactly a reset of a frozen processor is timed
 
 
 def read_pins(path=PINS_CSV):
@@ -108,6 +109,7 @@ class EmulatedPico:
         self.tx_lost = [0, 0]           # bytes sent while the transmitter was disabled
         self.log_level = LogLevel.ERROR
         self.powered = False
+        self.frozen = False             # the processor stands still until a reset: set it at will
         self._target_ns = 0
         self._reset_wanted = None       # None | "watchdog" | "off": done between two instructions
         self._pty = None
@@ -167,9 +169,12 @@ class EmulatedPico:
             if not self.powered:
                 clock.tick(target_ns - clock.nanos)
                 break
-            self._stop_alarm.schedule(target_ns - clock.nanos)
-            self._core.run()
-            self._stop_alarm.cancel()
+            if self.frozen:
+                clock.tick(min(target_ns - clock.nanos, _FROZEN_NS))
+            else:
+                self._stop_alarm.schedule(target_ns - clock.nanos)
+                self._core.run()
+                self._stop_alarm.cancel()
             if self._reset_wanted:
                 cause, self._reset_wanted = self._reset_wanted, None
                 if cause == "off":
@@ -222,6 +227,7 @@ class EmulatedPico:
             chip.vreg_and_chip_reset.record_reset_cause(HAD_RUN if cause == "run" else HAD_POR)
 
     def _reset(self, cause):
+        self.frozen = False
         self._enter_reset(cause)
         self._release_pins()
         self.reset_count += 1

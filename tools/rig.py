@@ -109,9 +109,10 @@ WIRE_FAULTS = {"rs485_noise": number(0, 1), "rs485_echo": flag, "rs485_babble": 
 # of the controller itself: its flash and its supply
 BOARD_FAULTS = {"flash_bad_block": number(0, 255, whole=True), "flash_full": flag,
                 "flash_erase_ms": number(1, 1000, whole=True),
+                "mcu_frozen": flag, "mcu_clock_stopped": flag,
                 "cut_at_flash_op": number(1, 1_000_000, whole=True), "torn": number(0, 1),
                 "supply_dip_ms": number(0.1, 600_000)}
-FIRMWARE_FAULTS = {"task_hang": text, "task_raise": text, "heap_full": flag}
+FIRMWARE_FAULTS = {"task_hang": text, "task_raise": text, "task_storm": text, "heap_full": flag}
 FAULT_KINDS = (*MODEL_FAULTS, *WIRE_FAULTS, *BOARD_FAULTS, *FIRMWARE_FAULTS)
 
 

@@ -365,6 +365,10 @@ class PicoTarget:
         bad = faults.pop("flash_bad_block", -1)
         if "flash_erase_ms" in faults:
             self._pico.set_erase_ms(faults.pop("flash_erase_ms"))
+        if "mcu_frozen" in faults:
+            self._pico.frozen = bool(faults.pop("mcu_frozen"))
+        if faults.pop("mcu_clock_stopped", None):
+            raise TargetError("fault mcu_clock_stopped: on host and unix alone")
         if faults or "fault" in values:
             values["fault"] = faults
         try:

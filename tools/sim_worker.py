@@ -110,6 +110,7 @@ class Worker:
     crash      None | traceback of a firmware that ended by itself, until it was reported
     reserve    None | pieces of memory that are free only while commands are served, so that a
                firmware that fills the heap does not silence the bench
+    frozen     the processor stands still until a reset; masked: its interrupts are kept away
     """
 
     def __init__(self, lines, out):
@@ -128,6 +129,8 @@ class Worker:
         self.boot_at = None
         self.unwind = None
         self.crash = None
+        self.frozen = False
+        self.masked = False
         self.boots = 0
         self.reserve = None
         self.scheduler = None
@@ -149,13 +152,27 @@ class Worker:
         if hw.wdt_deadline_us <= now_us:
             self.reset(machine.WDT_RESET)
             raise self.unwind
+        masked = self.masked or self.frozen
+        if hw.interrupt_us <= now_us and not masked:
+            hw.interrupt()
         if self.target_us <= now_us:
             self.commands()     # returns when there is time to run again
             if self.unwind is not None:
                 raise self.unwind
         next_us = min(self.target_us, stand.next_event_us, hw.wdt_deadline_us, self.dip_end_us,
+                      NEVER_US if masked else hw.interrupt_us,
                       NEVER_US if self.boot_at is None else self.boot_at)
         self.clock.next_us = next_us if next_us > now_us else now_us + 1
+        if self.frozen and not masked:
+            self.freeze()
+
+    def freeze(self):
+        """The processor stands still, interrupts and all: time goes on without it until a reset
+        or the end of the fault."""
+        clock = self.clock
+        while self.frozen:
+            clock.now_us = clock.next_us
+            self.due(clock.now_us)
 
     def advance_stand(self, now_us):
         try:
@@ -183,6 +200,7 @@ class Worker:
         if us < _BETWEEN_US:
             return False
         hw.wdt_deadline_us += us
+        hw.interrupt_us += us
         plant = self.stand.plant
         usual_us = plant.grid_us
         plant.pace(_REST_GRID_US, now_us)
@@ -299,6 +317,7 @@ class Worker:
         """The chip resets now and boots later; the caller unwinds the firmware."""
         now_us = self.clock.now_us
         port_sim.kill_flash()
+        self.frozen = self.masked = False
         hw.cause = cause
         if cause != machine.WDT_RESET:
             self.clear_survivor()
@@ -326,6 +345,7 @@ class Worker:
             self.boot_at = now_us + _BOOT_US
         else:
             port_sim.kill_flash()
+            self.frozen = self.masked = False
             port_sim.attach(machine.NullStand())
             self.boot_at = None
             self.unwind = PowerCut()
@@ -339,7 +359,10 @@ class Worker:
         """A flash operation: time passes without interrupts; what a FIFO cannot hold is lost.
         The debug port's DMA goes on."""
         start_us = self.clock.now_us
+        self.masked = True
         self.clock.advance(us)
+        self.masked = False
+        self.replan()
         for name, depth in (("pcs", _FIFO), ("parallel", _FIFO), ("debug", _DMA_RING)):
             hw.ports[name].stall(start_us, self.clock.now_us, depth)
 
@@ -347,8 +370,8 @@ class Worker:
         self.power(False)
         raise self.unwind
 
-    def set_flash(self, values):
-        """Take the faults that are the flash's out of *values* and carry them out."""
+    def set_chip(self, values):
+        """Take the faults that are the controller chip's out of *values* and carry them out."""
         faults = values.get("fault") or {}
         count = faults.pop("cut_at_flash_op", 0)
         torn = faults.pop("torn", 0.5)
@@ -362,6 +385,11 @@ class Worker:
         if "flash_bad_block" in faults:
             block = faults.pop("flash_bad_block")
             self.flash.bad = set() if block is None else {block}
+        if "mcu_frozen" in faults:
+            self.frozen = bool(faults.pop("mcu_frozen"))
+        if "mcu_clock_stopped" in faults and self.powered:
+            port_sim.stop_clock(bool(faults.pop("mcu_clock_stopped")))
+            self.replan()
 
     # -- commands ---------------------------------------------------------------------------
 
@@ -473,7 +501,7 @@ class Worker:
         dip_ms = (values.get("fault") or {}).pop("supply_dip_ms", None)
         if dip_ms is not None and not self.powered:
             raise ValueError("fault supply_dip_ms: the controller is switched off already")
-        self.set_flash(values)
+        self.set_chip(values)
         self.busy_us = now_us
         self.stand.set(int_keys(values), now_us)
         if dip_ms is not None:

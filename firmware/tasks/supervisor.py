@@ -1,7 +1,13 @@
-"""Feeds the watchdog when every task met its deadline; collects garbage at a quiet point."""
+"""Feeds the watchdog while every task meets its deadlines; collects garbage at a quiet point.
+
+SAF-01, SAF-08: each step says that the program lives, unless a task is overdue now, or one has
+come late each time for some seconds, or scans no longer pass through every stage. The dead man's
+switch (lib/dead_man.py) opens both FETs when that is not said for 0.7 s.
+"""
 
 import gc
 
+import micropython
 from bms import events as ev
 from bms.protection_rules import FAULT_TASK
 from tasks.last_error import LastError
@@ -9,21 +15,27 @@ from tasks.last_error import LastError
 _COLLECT_S = 60     # nothing allocates in steady state; what requests leave is little
 _MASK = (1 << 30) - 1
 _STREAK = 5         # steps in a row that raise before a task is a fault (SAF-03)
+_SLOW_S = 3         # seconds in a row in which a task only came late
+PERIOD_MS = 100
+REST_MS = 500       # while the pack is asleep or off
 
 
 class Supervisor:
     """The supervisor task, lowest in the table.
 
-    pack       PackState; watchdog: feed(); heartbeat: pin of the board's lamp
+    pack       Pack; watchdog: DeadMan; heartbeat: pin of the board's lamp
+    late_mark  bytearray-like that survives a watchdog reset: late_mark[4] is 1 + index of the
+               task because of which the watchdog is not fed, 0: it is fed
     heap_free  function giving free bytes of heap; its last answer is the attribute heap_free
     scheduler  set by main after the table is built
     tests      SelfTests, set by main
     last_error LastError: what a task raised last, also before this start
     """
 
-    def __init__(self, pack, watchdog, heartbeat, heap_free):
+    def __init__(self, pack, watchdog, heartbeat, heap_free, late_mark):
         self._pack = pack
         self._watchdog = watchdog
+        self._late_mark = late_mark
         self._heartbeat = heartbeat
         self._beat = 0
         self._collect_in = 1
@@ -36,21 +48,36 @@ class Supervisor:
         self._uptime_s = 0
         self._last_ms = -1          # -1: no step yet | ticks of the last one
         self._rest_ms = 0
-        self.withheld = 0
+        self._flows = True
+        self._slow_s = 0            # seconds in a row in which a task only came late
 
+    @micropython.native
     def step(self, now_ms):
-        """Once a second."""
-        if self._last_ms >= 0:
-            self._rest_ms += (now_ms - self._last_ms) & _MASK
-            self._uptime_s += self._rest_ms // 1000
-            self._rest_ms %= 1000
+        """Every PERIOD_MS."""
+        if self._last_ms < 0:
+            self._last_ms = now_ms
+            self._second(now_ms)
+        past_ms = self._rest_ms + ((now_ms - self._last_ms) & _MASK)
         self._last_ms = now_ms
-        scheduler = self.scheduler
-        flows = self.tests is None or self.tests.flows(now_ms)
-        if scheduler.fit_to_feed(now_ms) and flows:
+        self._rest_ms = past_ms
+        if past_ms >= 1000:
+            self._uptime_s += past_ms // 1000
+            self._rest_ms = past_ms % 1000
+            self._second(now_ms)
+        late = self.scheduler.overdue(now_ms)
+        if late < 0 and self._slow_s >= _SLOW_S:
+            late = self.scheduler.late_task()
+        if late >= 0:
+            self._late_mark[4] = late + 1
+        elif self._flows:
+            self._late_mark[4] = 0
             self._watchdog.feed()
-        else:
-            self.withheld += 1
+
+    def _second(self, now_ms):
+        """Once a second."""
+        scheduler = self.scheduler
+        self._flows = self.tests is None or self.tests.flows(now_ms)
+        self._slow_s = 0 if scheduler.fit_to_feed(now_ms) else self._slow_s + 1
         failing = False
         for task in scheduler.tasks:
             if task.streak >= _STREAK:

@@ -239,6 +239,22 @@ class Hardware:
             port.reset()
         self.wdt_timeout_us = 0
         self.wdt_deadline_us = NEVER_US
+        self.interrupt_us = NEVER_US        # when the next one is due
+        self._interrupt_each_us = 0
+        self._on_interrupt = None
+
+    def interrupt_each(self, us, handler):
+        """Call *handler* each *us*, as a timer's interrupt would: whatever the program does."""
+        self._interrupt_each_us = us
+        self._on_interrupt = handler
+        self.interrupt_us = self.clock.now_us + us
+        if self.interrupt_us < self.clock.next_us:
+            self.clock.next_us = self.interrupt_us
+
+    def interrupt(self):
+        """It is due, and nothing keeps it away."""
+        self.interrupt_us = self.clock.now_us + self._interrupt_each_us
+        self._on_interrupt()
 
     def line(self, pin):
         """The line for a pin given as number, "GP17", "GPIO17" or functional name."""

@@ -26,6 +26,7 @@ _HALF = _PERIOD >> 1
 stand = machine.NullStand()
 ticks_start_ms = _PERIOD - 20_000
 boot_us = 0                 # clock at the last boot: the ticks of a chip begin with it
+stopped_us = -1             # -1: the ticks go on | clock at which they stopped
 skip = None                 # None | the worker's: lets time pass at one go while nothing happens
 profile = None              # None: the firmware's default | name of the profile to run
 wait_us = hw.clock.advance
@@ -42,18 +43,29 @@ def attach(new_stand):
 
 def boot(now_us):
     """The chip leaves reset at *now_us*."""
-    global boot_us
+    global boot_us, stopped_us
     boot_us = now_us
+    stopped_us = -1
+
+
+def stop_clock(stopped):
+    """The chip's timer stands still: ticks do, and its interrupt comes no more."""
+    global stopped_us
+    stopped_us = _clock.now_us if stopped else -1
+    hw.interrupt_us = machine.NEVER_US
+
+
+def _now_us():
+    _advance(1)
+    return (_clock.now_us if stopped_us < 0 else stopped_us) - boot_us
 
 
 def ticks_ms():
-    _advance(1)
-    return ((_clock.now_us - boot_us) // 1000 + ticks_start_ms) & _MASK
+    return (_now_us() // 1000 + ticks_start_ms) & _MASK
 
 
 def ticks_us():
-    _advance(1)
-    return (_clock.now_us - boot_us + ticks_start_ms * 1000) & _MASK
+    return (_now_us() + ticks_start_ms * 1000) & _MASK
 
 
 def ticks_add(ticks, delta):
@@ -66,6 +78,9 @@ def ticks_diff(later, earlier):
 
 def idle_until(ticks):
     """Sleep until ticks_ms() is *ticks*; returns at once if that is past."""
+    if stopped_us >= 0:
+        _advance(1000)      # something else woke it
+        return
     elapsed_ms = (_clock.now_us - boot_us) // 1000
     ahead_ms = ((ticks - elapsed_ms - ticks_start_ms + _HALF) & _MASK) - _HALF
     if skip is not None and skip():
@@ -86,6 +101,14 @@ def debug_uart():
 
 def wdt(ms):
     return machine.WDT(timeout=ms)
+
+
+def dead_man(bothoff):
+    """The firmware's own DeadMan, with an interrupt of the simulated chip."""
+    from dead_man import PERIOD_MS, WATCHDOG_MS, DeadMan
+    dead = DeadMan(machine.WDT(timeout=WATCHDOG_MS).feed, bothoff)
+    hw.interrupt_each(PERIOD_MS * 1000, dead.interrupt)
+    return dead
 
 
 def survivor():
@@ -112,11 +135,6 @@ def reset():
 def heap_free():
     """Free heap in bytes; CPython has no such number and answers a constant."""
     return gc.mem_free() if hasattr(gc, "mem_free") else 200_000
-
-
-def release_watchdog():
-    """Only a simulation can: for a person at the prompt."""
-    hw.wdt_deadline_us = machine.NEVER_US
 
 
 def limiter(extra):
