@@ -140,7 +140,7 @@ class App:
         self._choice = Slots(port.files, "profile")
         pack.power.start(rocker() != 0, port.reset_cause() == machine.WDT_RESET)
         self.mark = port.survivor()
-        self.stuck = self.mark[0] or self.mark[4]   # 1 + number of the task that a watchdog reset
+        self.stuck = self.mark[0] or self.mark[8]   # 1 + number of the task that a watchdog reset
                                                     # interrupted or waited for, 0: none
         self._bothoff.dead_man = self.dead_man = port.dead_man(bothoff)
         self.supervisor = Supervisor(pack, self.dead_man, port.heartbeat(self._set_extra),
@@ -193,7 +193,7 @@ class App:
     def boot(self):
         """Start the schedule; the control task brings the AFE up with both FETs off."""
         now_ms = port.ticks_ms()
-        self.mark[0] = self.mark[4] = 0
+        self.mark[0] = self.mark[8] = 0
         self.pack.events.add(now_ms, ev.BOOT, self.stuck, -1, port.reset_cause())
         self.storage.start(now_ms)
         self.scheduler.start(port.ticks_ms())
@@ -331,7 +331,7 @@ class App:
         """An orderly reset (RST-02): what has to last is stored."""
         self.stop()
         self.storage.save_all(port.ticks_ms())
-        self.mark[0] = self.mark[4] = 0     # nobody was stuck
+        self.mark[0] = self.mark[8] = 0     # nobody was stuck
         machine.reset()
 
     def _provoke(self, text):

@@ -25,7 +25,7 @@ unique_id = machine.unique_id
 reset_cause = machine.reset_cause
 files = FlashFiles()
 
-_mark = bytearray(8)
+_mark = bytearray(12)
 _LOG_FILES = 40
 
 

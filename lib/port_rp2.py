@@ -62,11 +62,12 @@ def dead_man(bothoff):
 
 
 def survivor():
-    """Memory that outlives a watchdog reset, laid over two scratch registers of the watchdog.
+    """Memory that outlives a watchdog reset, laid over scratch registers of the watchdog.
 
-    Bytes 0 and 4 are used: a byte that is written there is repeated in its whole register.
+    Bytes 0 and 8 are used: a byte that is written there is repeated in its whole register. The
+    one between belongs to the bench (tools/bench/device.py).
     """
-    return uctypes.bytearray_at(_WATCHDOG_SCRATCH0, 8)
+    return uctypes.bytearray_at(_WATCHDOG_SCRATCH0, 12)
 
 
 def heartbeat(extra):

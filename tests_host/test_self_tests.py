@@ -635,7 +635,7 @@ class TestFlow(Case):
         Case.setUp(self)
         self.start()
         self.watchdog = FakeWatchdog()
-        self.mark = bytearray(8)
+        self.mark = bytearray(12)
         self.supervisor = Supervisor(self.pack, self.watchdog, lambda level: None,
                                      lambda: 0, self.mark)
         self.supervisor.scheduler = FakeScheduler()
@@ -654,7 +654,7 @@ class TestFlow(Case):
         self.assertEqual(self.pack.faults & rules.FAULT_FLOW, rules.FAULT_FLOW)
         self.assertTrue(self.offs > 0)
         self.assertEqual(self.pack.allowed(), 0)
-        self.assertEqual(self.mark[4], 0)           # no task is to blame
+        self.assertEqual(self.mark[8], 0)           # no task is to blame
 
     def test_protections_that_are_not_stepped(self):            # req: SAF-07 SAF-01
         self.pack.protection = Skipped(self.pack.protection)
@@ -738,21 +738,21 @@ class TestFlow(Case):
     def test_an_overdue_task_withholds_it_and_is_named(self):   # req: SAF-01 SAF-08
         self.supervisor.scheduler.overdue_task = 2
         self.supervise(1)
-        self.assertEqual((self.watchdog.fed, self.pack.faults, self.mark[4]), (5, 0, 3))
+        self.assertEqual((self.watchdog.fed, self.pack.faults, self.mark[8]), (5, 0, 3))
         self.supervisor.scheduler.overdue_task = -1
         self.supervise(1)
-        self.assertEqual((self.watchdog.fed, self.mark[4]), (6, 0))
+        self.assertEqual((self.watchdog.fed, self.mark[8]), (6, 0))
 
     def test_a_task_that_only_comes_late_for_three_seconds(self):   # req: SAF-01 SAF-08
         self.supervisor.scheduler.fit = False
         self.supervisor.scheduler.late = 0
         self.supervise(2)
-        self.assertEqual((self.watchdog.fed, self.mark[4]), (7, 0))
+        self.assertEqual((self.watchdog.fed, self.mark[8]), (7, 0))
         self.supervise(1)
-        self.assertEqual((self.watchdog.fed, self.mark[4]), (7, 1))
+        self.assertEqual((self.watchdog.fed, self.mark[8]), (7, 1))
         self.supervisor.scheduler.fit = True
         self.supervise(1)
-        self.assertEqual((self.watchdog.fed, self.mark[4]), (8, 0))
+        self.assertEqual((self.watchdog.fed, self.mark[8]), (8, 0))
 
     def test_fed_ten_times_a_second(self):                      # req: SAF-08
         for _ in range(20):

@@ -24,7 +24,7 @@ class Supervisor:
     """The supervisor task, lowest in the table.
 
     pack       Pack; watchdog: DeadMan; heartbeat: pin of the board's lamp
-    late_mark  bytearray-like that survives a watchdog reset: late_mark[4] is 1 + index of the
+    late_mark  bytearray-like that survives a watchdog reset: late_mark[8] is 1 + index of the
                task because of which the watchdog is not fed, 0: it is fed
     heap_free  function giving free bytes of heap; its last answer is the attribute heap_free
     scheduler  set by main after the table is built
@@ -68,9 +68,9 @@ class Supervisor:
         if late < 0 and self._slow_s >= _SLOW_S:
             late = self.scheduler.late_task()
         if late >= 0:
-            self._late_mark[4] = late + 1
+            self._late_mark[8] = late + 1
         elif self._flows:
-            self._late_mark[4] = 0
+            self._late_mark[8] = 0
             self._watchdog.feed()
 
     def _second(self, now_ms):

@@ -161,7 +161,7 @@ def memory(app, count):
 
 def finish(app):
     app.stop()
-    port.release_watchdog()
+    app.dead_man.hold_open()
 
 
 # -- the protection step, three times ------------------------------------------------------
