@@ -14,6 +14,7 @@ from bms.pack_state import Pack
 from bms.parameters import check_profile
 from bms.protection_rules import FAULT_HOT, FAULT_PROFILE
 from bms.self_test import fast_functions_agree
+from bms.trip_memory import TripMemory
 from bq76952 import BQ76952
 from checked_pin import CheckedPin, GuardedPin
 from clock import SET, Clock
@@ -93,8 +94,14 @@ class App:
         storage.keep("soc", pack.soc)
         storage.keep("requests", pack.requests)
         storage.keep("power", pack.power)
+        storage.keep("starts", pack.cautions.starts)
+        self._trips = TripMemory(pack.protection)
+        storage.keep("trips", self._trips)
         pack.recall_over_charge()
         storage.open(port.ticks_ms())
+        starts = pack.cautions.starts
+        starts.begin(self.clock.now_s(port.ticks_ms()), port.ticks_ms(), pack)
+        storage.save(starts, port.ticks_ms())       # before a FET can close
         pack.set_fault(FAULT_PROFILE, refused is not None)
         afe = BQ76952(
             machine.SPI(port.AFE_SPI, baudrate=1_000_000, polarity=0, phase=0,
@@ -158,6 +165,7 @@ class App:
             "afe": lambda words: afe_config.realised(params, SHUNT_UOHM, profile.CELLS),
             "clear": lambda words: self._clear(), "profile": self._set_profile,
             "unlock": self._unlock, "clock": self._clock_command, "save": self._save,
+            "deep_try": self._deep_try,
             "fleet": self._fleet, "codes": self._codes,
             "counters": lambda words: storage.counters.text(),
             "errors": lambda words: self.supervisor.errors_text(),
@@ -284,6 +292,12 @@ class App:
         self.pack.inverter.forget()
         self.system.fleet.lost = 0
 
+    def _deep_try(self, words):
+        """Charge once although a cell is below the floor of deep discharge (PRO-29)."""
+        self.pack.try_deep_charge()
+        return "charging is tried at %d mA for at most %d s" % (
+            self.params["deep_charge_ma"], self.params["deep_try_s"])
+
     def _unlock(self, words):
         """Let the inverter ports write for some minutes (COM-07); 0 ends it."""
         rights = self.pack.rights
@@ -330,6 +344,7 @@ class App:
     def _restart(self):
         """An orderly reset (RST-02): what has to last is stored."""
         self.stop()
+        self._trips.reset()
         self.storage.save_all(port.ticks_ms())
         self.mark[0] = self.mark[8] = 0     # nobody was stuck
         machine.reset()

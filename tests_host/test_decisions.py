@@ -1004,8 +1004,8 @@ class TestFirstOut(Case):
         regs = scan_regs()
         regs[0x03] = 0x80
         self.scan(regs)
-        self.assertEqual(self.rows(ev.TRIP), [[7, -1, 0, 0]])
-        self.assertEqual(self.pack.first_out, (7, -1, 0, 0, self.now))
+        self.assertEqual(self.rows(ev.TRIP), [[7, -1, 0, 1]])     # no reading trips it
+        self.assertEqual(self.pack.first_out, (7, -1, 0, 1, self.now))
 
 
 class TestRecords(Case):

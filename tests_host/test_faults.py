@@ -69,7 +69,9 @@ class TestNumbers(unittest.TestCase):
         for i, row in enumerate(rules.ITEMS):
             if row[rules.NUMBER] < 18:              # a bit of the bus between packs
                 self.assertEqual(row[rules.NUMBER], i)
-            self.assertTrue(conditions.TABLE[i][conditions.NAME])
+            bit = conditions.of_items(1 << i)
+            names = [name for k, (name, *_) in enumerate(conditions.TABLE) if bit >> k & 1]
+            self.assertTrue(len(names) == 1 and names[0], row[0])
 
 
 class TestTwoWords(unittest.TestCase):

@@ -4,7 +4,7 @@ import unittest
 
 from bms import readings as rd
 from bms.flow import Flow
-from bms.protection_rules import CHARGER_SEEN, LOAD_REMOVED, RELIEF, mask_of
+from bms.protection_rules import CHARGER_SEEN, RELIEF, mask_of
 from bms.protection_rules import CHARGING as CHARGES
 from bms.protection_rules import DISCHARGING as DISCHARGES
 from bms.states import CHARGING, STANDBY
@@ -26,7 +26,7 @@ class TestFlow(unittest.TestCase):
     def setUp(self):
         self.flow = Flow()
         self.flow.load({"other_way_ma": 1000, "charger_seen_mv": 400, "rest_ma": 300,
-                        "other_way_ms": 1000})
+                        "other_way_ms": 1000, "load_removed_mv": 4000})
 
     def test_before_the_first_scan_nothing_is_known(self):      # req: PWR-01
         flow = self.flow
@@ -121,12 +121,13 @@ class TestFlow(unittest.TestCase):
         def scan(ld_mv, actual=0, trips=SHORT):
             seen = Seen(0)
             seen.values[rd.LD_MV] = ld_mv
-            return self.flow.look(seen, actual, trips, actual) & LOAD_REMOVED != 0
-        self.assertEqual([scan(32_000) for _ in range(6)], [False] * 4 + [True] * 2)
-        for ld_mv, actual, trips in ((31_800, 0, SHORT), (32_000, 1, SHORT), (32_000, 0, 0),
-                                     (32_000, 0, ~SHORT)):
+            self.flow.look(seen, actual, trips, actual)
+            return seen.values[rd.SHORTED] == -1
+        self.assertEqual([scan(4001) for _ in range(6)], [False] * 4 + [True] * 2)
+        for ld_mv, actual, trips in ((4000, 0, SHORT), (4001, 1, SHORT), (4001, 0, 0),
+                                     (4001, 0, ~SHORT)):
             self.assertEqual([scan(ld_mv, actual, trips) for _ in range(6)], [False] * 6)
-            self.assertEqual([scan(32_000) for _ in range(5)], [False] * 4 + [True])
+            self.assertEqual([scan(4001) for _ in range(5)], [False] * 4 + [True])
 
     # -- current the other way (PRO-32) ----------------------------------------------------
 
@@ -142,7 +143,7 @@ class TestFlow(unittest.TestCase):
 
     def test_the_time_is_settable(self):                        # req: PRO-32
         self.flow.load({"other_way_ma": 2000, "charger_seen_mv": 400, "rest_ma": 300,
-                        "other_way_ms": 3000})
+                        "other_way_ms": 3000, "load_removed_mv": 4000})
         self.assertEqual([x & CHARGES for x in self.scans(2001, 32)], [0] * 30 + [CHARGES] * 2)
 
     def test_pulses_count_for_nothing(self):                    # req: PRO-32

@@ -152,7 +152,7 @@ READS = {"PRO-01": rd.MAX_CELL_MV, "PRO-02": rd.MIN_CELL_MV, "PRO-05": rd.CHARGE
          "PRO-13": rd.AMBIENT_DC, "PRO-14": rd.AMBIENT_DC, "PRO-15": rd.SOC_CPCT,
          "PRO-16": rd.CELL_DIFF_MV, "PRO-17": rd.MOS_DC}
 BITS = {"discharge": rules.DISCHARGING, "relief": rules.RELIEF, "charge": rules.CHARGING,
-        "charger": rules.CHARGER_SEEN, "soc": rules.SOC_BELOW_FULL,
+        "charger": rules.CHARGED, "soc": rules.SOC_BELOW_FULL,
         "charge flows": rules.CHARGE_FLOWS}
 
 

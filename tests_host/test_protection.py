@@ -230,7 +230,8 @@ class TestReleases(TestCase):
                 self.hold(3000)
                 self.assertEqual(self.step(100, rules.DISCHARGING | rules.SOC_BELOW_FULL),
                                  DISCHARGE)
-                self.assertEqual(self.step(100, rules.CHARGER_SEEN), 0, name)
+                self.assertEqual(self.step(100, rules.CHARGER_SEEN), DISCHARGE, name)
+                self.assertEqual(self.step(100, rules.CHARGED), 0, name)     # PRO-29 allows it
 
     def test_over_current_releases_after_a_minute(self):        # req: PRO-05 PRO-06 PRO-07
         for name, reading, _, _, trip, _, delay_ms, _ in ROWS:
@@ -301,19 +302,77 @@ class TestReleases(TestCase):
         self.assertEqual(self.protection.trips, self.bit("PRO-08"))
         for _ in range(3):                          # time and voltage release nothing
             self.assertEqual(self.step(3_600_000), BOTH)
-        self.assertEqual(self.step(100, rules.LOAD_REMOVED), 0)
-
-    def test_a_short_circuit_is_released_by_a_charger(self):    # req: PRO-08
-        self.step(100, 0, SAFETY_SCD)
-        self.assertEqual(self.step(100, rules.DISCHARGING, SAFETY_SCD), BOTH)
-        self.assertEqual(self.step(100, rules.CHARGER_SEEN, SAFETY_SCD), 0)
+        self.values[rd.SHORTED] = -1                # load removed, or a charger: test_flow.py
+        self.assertEqual(self.step(100), 0)
 
     def test_the_afes_status_trips_once_when_it_appears(self):  # req: PRO-08
         self.step(100, 0, SAFETY_SCD)
-        self.step(100, rules.LOAD_REMOVED, SAFETY_SCD)
+        self.values[rd.SHORTED] = -1
+        self.step(100, 0, SAFETY_SCD)
         self.assertEqual(self.step(100, 0, SAFETY_SCD), 0)      # still set: the same event
         self.step(100, 0, 0)
         self.assertEqual(self.step(100, 0, SAFETY_SCD), BOTH)   # a new one
+
+    def short(self, seconds=10):
+        """A short circuit that is taken away again after *seconds*; True if that releases it."""
+        self.values[rd.SHORTED] = 0
+        self.step(100, 0, SAFETY_SCD)
+        self.step(seconds * 1000)
+        self.values[rd.SHORTED] = -1
+        self.step(100)
+        return self.protection.blocked == 0
+
+    def test_the_fifth_short_circuit_in_a_row_locks(self):      # req: PRO-08 PRO-22
+        self.assertEqual([self.short() for _ in range(5)], [True] * 4 + [False])
+        self.assertEqual(self.protection.locks, self.bit("PRO-08"))
+        self.step(3_600_000)
+        self.assertEqual(self.protection.blocked, BOTH)
+        self.protection.unlock()
+        self.assertEqual(self.step(100), 0)
+        self.assertEqual([self.short() for _ in range(5)], [True] * 4 + [False])
+
+    def test_short_circuits_that_are_rare_do_not_lock(self):    # req: PRO-08 PRO-22
+        for _ in range(20):
+            self.assertTrue(self.short())
+            self.step(600_000)
+
+    def test_deep_discharge_blocks_charging_until_it_is_over(self):     # req: PRO-29
+        for value, blocked in ((2001, 0), (2000, CHARGE), (1200, CHARGE)):
+            self.setUp()
+            self.values[rd.DEEP_CELL_MV] = value
+            self.assertEqual(self.hold(3000), blocked, value)
+            for higher_mv in (value, 2899):
+                self.values[rd.DEEP_CELL_MV] = higher_mv
+                self.assertEqual(self.step(3_600_000, rules.CHARGER_SEEN | rules.CHARGING),
+                                 blocked)
+            self.values[rd.DEEP_CELL_MV] = 2900
+            self.assertEqual(self.step(100), 0)
+
+    def test_ignored_limits_are_an_alarm_and_a_protection(self):        # req: PRO-30
+        for name, slot, blocks, other in (
+                ("PRO-30-charge", rd.CHARGE_IGNORED_S, CHARGE, rules.DISCHARGING),
+                ("PRO-30-discharge", rd.DISCHARGE_IGNORED_S, DISCHARGE, rules.CHARGING)):
+            for seconds, alarm, blocked in ((29, 0, 0), (30, 1, 0), (119, 1, 0), (120, 1, blocks)):
+                self.setUp()
+                self.values[slot] = seconds
+                for _ in range(2):
+                    self.step(100)
+                self.assertEqual(self.has(name, ALARM), alarm == 1, (name, seconds))
+                self.assertEqual(self.protection.blocked, blocked, (name, seconds))
+            self.values[slot] = 0
+            self.step(59_000)
+            self.assertEqual(self.protection.blocked, blocks)
+            self.step(1_000)
+            self.assertEqual(self.protection.blocked, 0)
+            for _ in range(9):
+                self.values[slot] = 120
+                self.step(100)
+                self.step(100)
+                self.values[slot] = 0
+                self.step(61_000)
+            self.assertEqual(self.protection.locks, self.bit(name))
+            self.step(100, other)
+            self.assertEqual((self.protection.locks, self.protection.blocked), (0, 0))
 
     def test_low_capacity_is_silent_while_charging(self):       # req: PRO-15
         self.values[rd.SOC_CPCT] = 250
@@ -496,6 +555,51 @@ class TestChanges(TestCase):
                 self.step(100, rules.SOC_BELOW_FULL)
             self.assertEqual(self.protection.locks, 0, name)
             self.assertFalse([told for told in self.told if told[2] & LOCKED])
+
+
+class TestStart(TestCase):
+    """Nothing was closed since the start or the wake: the delay is for packs that run."""
+
+    BEYOND = (("PRO-01", rd.MAX_CELL_MV, 3600, CHARGE),
+              ("PRO-02", rd.MIN_CELL_MV, 2700, DISCHARGE),
+              ("PRO-03", rd.CELL_SUM_MV, 57_600, CHARGE),
+              ("PRO-04", rd.CELL_SUM_MV, 44_000, DISCHARGE),
+              ("PRO-09", rd.MIN_TEMP_DC, 50, CHARGE), ("PRO-17", rd.MOS_DC, 1050, BOTH),
+              ("PRO-14", rd.AMBIENT_DC, 750, BOTH))
+
+    def test_the_second_scan_beyond_trips(self):                # req: PRO-27
+        for dt_ms in (1, 100, 500):
+            for name, slot, value, blocks in self.BEYOND:
+                self.setUp()
+                self.values[slot] = value
+                self.assertEqual(self.step(0, rules.AT_ONCE), 0, name)
+                self.assertEqual(self.protection.pending, blocks, name)
+                self.assertEqual(self.step(dt_ms, rules.AT_ONCE), blocks, name)
+                self.assertEqual(self.protection.trips, self.bit(name))
+
+    def test_one_wrong_scan_trips_nothing(self):                # req: PRO-27
+        for value in (3600, 3300, 3300, 3601, 3599, 3599, 3300, 3600):
+            self.values[rd.MAX_CELL_MV] = value
+            self.assertEqual(self.step(100, rules.AT_ONCE), 0)
+
+    def test_with_a_fet_closed_the_delay_counts(self):          # req: PRO-27 PRO-21
+        self.values[rd.MAX_CELL_MV] = 3600
+        self.step(100)
+        self.assertEqual(self.step(2999), 0)
+        self.assertEqual(self.step(1), CHARGE)
+
+    def test_alarms_without_a_protection_keep_their_delay(self):    # req: PRO-27
+        self.values[rd.CELL_DIFF_MV] = 300
+        self.step(100, rules.AT_ONCE)
+        self.step(9999, rules.AT_ONCE)
+        self.assertEqual(self.protection.alarms, 0)
+        self.step(1, rules.AT_ONCE)
+        self.assertEqual(self.protection.alarms, self.bit("PRO-16"))
+
+    def test_no_reading_does_not_trip(self):                    # req: PRO-27
+        for value in (NO_READING, NO_READING, 3300, NO_READING):
+            self.values[rd.MAX_CELL_MV] = value
+            self.assertEqual(self.step(100, rules.AT_ONCE), 0)
 
 
 if __name__ == "__main__":

@@ -823,8 +823,8 @@ class TestShortCircuit(Case):                                   # PRO-08
             self.assertEqual(self.second(), (BOTH, 0 if released else BOTH))
 
     def test_a_removed_load_releases(self):                     # req: PRO-08
-        # load detect: the terminals rise above 60 % of the stack for 5 scans in a row
-        for ld_mv, scans, released in ((31_680, 20, False), (31_690, 4, False), (31_690, 5, True)):
+        # load detect: LD above 4 V for 5 scans in a row
+        for ld_mv, scans, released in ((4000, 20, False), (4001, 4, False), (4001, 5, True)):
             self.setUp()
             self.short()
             self.values[rd.LD_MV] = ld_mv

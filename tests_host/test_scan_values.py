@@ -57,7 +57,7 @@ class TestDecodeScan(unittest.TestCase):
 
     def test_what_a_scan_does_not_know_stays_untouched(self):
         out = self.decode(scan_regs())[2]
-        for slot in (rd.SOC_CPCT, rd.AMBIENT_DC, rd.REVERSED, rd.NEVER):
+        for slot in (rd.SOC_CPCT, rd.AMBIENT_DC, rd.REVERSED, rd.SHORTED):
             self.assertEqual(out[slot], 77, slot)
 
     def test_charging_is_positive(self):                        # req: MEA-01

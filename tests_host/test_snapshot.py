@@ -149,7 +149,9 @@ class TestConditions(unittest.TestCase):
                            conditions.CAN_403):
                 if column == conditions.CAN_403 and ITEMS[i][0] == "PRO-18":    # in 406
                     continue
-                self.assertTrue(conditions.protection_word(1 << i, column), ITEMS[i][0])
+                bit = conditions.of_items(1 << i)
+                self.assertEqual(bit & conditions.FAULTS, 0)
+                self.assertTrue(conditions.protection_word(bit, column), ITEMS[i][0])
 
     def test_words_are_the_or_of_their_bits(self):              # req: COM-05
         rng = Lcg(3)

@@ -7,6 +7,8 @@ one's alarm or protection is set tighter than the profile's, the whole curve mov
 never looser than the profile's.
 The limit follows the target at no more than SLEW_MA_S either way, and drops to 0 at once when a
 FET is held off or about to be.
+A curve that has reached 0 stays there until the reading is back by BACK, and the limit would then
+be _LEAST_MA or more (DER-06): a charger or inverter that follows late makes nothing chatter.
 """
 
 import micropython
@@ -14,7 +16,15 @@ from array import array
 from micropython import const
 
 from bms import protection_rules as rules
+from bms import readings as rd
 from bms.readings import NO_READING
+
+# DER-06: so far a reading has to come back from where its curve reached 0
+BACK = {
+    rd.MAX_CELL_MV: 60, rd.MIN_CELL_MV: 100, rd.CELL_SUM_MV: 1000, rd.MAX_TEMP_DC: 20,
+    rd.MIN_TEMP_DC: 20, rd.MOS_DC: 50, rd.SOC_CPCT: 100,
+}
+_LEAST_MA = const(1000)
 
 SLEW_MA_S = const(2000)
 FULL = const(1000)
@@ -50,6 +60,7 @@ class Derating:
     curves, params  CURVES of a profile; Parameters that hold its defaults
 
     ccl_ma, dcl_ma  limits, 0 or more
+    zeros           curves that have reached 0 and are not back yet, bits as in reasons
     reasons         what lowers each, bit i = row i of the curves; more than one may
     """
 
@@ -63,18 +74,22 @@ class Derating:
         self.ccl_ma = 0
         self.dcl_ma = 0
         self.reasons = 0
+        self.zeros = 0
+        # reading less this is worse: where the curve would be if the reading were not back enough
+        self._back = array("h", (_back_of(points, reading) for _, reading, points, _ in curves))
 
     @micropython.native
-    def aim(self, values, most_ma):
+    def aim(self, values, most_ma, charge_most_ma=1 << 29):
         """Work the targets out.
 
-        values    readings; most_ma: most that may be asked now, each way (DER-03)
+        values          readings; most_ma: most that may be asked now, each way (DER-03)
+        charge_most_ma  most that may be charged for another reason (PRO-29)
         """
         if self._taken != self._params.changed:
             self._load()
         self.reasons = 0
-        self._charge_ma = self._target(values, CHARGE_LIMIT) * most_ma // FULL
-        self._discharge_ma = self._target(values, DISCHARGE_LIMIT) * most_ma // FULL
+        self._charge_ma = min(self._target(values, CHARGE_LIMIT, most_ma), charge_most_ma)
+        self._discharge_ma = self._target(values, DISCHARGE_LIMIT, most_ma)
 
     def _load(self):
         for i in range(len(self._curves)):
@@ -120,19 +135,31 @@ class Derating:
         self.dcl_ma = 0
 
     @micropython.native
-    def _target(self, values, limit):
+    def _target(self, values, limit, most_ma):
+        """What is aimed at in the direction *limit*, in mA."""
         lowest = FULL
         for i in range(len(self._curves)):
             of, reading, points, _ = self._curves[i]
             if of != limit:
                 continue
             value = values[reading]
-            share = 0 if value == NO_READING else interpolate(points, value - self._shifts[i])
+            share = 0
+            if value != NO_READING:
+                value -= self._shifts[i]
+                share = interpolate(points, value)
+                if share == 0:
+                    self.zeros |= 1 << i
+                elif self.zeros >> i & 1:
+                    if (interpolate(points, value - self._back[i]) == 0
+                            or share * most_ma // FULL < _LEAST_MA):
+                        share = 0
+                    else:
+                        self.zeros &= ~(1 << i)
             if share < FULL:
                 self.reasons |= 1 << i
                 if share < lowest:
                     lowest = share
-        return lowest
+        return lowest * most_ma // FULL
 
     @micropython.native
     def _follow(self, now_ma, target_ma, step_ma):
@@ -141,6 +168,12 @@ class Derating:
         if target_ma < now_ma - step_ma:
             return now_ma - step_ma
         return target_ma
+
+
+def _back_of(points, reading):
+    """How much worse a reading looks to a curve that has reached 0; below 0: worse is above."""
+    back = BACK.get(reading, 0)
+    return back if points[0][1] < points[-1][1] else -back
 
 
 def interpolate(points, value):

@@ -10,6 +10,7 @@ from bms.readings import (
     LD_MV,
     PACK_MV,
     REVERSED,
+    SHORTED,
     STACK_MV,
     SUM_IMPLAUSIBLE,
     WIRE_OPEN,
@@ -48,7 +49,7 @@ class Flow:
         self.charger_seen = False
         self.contradicted = False
         self.above_mv = 0
-        self._other_way_ma = self._charger_mv = self._rest_ma = 0
+        self._other_way_ma = self._charger_mv = self._rest_ma = self._removed_mv = 0
         self._other_way_ms = 0
         self._charges = OtherWay()
         self._discharges = OtherWay()
@@ -65,6 +66,7 @@ class Flow:
         self._charger_mv = params["charger_seen_mv"]
         self._other_way_ms = params["other_way_ms"]
         self._rest_ma = params["rest_ma"]
+        self._removed_mv = params["load_removed_mv"]
 
     @micropython.native
     def look(self, measured, actual, trips, wanted):
@@ -113,8 +115,11 @@ class Flow:
         self._charger_ms = min(leaky(self._charger_ms, dt_ms, seen), least_ms)
         if seen and self._charger_ms >= least_ms:
             conditions |= rules.CHARGER_SEEN
-        if (self._free_scans or trips & _SHORT) and self._are_free(values, actual, trips):
-            conditions |= rules.LOAD_REMOVED
+        values[SHORTED] = 0
+        if conditions & rules.CHARGER_SEEN:
+            values[SHORTED] = -1
+        elif (self._free_scans or trips & _SHORT) and self._are_free(values, actual, trips):
+            values[SHORTED] = -1
         polarity = self._polarity
         polarity.look(values[PACK_MV], actual, wanted, dt_ms)
         self.wrong_scans = polarity.wrong_scans
@@ -135,7 +140,7 @@ class Flow:
 
     def _are_free(self, values, actual, trips):
         """True once load detect has seen the terminals rise after a short circuit."""
-        if trips & _SHORT and not actual and values[LD_MV] * 10 > values[STACK_MV] * 6:
+        if trips & _SHORT and not actual and values[LD_MV] > self._removed_mv:
             self._free_scans = min(self._free_scans + 1, _FREE_SCANS)
         else:
             self._free_scans = 0

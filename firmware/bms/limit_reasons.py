@@ -7,8 +7,8 @@ from bms.readings import NO_READING
 
 # bits above those of a profile's CURVES
 OTHERS = ("FET held off", "allowance used", "limit still rising", "asked for by a command",
-          "CVL highest cell")
-_HELD, _ALLOWANCE, _RISING, _ASKED, _VOLTAGE = (1 << i for i in range(len(OTHERS)))
+          "CVL highest cell", "PRO-29 deep discharge")
+_HELD, _ALLOWANCE, _RISING, _ASKED, _VOLTAGE, _DEEP = (1 << i for i in range(len(OTHERS)))
 
 
 def reasons_of(pack):
@@ -27,6 +27,8 @@ def reasons_of(pack):
         others |= _ASKED
     if pack.charge_voltage.is_lowered:
         others |= _VOLTAGE
+    if pack.cautions.deep.limits:
+        others |= _DEEP
     return limits.reasons | others << len(pack.profile.CURVES)
 
 
@@ -57,6 +59,9 @@ def text_of(pack):
     if others & _VOLTAGE:
         lines.append("CVL: highest cell near its protection%s, %d mV" % (
             _place(values, rd.MAX_CELL_MV), pack.cvl_mv))
+    if others & _DEEP:
+        lines.append("CCL: PRO-29 deep discharge%s, value %d mV, at most %d mA" % (
+            _place(values, rd.MIN_CELL_MV), values[rd.MIN_CELL_MV], pack.cautions.deep.most_ma))
     if others & _ALLOWANCE:
         lines.append("short-time allowance used, %d uses in 30 days" % pack.allowance.uses())
     return "\n".join(lines) or "no limit is below nominal"

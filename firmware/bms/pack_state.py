@@ -12,6 +12,7 @@ from bms.allowance import Allowance
 from bms.asked_limits import AskedLimits
 from bms.balance_log import BalanceLog
 from bms.balancing import Balancing
+from bms.cautions import Cautions
 from bms.charge_requests import ChargeRequests
 from bms.charge_voltage import ChargeVoltage
 from bms.derating import Derating
@@ -124,6 +125,7 @@ class Pack(Faults):
         self.power = Power(params)
         self._power_scans = 0
         self.system_cpct = -1
+        self.cautions = Cautions()
         self._flow = Flow()
         self._cell_watch = CellWatch()
         self._fet_watch = FetWatch()
@@ -174,7 +176,8 @@ class Pack(Faults):
 
     def _load(self):
         p = self.params
-        for part in (self._flow, self._cell_watch, self._fet_watch, self._doubts):
+        for part in (self._flow, self._cell_watch, self._fet_watch, self._doubts,
+                     self.cautions):
             part.load(p)
         self._other_way_ma = p["other_way_ma"]
         self.rest_ma = p["rest_ma"]
@@ -206,6 +209,7 @@ class Pack(Faults):
         if self._power_scans <= 0 or self.power.urgent or self.power.mode != pw.AWAKE:
             self._power_scans = _POWER_SCANS
             step_power(self, measured, fresh)
+            self.cautions.starts.step(now_ms, self)
         self._decide()
         if fresh:
             wanted = self.fets.wanted
@@ -265,7 +269,7 @@ class Pack(Faults):
             conditions |= rules.SOC_BELOW_FULL
         if self.allowance.is_used:
             conditions |= rules.METERED
-        return conditions
+        return self.cautions.look(self, conditions, measured.dt_ms)
 
     def count_charge(self, charge_uah, dt_ms):
         """Give the estimate what was moved in the last *dt_ms*.
@@ -299,6 +303,12 @@ class Pack(Faults):
     def release(self, items):
         """Release the *items* of the protection table before their own rules do (PWR-13)."""
         self.protection.release(items)
+        self.protection.take_changes(self._on_change)
+
+    def try_deep_charge(self):
+        """Host command: charge once although a cell is below the floor (PRO-29); ValueError if
+        none is."""
+        self.cautions.deep.allow_try(self.protection)
         self.protection.take_changes(self._on_change)
 
     @micropython.native
@@ -343,7 +353,7 @@ class Pack(Faults):
         self._limit_ms += measured.dt_ms
         if self._limit_scans <= 0:          # the limits move slowly: no need to aim each scan
             self._limit_scans = _AIM_SCANS
-            self.derating.aim(values, self.allowance.limit_ma())
+            self.derating.aim(values, self.allowance.limit_ma(), self.cautions.deep.most_ma)
             if values[MAX_CELL_MV] != NO_READING:
                 self.charge_voltage.step(values[MAX_CELL_MV], values[STACK_MV],
                                          self._limit_ms)
@@ -366,6 +376,7 @@ class Pack(Faults):
         blocked = self.protection.blocked
         if blocked and self.power.mode == pw.TRYING:
             blocked = self._blocked_but_for(UNDER_VOLTAGE)
+        blocked |= self.protection.pending & self.cautions.starts.untried       # PRO-27
         if self._flow.wrong_scans:
             blocked |= DISCHARGE
         return self.fets.decide(blocked | self.held | self.blocked_by_faults(), ready)

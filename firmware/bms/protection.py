@@ -16,6 +16,8 @@ _TRIP_MS = 1
 _HELD_MS = 2
 _FLAGS = 3
 _IN_ROW = 4
+_DELAY = 6              # column of a row of the hot path; the next one says what the item has
+_AT_ONCE_MS = 1         # a delay that the second scan passes, however soon it comes
 
 
 class Protection:
@@ -33,6 +35,7 @@ class Protection:
         self._params = params
         self._taken = -1
         self._rows = array("i", (0 for _ in range(WIDTH * len(ITEMS))))
+        self._at_once = array("i", (0 for _ in range(WIDTH * len(ITEMS))))   # without delays
         self._state = array("i", (0 for _ in range(STATE * len(ITEMS))))
         self._flags = bytearray(len(ITEMS))
         self._from = self._plan()
@@ -92,6 +95,12 @@ class Protection:
         plan = self._from
         for k in range(0, len(plan), 3):
             rows[plan[k]] = values[plan[k + 1]] + plan[k + 2]
+        at_once = self._at_once
+        for i in range(len(rows)):
+            at_once[i] = rows[i]
+        for i in range(_DELAY, len(rows), WIDTH):
+            if rows[i] and rows[i + 1] & TRIPPED:
+                at_once[i] = _AT_ONCE_MS
         self._forget_ms = self._params["in_a_row_forget_s"] * 1000
         self._taken = self._params.changed
 
@@ -99,6 +108,8 @@ class Protection:
     def step(self, readings, dt_ms, conditions, safety, doubtful=0):
         """Advance by *dt_ms*; True if any alarm, trip or lock came or went.
 
+        conditions  bits of protection_rules; with AT_ONCE among them, the second scan beyond is
+                    enough for every item that has a protection (PRO-27)
         safety    AFE safety status bits of this scan
         doubtful  bits of it that trip nothing: the AFE saw the same wrong reading
         """
@@ -106,7 +117,8 @@ class Protection:
             self._load()
         new = safety & ~self._safety
         self.disbelieved = (self.disbelieved | new & doubtful) & safety
-        result = protect_step(self._rows, self._state, readings, len(ITEMS), dt_ms, conditions,
+        result = protect_step(self._at_once if conditions & rules.AT_ONCE else self._rows,
+                              self._state, readings, len(ITEMS), dt_ms, conditions,
                               self._forget_ms, new & ~doubtful)
         self._safety = safety
         self.stepped = True
@@ -149,13 +161,28 @@ class Protection:
                 self._state[i * STATE + _FLAGS] &= ~(TRIPPED | LOCKED)
                 self._state[i * STATE + _TRIP_MS] = self._state[i * STATE + _HELD_MS] = 0
 
-    def recall(self, mask):
-        """At a start: the items of *mask* were tripped before it and have not released."""
+    def recall(self, mask, locks=0):
+        """At a start: the items of *mask* were tripped before it and have not released.
+
+        locks   those of them that were locked
+        """
         for i in range(len(ITEMS)):
             if mask >> i & 1:
-                self._state[i * STATE + _FLAGS] |= TRIPPED
-                self._flags[i] |= TRIPPED       # no news: the trip is in the records
+                flags = TRIPPED | LOCKED if locks >> i & 1 else TRIPPED
+                self._state[i * STATE + _FLAGS] |= flags
+                self._flags[i] |= flags         # no news: the trip is in the records
                 self.trips |= 1 << i
+                self.locks |= locks & 1 << i
+                self.blocked |= ITEMS[i][rules.BLOCKS]
+
+    @micropython.native
+    def in_row(self, i):
+        """Trips in a row of item *i* (PRO-22)."""
+        return self._state[i * STATE + _IN_ROW]
+
+    def recall_row(self, i, count):
+        """At a start: item *i* had tripped *count* times in a row before it."""
+        self._state[i * STATE + _IN_ROW] = count
 
     def limit_of(self, i, flags):
         """The threshold of item *i* that was crossed: of the trip if *flags* has TRIPPED."""

@@ -27,10 +27,11 @@ DISCHARGING = const(0x02)       # discharge current so
 CHARGER_SEEN = const(0x04)      # terminals above the stack by charger_seen_mv, or charge current,
                                 # for other_way_ms
 SOC_BELOW_FULL = const(0x08)    # SOC below ov_release_soc_cpct
-LOAD_REMOVED = const(0x10)      # the AFE's load detection finds free terminals
 CHARGE_FLOWS = const(0x20)      # charge current above rest_ma
 RELIEF = const(0x40)            # DISCHARGING, and over-voltage may be released by it once more
 METERED = const(0x80)           # a metered use of more than the continuous current goes on
+AT_ONCE = const(0x100)          # nothing was closed since the start or the wake: no delays
+CHARGED = const(0x200)          # CHARGER_SEEN, and nothing of deep discharge speaks against it
 
 # AFE safety status bits, as Measurements.safety has them: A | B << 8 | C << 16
 _CUV = const(0x04)
@@ -61,13 +62,13 @@ ITEMS: tuple = (
      "cell_ov_release_mv", "cell_ov_delay_ms", SOC_BELOW_FULL, RELIEF, 0, 0, 0, _COV, CHARGE,
      0, "cell over-voltage"),
     ("PRO-02", rd.MIN_CELL_MV, BELOW, "cell_uv_alarm_mv", 20, "cell_uv_trip_mv",
-     "cell_uv_release_mv", "cell_uv_delay_ms", 0, CHARGER_SEEN, 0, "oc_lock_trips", 0, _CUV,
+     "cell_uv_release_mv", "cell_uv_delay_ms", 0, CHARGED, 0, "oc_lock_trips", 0, _CUV,
      DISCHARGE, 1, "cell under-voltage", _UV_FORGET, "uv_wait_ms"),
     ("PRO-03", rd.CELL_SUM_MV, ABOVE, "pack_ov_alarm_mv", 200, "pack_ov_trip_mv",
      "pack_ov_release_mv", "pack_ov_delay_ms", SOC_BELOW_FULL, RELIEF, 0, 0, 0, 0, CHARGE,
      2, "pack over-voltage"),
     ("PRO-04", rd.CELL_SUM_MV, BELOW, "pack_uv_alarm_mv", 200, "pack_uv_trip_mv",
-     "pack_uv_release_mv", "pack_uv_delay_ms", 0, CHARGER_SEEN, 0, "oc_lock_trips", 0, 0,
+     "pack_uv_release_mv", "pack_uv_delay_ms", 0, CHARGED, 0, "oc_lock_trips", 0, 0,
      DISCHARGE, 3, "pack under-voltage", _UV_FORGET, "uv_wait_ms"),
     ("PRO-05", rd.CHARGE_MA, ABOVE, "chg_oc_alarm_ma", 1000, "chg_oc_trip_ma", 0,
      "chg_oc_delay_ms", 0, DISCHARGING, "oc_release_ms", "oc_lock_trips", 0, _OCC, CHARGE,
@@ -79,7 +80,9 @@ ITEMS: tuple = (
      "dsg_oc2_delay_ms", 0, CHARGING, "oc_release_ms", "oc_lock_trips", 0,
      _OCD1_OCD2 | _OCDL, DISCHARGE,
      6, "strong over-current while discharging"),
-    ("PRO-08", rd.NEVER, ABOVE, None, 0, 0, 0, 0, 0, CHARGER_SEEN | LOAD_REMOVED, 0, 0, 0,
+    # the AFE trips it; its reading only says when it is over, which neither ends the count nor
+    # opens a lock
+    ("PRO-08", rd.SHORTED, ABOVE, None, 0, 1, -1, 0, 0, CHARGING, 0, "short_lock_trips", 0,
      _SCD | _SCDL, BOTH,
      7, "short circuit"),
     ("PRO-09", rd.MIN_TEMP_DC, BELOW, "chg_ut_alarm_dc", 5, "chg_ut_trip_dc",
@@ -118,6 +121,15 @@ ITEMS: tuple = (
     ("DER-03-dsg", rd.DISCHARGE_MA, ABOVE, ("warn_dsg_ma", 1000), 500, None, 0,
      "warn_delay_ms", 0, 0, 0, 0, METERED, 0, 0,
      133, "discharging above the continuous current"),
+    ("PRO-29", rd.DEEP_CELL_MV, BELOW, None, 0, "deep_floor_mv", "deep_end_mv",
+     "cell_uv_delay_ms", 0, 0, 0, 0, 0, 0, CHARGE,
+     128, "a cell too deeply discharged to be charged"),
+    ("PRO-30-charge", rd.CHARGE_IGNORED_S, ABOVE, "ignored_alarm_s", 5, "ignored_trip_s", 0, 0,
+     0, DISCHARGING, "oc_release_ms", "oc_lock_trips", 0, 0, CHARGE,
+     129, "the charge current limit is ignored"),
+    ("PRO-30-discharge", rd.DISCHARGE_IGNORED_S, ABOVE, "ignored_alarm_s", 5, "ignored_trip_s",
+     0, 0, 0, CHARGING, "oc_release_ms", "oc_lock_trips", 0, 0, DISCHARGE,
+     130, "the discharge current limit is ignored"),
 )
 
 
@@ -189,6 +201,8 @@ FAULTS: tuple = (
      "more slaves on the parallel bus than the product allows"),
     ("SAF-09-flash", 0, 29, False, TOLD_NOTICE, (7, 66), "",
      "the flash does not take what is to be stored"),
+    ("PRO-27", BOTH, 34, False, TOLD_SYSTEM, (68,), "starts",
+     "the controller starts again and again"),
 )
 
 # Faults are bits of two words, so that each fits an int that is not on the heap: *faults* has
@@ -281,6 +295,7 @@ FAULT_OUTPUT = _fault("SAF-07-output")
 FAULT_FLOW = _fault("SAF-07-flow")
 FAULT_LOST = _fault("SAF-09-lost")
 FAULT_FLASH = _fault("SAF-09-flash")
+FAULT_STARTS = _fault("PRO-27")
 BLOCKING, BLOCKING_MORE = faults_with(FAULT_BLOCKS, BOTH)       # these are state *fail*
 _CHARGE, _CHARGE_MORE = faults_with(FAULT_BLOCKS, CHARGE)       # these hold one FET off
 _DISCHARGE, _DISCHARGE_MORE = faults_with(FAULT_BLOCKS, DISCHARGE)

@@ -23,13 +23,17 @@ SOC_CPCT = const(18)
 MAX_CELL = const(19)        # index of the highest cell
 MIN_CELL = const(20)
 REVERSED = const(21)        # 1: charger connected the wrong way round
-NEVER = const(22)           # always NO_READING: for items that only the AFE trips
+SHORTED = const(22)         # after a short circuit: -1 once it is seen to be gone, else 0
 LD_MV = const(23)           # load-detect pin
 SCAN_HASH = const(24)       # of cells, stack, terminals and current: the same means nothing moved
-COUNT = const(25)
+DEEP_CELL_MV = const(25)    # lowest cell as the floor of deep discharge looks at it (PRO-29)
+CHARGE_IGNORED_S = const(26)        # time beyond the told charge limit (PRO-30)
+DISCHARGE_IGNORED_S = const(27)
+COUNT = const(28)
 
 UNITS = {MAX_CELL_MV: "mV", MIN_CELL_MV: "mV", CELL_DIFF_MV: "mV", CELL_SUM_MV: "mV",
          CURRENT_MA: "mA", CHARGE_MA: "mA", DISCHARGE_MA: "mA", MIN_TEMP_DC: "dC",
+         DEEP_CELL_MV: "mV", CHARGE_IGNORED_S: "s", DISCHARGE_IGNORED_S: "s",
          MAX_TEMP_DC: "dC", MOS_DC: "dC", AMBIENT_DC: "dC", SOC_CPCT: "cpct"}
 
 CELLS_MOST = const(16)

@@ -293,6 +293,13 @@ class Storage:
             saved()
         return True
 
+    def save(self, source, now_ms):
+        """Write what *source* keeps now, if it has changed; False if the file system refuses."""
+        for i in range(len(self.keepers)):
+            if self.keepers[i][1] is source and source.dirty:
+                return self._save(i, now_ms)
+        return True
+
     def save_params(self, now_ms):
         """Write the parameters now; False if the file system refuses."""
         return self._save(0, now_ms)
