@@ -127,6 +127,30 @@ class TestStart(unittest.TestCase):
             bench.high(mv, above)
             self.assertEqual(bench.run(), mask, (mv, above))
 
+    def test_asks_for_its_start_voltage_at_the_end_of_a_charge(self):       # req: BAL-01 COM-05
+        for mv, above, ma, wants in (
+                (3477, 30, 4990, True), (3477, 30, 0, True), (3477, 29, 4990, False),
+                (3477, 30, 5000, False), (3477, 30, -300, False), (3434, 30, 0, False),
+                (3435, 30, 0, True), (3500, 30, 0, False)):
+            bench = Bench()
+            bench.high(mv, above)
+            bench.ma = ma
+            bench.scan()
+            bench.scan()
+            self.assertEqual(bench.balancing.wants_top(bench.measured.values), wants,
+                             (mv, above, ma))
+        bench = Bench(TOP)                          # begun: no more, until it is down again
+        bench.run()
+        bench.high(3477, 30)
+        bench.run()
+        self.assertFalse(bench.balancing.wants_top(bench.measured.values))
+        bench.high(3390, 30)
+        bench.run()
+        for above, wants in ((20, True), (10, True), (9, False)):       # not gone yet; nearly
+            bench.high(3477, above)
+            bench.run()
+            self.assertEqual(bench.balancing.wants_top(bench.measured.values), wants)
+
     def test_thresholds_can_be_set(self):                       # req: BAL-01 PAR-01
         bench = Bench(bal_start_mv=3450, bal_diff_mv=20)
         bench.high(3450, 20)

@@ -161,7 +161,7 @@ class TestAnswers(TestCase):
                             ("temp_dc", [231] * 4), ("mos_dc", 231), ("seq", 2), ("age_ms", 0),
                             ("state", 4), ("alarms", 0), ("faults", 0), ("protections", 0),
                             ("ccl_ma", self.pack.ccl_ma), ("dcl_ma", self.pack.dcl_ma),
-                            ("cvl_mv", 56_000),
+                            ("cvl_mv", 55_600),
                             ("full_mah", 100_000), ("dip", 0), ("heap_free", 123_456),
                             ("afe_restarts", 1), ("worst_us", 4321), ("overruns", 4),
                             ("task_errors", 2)):

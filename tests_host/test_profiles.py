@@ -73,7 +73,7 @@ class TestNumbers(unittest.TestCase):
         for profile in PROFILES:
             params = Parameters(profile.DEFAULTS)
             self.assertTrue(params["cvl_mv"] < params["pack_ov_trip_mv"])
-            self.assertTrue(params["cvl_mv"] // profile.CELLS <= params["cell_ov_alarm_mv"])
+            self.assertTrue(params["cvl_mv"] / profile.CELLS <= params["cell_ov_alarm_mv"] - 20)
             self.assertTrue(params["dvl_mv"] > params["pack_uv_trip_mv"])
 
 

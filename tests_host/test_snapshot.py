@@ -50,7 +50,7 @@ class TestSnapshot(unittest.TestCase):
         self.assertEqual((seen.min_temp_dc, seen.min_temp, seen.max_temp_dc, seen.max_temp,
                           seen.mean_temp_dc, seen.mos_dc), (240, 0, 255, 3, 247, 300))
         self.assertEqual((seen.cvl_mv, seen.dvl_mv, seen.ccl_ma, seen.dcl_ma),
-                         (56_000, 46_000, self.pack.ccl_ma, self.pack.dcl_ma))
+                         (55_600, 46_000, self.pack.ccl_ma, self.pack.dcl_ma))
         self.assertTrue(seen.ccl_ma > 50_000 and seen.may_charge and seen.may_discharge)
         self.assertTrue(seen.charge_on and seen.discharge_on and seen.discharging)
         self.assertEqual((seen.module, seen.modules, seen.blocking_charge), (1, 1, 0))
@@ -175,11 +175,11 @@ class TestChargeVoltage(unittest.TestCase):
     def test_a_balanced_pack_gets_all_of_it(self):              # req: COM-05
         for mv in range(3300, 3521):
             self.voltage.step(mv, 16 * mv, 1000)
-            self.assertEqual(self.voltage.cvl_mv, 56_000)
+            self.assertEqual(self.voltage.cvl_mv, 55_600)
 
     def test_a_cell_that_runs_ahead_lowers_it_step_by_step(self):   # req: COM-05
         self.voltage.step(3521, 55_000, 1000)
-        self.assertEqual(self.voltage.cvl_mv, 55_800)
+        self.assertEqual(self.voltage.cvl_mv, 55_400)
         for _ in range(20):
             self.voltage.step(3530, 55_000, 1000)
         self.assertEqual(self.voltage.cvl_mv, 54_900)
@@ -188,13 +188,35 @@ class TestChargeVoltage(unittest.TestCase):
         self.assertEqual(self.voltage.cvl_mv, 54_920)
         for _ in range(60):
             self.voltage.step(3400, 54_000, 1000)
-        self.assertEqual(self.voltage.cvl_mv, 56_000)
+        self.assertEqual(self.voltage.cvl_mv, 55_600)
 
     def test_it_stays_within_its_bounds(self):                  # req: COM-05
         rng = Lcg(8)
         for _ in range(300):
             self.voltage.step(rng.between(0, 5000), rng.between(0, 80_000), rng.below(20_000))
-            self.assertTrue(16 * 3400 <= self.voltage.cvl_mv <= 56_000)
+            self.assertTrue(16 * 3400 <= self.voltage.cvl_mv <= 55_600)
+
+    def test_it_is_20_mv_a_cell_below_the_alarm(self):          # req: COM-05 PRO-01
+        self.assertEqual(self.voltage.cvl_mv // 16, 3475)
+        self.params.set("cell_ov_alarm_mv", 3400)       # takes it along
+        self.voltage.step(3300, 52_800, 1000)
+        self.assertEqual(self.voltage.cvl_mv, 16 * 3380)
+        self.assertRaises(ValueError, self.params.set, "cvl_mv", 16 * 3380 + 1)
+        self.assertRaises(ValueError, self.params.set_all, {"cvl_mv": 55_600})
+        self.params.set("cvl_mv", 16 * 3380)
+        self.params.set_all({"cell_ov_alarm_mv": 3500, "cvl_mv": 16 * 3480})
+        self.assertRaises(ValueError, self.params.set, "cvl_mv", 16 * 3480 + 1)
+
+    def test_balancing_may_ask_for_its_start_voltage(self):     # req: COM-05 BAL-01
+        self.voltage.wants_top = True
+        for _ in range(60):
+            self.voltage.step(3475, 55_600, 1000)
+        self.assertEqual(self.voltage.cvl_mv, 16 * 3502)
+        self.assertFalse(self.voltage.is_lowered)
+        self.voltage.wants_top = False
+        for _ in range(3):
+            self.voltage.step(3501, 56_010, 1000)
+        self.assertEqual(self.voltage.cvl_mv, 55_600)
 
     def test_a_lower_parameter_holds_at_once(self):             # req: COM-05
         self.params.set("cvl_mv", 54_000)

@@ -129,8 +129,8 @@ class TestCounting(unittest.TestCase):
 class TestAnchors(unittest.TestCase):
     def test_full_needs_voltage_and_tail_current_for_its_time(self):    # req: SOC-01
         for current_ma, cell_mv, seconds, full in (
-                (5000, 3480, 30, True), (5000, 3480, 20, False), (5010, 3480, 60, False),
-                (5000, 3479, 60, False), (0, 3480, 60, False), (-10, 3480, 60, False)):
+                (5000, 3455, 30, True), (5000, 3455, 20, False), (5010, 3455, 60, False),
+                (5000, 3454, 60, False), (0, 3455, 60, False), (-10, 3455, 60, False)):
             pack = Pack()
             pack.run(current_ma, seconds, cell_mv)
             self.assertEqual(pack.soc.cpct == 10_000, full, (current_ma, cell_mv, seconds))

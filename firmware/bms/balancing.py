@@ -24,6 +24,8 @@ IDLE, BLEEDING, PAUSE, LOW, DISCHARGE, PROTECTION, FAULT, HOT, NEAR, DISABLED = 
 
 _OVER_CHARGE = mask_of("PRO-01", "PRO-03")      # tripped by these, bleeding is what helps
 
+_AGAIN_MV = const(10)       # worth a rise to the start voltage once balancing has begun
+_TOP_MV = const(65)         # below the start voltage: a charge ends there
 _MOVED_MV = const(12)       # a cell this far from where bleeding would put it has moved by itself
 _NEAR_MV = const(20)        # this close to a protection nothing is bled: more than _MOVED_MV
 _DIE_HYSTERESIS_DC = const(50)
@@ -82,7 +84,7 @@ class Balancing:
         self._pause_ms = 0          # left of the time without bleeding after an obstacle
         self._enabled = self._start_mv = self._diff_mv = self._stop_mv = self._hold_mv = 0
         self._rest_ma = self._die_dc = self._most = self._each_turn_ms = self._each_pause_ms = 0
-        self._high_mv = self._low_mv = self._high_sum_mv = self._low_sum_mv = 0
+        self._tail_ma = self._high_mv = self._low_mv = self._high_sum_mv = self._low_sum_mv = 0
 
     def _load(self):
         p = self._params
@@ -92,6 +94,7 @@ class Balancing:
         self._stop_mv = p["bal_stop_mv"]
         self._hold_mv = p["bal_hold_mv"]
         self._rest_ma = p["bal_rest_ma"]
+        self._tail_ma = p["tail_ma"]
         self._die_dc = p["bal_die_max_dc"]
         self._most = min(p["bal_cells_most"], self._afe_most)
         self._each_turn_ms = p["bal_turn_s"] * 1000
@@ -276,6 +279,18 @@ class Balancing:
             self._turn_ms = self._each_turn_ms
             self.mask = self._choose(measured.cells_mv, values[rd.MIN_CELL_MV] + self._stop_mv)
             self.state = BLEEDING if self.mask else IDLE
+
+    def wants_top(self, values):
+        """True at the end of a charge that leaves every cell below the start voltage, though
+        their difference asks for balancing: the charge voltage has to rise a little.
+
+        values   readings with believable cells
+        """
+        least_mv = _AGAIN_MV if self._wanted else self._diff_mv
+        return (self._enabled != 0 and not self._up
+                and values[rd.CELL_DIFF_MV] >= min(least_mv, self._diff_mv)
+                and self._start_mv - _TOP_MV <= values[rd.MAX_CELL_MV] < self._start_mv
+                and 0 <= values[rd.CURRENT_MA] < self._tail_ma)
 
     @micropython.native
     def _clear(self, state):

@@ -28,6 +28,7 @@ _LEAST_MA = const(1000)
 
 SLEW_MA_S = const(2000)
 FULL = const(1000)
+_LEAST_RAMP_CPCT = const(200)   # above min_soc_cpct the limit rises to full within this
 
 CHARGE_LIMIT, DISCHARGE_LIMIT = range(2)
 
@@ -62,6 +63,7 @@ class Derating:
     ccl_ma, dcl_ma  limits, 0 or more
     zeros           curves that have reached 0 and are not back yet, bits as in reasons
     reasons         what lowers each, bit i = row i of the curves; more than one may
+    at_least        min_soc_cpct lowers the discharge limit
     """
 
     def __init__(self, curves, params):
@@ -77,6 +79,9 @@ class Derating:
         self.zeros = 0
         # reading less this is worse: where the curve would be if the reading were not back enough
         self._back = array("h", (_back_of(points, reading) for _, reading, points, _ in curves))
+        self.at_least = False
+        self._least_cpct = 0
+        self._emptied = False       # min_soc_cpct was reached, and is not left yet
 
     @micropython.native
     def aim(self, values, most_ma, charge_most_ma=1 << 29):
@@ -89,11 +94,28 @@ class Derating:
             self._load()
         self.reasons = 0
         self._charge_ma = min(self._target(values, CHARGE_LIMIT, most_ma), charge_most_ma)
-        self._discharge_ma = self._target(values, DISCHARGE_LIMIT, most_ma)
+        self._discharge_ma = min(self._target(values, DISCHARGE_LIMIT, most_ma),
+                                 self._above_least(values, most_ma))
+
+    def _above_least(self, values, most_ma):
+        """What min_soc_cpct leaves of *most_ma*; back from 0 as the curves are (DER-06)."""
+        self.at_least = False
+        if not self._least_cpct or values[rd.SOC_CPCT] == NO_READING:
+            return most_ma
+        above_cpct = values[rd.SOC_CPCT] - self._least_cpct
+        if above_cpct <= 0:
+            self._emptied = True
+        elif above_cpct >= BACK[rd.SOC_CPCT]:
+            self._emptied = False
+        self.at_least = self._emptied or above_cpct < _LEAST_RAMP_CPCT
+        if self._emptied:
+            return 0
+        return most_ma * min(above_cpct, _LEAST_RAMP_CPCT) // _LEAST_RAMP_CPCT
 
     def _load(self):
         for i in range(len(self._curves)):
             self._shifts[i] = shift_of(self._curves[i][3], self._params)
+        self._least_cpct = self._params["min_soc_cpct"]
         self._taken = self._params.changed
 
     @property

@@ -7,8 +7,9 @@ from bms.readings import NO_READING
 
 # bits above those of a profile's CURVES
 OTHERS = ("FET held off", "allowance used", "limit still rising", "asked for by a command",
-          "CVL highest cell", "PRO-29 deep discharge")
-_HELD, _ALLOWANCE, _RISING, _ASKED, _VOLTAGE, _DEEP = (1 << i for i in range(len(OTHERS)))
+          "CVL highest cell", "PRO-29 deep discharge", "SOC at min_soc_cpct")
+(_HELD, _ALLOWANCE, _RISING, _ASKED, _VOLTAGE, _DEEP,
+ _LEAST) = (1 << i for i in range(len(OTHERS)))
 
 
 def reasons_of(pack):
@@ -29,6 +30,8 @@ def reasons_of(pack):
         others |= _VOLTAGE
     if pack.cautions.deep.limits:
         others |= _DEEP
+    if limits.at_least:
+        others |= _LEAST
     return limits.reasons | others << len(pack.profile.CURVES)
 
 
@@ -62,6 +65,9 @@ def text_of(pack):
     if others & _DEEP:
         lines.append("CCL: PRO-29 deep discharge%s, value %d mV, at most %d mA" % (
             _place(values, rd.MIN_CELL_MV), values[rd.MIN_CELL_MV], pack.cautions.deep.most_ma))
+    if others & _LEAST:
+        lines.append("DCL: state of charge near min_soc_cpct, %d.%02d %%" % (
+            pack.soc.cpct // 100, pack.soc.cpct % 100))
     if others & _ALLOWANCE:
         lines.append("short-time allowance used, %d uses in 30 days" % pack.allowance.uses())
     return "\n".join(lines) or "no limit is below nominal"

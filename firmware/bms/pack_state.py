@@ -355,6 +355,7 @@ class Pack(Faults):
             self._limit_scans = _AIM_SCANS
             self.derating.aim(values, self.allowance.limit_ma(), self.cautions.deep.most_ma)
             if values[MAX_CELL_MV] != NO_READING:
+                self.charge_voltage.wants_top = self.balancing.wants_top(values)
                 self.charge_voltage.step(values[MAX_CELL_MV], values[STACK_MV],
                                          self._limit_ms)
             if self.soc.is_set:

@@ -9,6 +9,7 @@ from array import array
 from bms import ceilings as ceiling
 from bms import protection_rules as rules
 from bms import readings
+from bms.charge_voltage import BELOW_ALARM_MV
 from bms.derating import item_of
 
 # (id, name, unit, lowest, highest, default, help)
@@ -74,10 +75,13 @@ TABLE = (
     (77, "mos_ot_trip_dc", "dC", 400, 1150, 1050, "PRO-17 protection: at or above"),
     (78, "mos_ot_release_dc", "dC", 300, 1150, 850, "PRO-17 release: at or below"),
     (80, "nominal_ma", "mA", 5000, 100000, 50000, "PRF-01 continuous current, either way"),
-    (81, "cvl_mv", "mV", 48000, 58400, 56000, "COM-05 charge voltage asked of the charger"),
+    (81, "cvl_mv", "mV", 48000, 58400, 55600, "COM-05 charge voltage asked of the charger, "
+     "20 mV a cell below cell_ov_alarm_mv at least"),
     (82, "dvl_mv", "mV", 40000, 52000, 46000, "COM-05 lowest discharge voltage told"),
-    (83, "full_cell_mv", "mV", 3400, 3650, 3480, "SOC-01 full: highest cell at or above"),
+    (83, "full_cell_mv", "mV", 3400, 3650, 3455, "SOC-01 full: highest cell at or above"),
     (84, "tail_ma", "mA", 500, 20000, 5000, "SOC-01 full: charge current at or below"),
+    (413, "min_soc_cpct", "cpct", 0, 5000, 0, "PRF-01 no discharge current is offered "
+     "at or below, 0 = off"),
     (85, "low_soc_cpct", "cpct", 0, 5000, 300, "PRO-15 alarm: SOC below"),
     (86, "low_soc_delay_ms", "ms", 200, 30000, 3000, "PRO-15 delay"),
     (87, "cell_diff_alarm_mv", "mV", 50, 1000, 300, "PRO-16 alarm: cell difference at or above"),
@@ -330,6 +334,7 @@ class Parameters:
         self._values[i] = value
         try:
             self._check_rules()
+            self._check_asked((name,))
         except ValueError:
             self._values[i] = old
             raise
@@ -349,6 +354,7 @@ class Parameters:
             self._values[i] = values[name]
         try:
             self._check_rules()
+            self._check_asked(values)
         except ValueError:
             for i, value in zip(rows, old):
                 self._values[i] = value
@@ -450,6 +456,17 @@ class Parameters:
         broken = self._broken()
         if broken:
             raise ValueError(broken[1])
+
+    def _check_asked(self, names):
+        """The charge voltage is asked for below the alarm of its cells (AM table 2-6).
+
+        Only where it is set: an alarm that is set lower takes the voltage asked for along.
+        """
+        most_mv = self.cells * (self["cell_ov_alarm_mv"] - BELOW_ALARM_MV)
+        if "cvl_mv" in names and self["cvl_mv"] > most_mv:
+            raise ValueError("cvl_mv (%d) must be at most %d: %d mV a cell below "
+                             "cell_ov_alarm_mv (%d)" % (self["cvl_mv"], most_mv, BELOW_ALARM_MV,
+                                                        self["cell_ov_alarm_mv"]))
 
     def _broken(self):
         """The first rule that does not hold, (names of its parameters, text), or None."""

@@ -20,7 +20,7 @@ CURVES = (
      "PRO-04 pack voltage"),
     (CHARGE_LIMIT, rd.MAX_TEMP_DC, ((500, 1000), (560, 0)), "PRO-10 hottest cell"),
     (DISCHARGE_LIMIT, rd.MAX_TEMP_DC, ((500, 1000), (560, 0)), "PRO-12 hottest cell"),
-    (CHARGE_LIMIT, rd.MIN_TEMP_DC, ((60, 0), (150, 1000)), "PRO-09 coldest cell"),
+    (CHARGE_LIMIT, rd.MIN_TEMP_DC, ((51, 0), (53, 50), (150, 1000)), "PRO-09 coldest cell"),
     (DISCHARGE_LIMIT, rd.MIN_TEMP_DC, ((-190, 0), (-150, 1000)), "PRO-11 coldest cell"),
     (CHARGE_LIMIT, rd.MOS_DC, ((850, 1000), (1000, 0)), "PRO-17 MOSFETs"),
     (DISCHARGE_LIMIT, rd.MOS_DC, ((850, 1000), (1000, 0)), "PRO-17 MOSFETs"),

@@ -50,8 +50,8 @@ CURVES = (
     (DISCHARGE_LIMIT, rd.SOC_CPCT, ((1000, 0), (1200, 1000)), "DER-04 SOC at 10 %"),
     (CHARGE_LIMIT, rd.MAX_TEMP_DC, ((450, 1000), (490, 0)), "PRO-10 hottest cell"),
     (DISCHARGE_LIMIT, rd.MAX_TEMP_DC, ((450, 1000), (490, 0)), "PRO-12 hottest cell"),
-    (CHARGE_LIMIT, rd.MIN_TEMP_DC, ((10, 0), (100, 1000)), "PRO-09 coldest cell"),
-    (DISCHARGE_LIMIT, rd.MIN_TEMP_DC, ((10, 0), (60, 1000)), "PRO-11 coldest cell"),
+    (CHARGE_LIMIT, rd.MIN_TEMP_DC, ((1, 0), (3, 50), (100, 1000)), "PRO-09 coldest cell"),
+    (DISCHARGE_LIMIT, rd.MIN_TEMP_DC, ((1, 0), (3, 50), (60, 1000)), "PRO-11 coldest cell"),
     (CHARGE_LIMIT, rd.MOS_DC, ((850, 1000), (1000, 0)), "PRO-17 MOSFETs"),
     (DISCHARGE_LIMIT, rd.MOS_DC, ((850, 1000), (1000, 0)), "PRO-17 MOSFETs"),
 )
