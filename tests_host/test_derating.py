@@ -496,7 +496,7 @@ class TestBack(Case):
     def test_temperatures_and_empty_cells_too(self):            # req: DER-06 DER-02
         for at_0, near, back, i in ((warm(560), warm(541), warm(539), 0),
                                     (warm(560), warm(541), warm(539), 1),
-                                    (warm(60), warm(79), warm(81), 0),
+                                    (warm(51), warm(70), warm(72), 0),
                                     (warm(-190), warm(-171), warm(-169), 1)):
             self.setUp()
             told = [self.settle(regs)[i] for regs in (at_0, near, back)]
@@ -510,6 +510,22 @@ class TestBack(Case):
             told.append(self.settle(regs)[1])
         self.assertEqual(told[:2], [0, 0])
         self.assertTrue(told[2] >= 1000)
+
+    def test_charging_is_offered_down_to_5_3_degrees(self):     # req: DER-02
+        for temp_dc in (80, 60, 53):
+            self.assertTrue(self.settle(warm(temp_dc))[0] >= 2000, temp_dc)
+        self.assertEqual(self.settle(warm(50))[0], 0)
+
+    def test_min_soc_ends_the_discharge_limit(self):            # req: PRF-01
+        soc = self.pack.soc
+        soc.is_set = True
+        for least, cpct, low, high in ((0, 50, 50_000, 50_000), (500, 701, 50_000, 50_000),
+                                       (500, 600, 25_000, 25_000), (500, 500, 0, 0),
+                                       (500, 599, 0, 0), (500, 600, 25_000, 25_000)):
+            self.params.set("min_soc_cpct", least)
+            soc.cpct = cpct
+            dcl_ma = self.settle(scan_regs())[1]
+            self.assertTrue(low <= dcl_ma <= high, (least, cpct, dcl_ma))
 
     def test_less_than_an_ampere_is_no_way_back(self):          # req: DER-06
         derating = self.pack.derating
