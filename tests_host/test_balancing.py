@@ -146,7 +146,7 @@ class TestStart(unittest.TestCase):
         self.assertFalse(bench.balancing.wants_top(bench.measured.values))
         bench.high(3390, 30)
         bench.run()
-        for above, wants in ((20, True), (10, True), (9, False)):       # not gone yet; nearly
+        for above, wants in ((20, True), (15, True), (14, False)):       # not gone yet; nearly
             bench.high(3477, above)
             bench.run()
             self.assertEqual(bench.balancing.wants_top(bench.measured.values), wants)

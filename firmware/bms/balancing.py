@@ -24,7 +24,7 @@ IDLE, BLEEDING, PAUSE, LOW, DISCHARGE, PROTECTION, FAULT, HOT, NEAR, DISABLED = 
 
 _OVER_CHARGE = mask_of("PRO-01", "PRO-03")      # tripped by these, bleeding is what helps
 
-_AGAIN_MV = const(10)       # worth a rise to the start voltage once balancing has begun
+_AGAIN_MV = const(15)       # worth a rise to the start voltage once balancing has begun
 _TOP_MV = const(65)         # below the start voltage: a charge ends there
 _MOVED_MV = const(12)       # a cell this far from where bleeding would put it has moved by itself
 _NEAR_MV = const(20)        # this close to a protection nothing is bled: more than _MOVED_MV
