@@ -634,6 +634,23 @@ class BQ76952:
                 raise AfeError("FET_ENABLE did not set FET_EN")
         yield
 
+    def update(self, rows):
+        """Write some *rows* (address, bytes) of a chip that was configured; both FETs are off
+        afterwards. A generator of short steps like configure(); AfeError."""
+        self.command(_ALL_FETS_OFF)
+        self.command(_SET_CFGUPDATE)
+        self._wait_status(CFGUPDATE, CFGUPDATE)
+        for address, data in rows:
+            self.write_block(address, data)
+            yield
+        for address, data in rows:
+            if not self.holds(address, data):
+                raise AfeError("data memory 0x%04x does not hold %s" % (address, data.hex()))
+            yield
+        self.command(_EXIT_CFGUPDATE)
+        self._wait_status(CFGUPDATE | POR, 0)
+        yield
+
     def reset(self):
         """Let the chip start anew, FETs off; it does not answer for some 60 ms. Never raises.
 

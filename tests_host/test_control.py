@@ -48,6 +48,14 @@ class FakeAfe:
         self.charge_units, self.charge_65536ths = self.charge
         self.charge_s = self.seconds
 
+    def update(self, rows):
+        self._try("update")
+        self.log.append(("update", rows))
+        self.fets = 0
+        for _ in range(self.steps):
+            self._try("update_step")
+            yield
+
     def _try(self, name):
         if name in self.fails:
             raise AfeError(name)
@@ -926,12 +934,6 @@ class TestConfigurationLost(Case):
         self.assertEqual([entry for entry in self.afe.log if entry[0] == "load"],
                          [("load", True), ("load", True)])
 
-    def test_parameters_that_ask_for_another_one(self):         # req: PRO-23 PAR-01
-        self.run_up()
-        self.params.set("cell_ov_trip_mv", 3700)
-        self.check_repaired(2)
-        self.assertFalse(self.afe.images[0] == self.afe.images[1])
-
     def test_parameters_that_do_not_concern_it(self):           # req: PRO-23
         self.run_up()
         self.params.set("limiter_on_s", 60)
@@ -1059,13 +1061,10 @@ class TestConfigurationLost(Case):
         self.assertEqual(self.control.afe_starts, 2)
 
     def test_no_reset_for_other_reasons(self):                  # req: PRO-23 PRO-08
-        for spoil in (lambda: self.params.set("cell_ov_trip_mv", 3700),
-                      lambda: put16(self.afe.regs, 0x12, RESTARTED)):
-            self.setUp()
-            self.run_up()
-            spoil()
-            self.step(8)
-            self.assertEqual((self.control.afe_starts, self.afe.log.count(("reset",))), (2, 0))
+        self.run_up()
+        put16(self.afe.regs, 0x12, RESTARTED)
+        self.step(8)
+        self.assertEqual((self.control.afe_starts, self.afe.log.count(("reset",))), (2, 0))
 
     def test_an_afe_that_was_misled_starts_anew(self):          # req: PRO-23 MEA-03
         self.run_up()
@@ -1132,6 +1131,135 @@ class TestConfigurationLost(Case):
                     self.step()
             self.assertEqual(self.errors()[:1], [4], what)
             self.assertEqual(self.bothoff.level, 0, what)
+
+
+class TestUpdate(Case):
+    """Parameters that the AFE holds too: limits first, then one short opening."""
+
+    def setUp(self):
+        super().setUp()
+        self.params.set("boost_ma", 50_000)
+        self.run_up()
+        self.flow(-60_000)
+        self.step(600)                      # limits rise by 2 A a second
+        self.told = []
+
+    def flow(self, current_ma):
+        put16(self.afe.regs, 0x3A, current_ma // 10 & 0xFFFF)
+
+    def watch(self, ms, dt_ms=100):
+        """[(ms, FETs closed, charge limit, discharge limit)] at each change."""
+        seen = []
+        for at in range(0, ms, dt_ms):
+            self.step(1, dt_ms)
+            now = (self.afe.fets if self.bothoff.level else 0, self.pack.ccl_ma, self.pack.dcl_ma)
+            if not seen or seen[-1][1:] != now:
+                seen.append((at + dt_ms,) + now)
+        return seen
+
+    def rows_written(self):
+        return [entry[1] for entry in self.afe.log if entry[0] == "update"]
+
+    def test_limits_first_then_one_short_opening(self):         # req: PAR-04 COM-05
+        self.assertEqual((self.pack.ccl_ma, self.pack.dcl_ma), (50_000, 50_000))
+        self.params.set("cell_ov_trip_mv", 3650)
+        seen = self.watch(8000)
+        self.assertEqual(seen[0], (100, BOTH, 0, 0))
+        opened = [row for row in seen if row[1] == 0]
+        self.assertEqual(len(opened), 1)
+        self.assertTrue(4900 <= opened[0][0] <= 5200)           # 60 A went on: 5 s
+        closed = [row[0] for row in seen if row[1] == BOTH and row[0] > opened[0][0]]
+        self.assertTrue(closed[0] - opened[0][0] <= 500)
+        self.assertEqual(seen[-1][1:], (BOTH, 50_000, 50_000))
+        self.assertTrue(seen[-1][0] - opened[0][0] <= 700)
+        self.assertEqual((self.control.afe_starts, len(self.afe.images)), (1, 1))
+
+    def test_a_load_that_follows_is_not_kept_waiting(self):     # req: PAR-04
+        for current_ma, fast in ((1990, True), (-1990, True), (2000, False), (-2000, False)):
+            self.setUp()
+            self.params.set("cell_ov_trip_mv", 3650)
+            self.step(10)
+            self.flow(current_ma)
+            seen = self.watch(7000)
+            opened = [row[0] for row in seen if row[1] == 0]
+            self.assertEqual(opened[0] + 1000 <= 1600, fast, current_ma)
+            self.assertTrue(opened[0] + 1000 >= 1300)           # a CAN frame a second tells it
+
+    def test_only_the_rows_that_differ(self):                   # req: PAR-04 PRO-23
+        self.params.set("cell_ov_trip_mv", 3650)
+        self.watch(8000)
+        wanted = dict(afe_config.image(self.params, 250))
+        self.assertEqual(self.rows_written(), [[(0x9278, wanted[0x9278])]])
+
+    def test_what_the_afe_does_not_hold_opens_nothing(self):    # req: PAR-04
+        for name, value in (("limiter_on_s", 60), ("cell_ov_release_mv", 3350),
+                            ("cell_ov_trip_mv", 3605), ("nominal_ma", 40_000)):
+            self.params.set(name, value)
+            before = self.afe.log.count(("fets", 0, 0))
+            seen = self.watch(7000)
+            self.assertEqual([row for row in seen if row[1] != BOTH], [], name)
+            self.assertEqual((self.rows_written(), before), ([], 0))
+
+    def test_many_changes_one_opening(self):                    # req: PAR-04
+        names = (("cell_ov_trip_mv", 3650), ("cell_uv_trip_mv", 2600), ("chg_ot_trip_dc", 570),
+                 ("dsg_oc2_trip_ma", 140_000), ("cell_ov_delay_ms", 2000))
+        openings = 0
+        for name, value in names:
+            self.params.set(name, value)
+            openings += len([row for row in self.watch(500) if row[1] == 0])
+        openings += len([row for row in self.watch(10_000) if row[1] == 0])
+        self.assertEqual((openings, len(self.rows_written())), (1, 1))
+        self.assertTrue(len(self.rows_written()[0]) >= 4)
+
+    def test_a_change_that_is_taken_back_opens_nothing(self):   # req: PAR-04
+        self.params.set("cell_ov_trip_mv", 3650)
+        self.step(10)
+        self.params.set("cell_ov_trip_mv", 3600)
+        seen = self.watch(8000)
+        self.assertEqual(seen[-1], (100, BOTH, 50_000, 50_000))
+        self.assertEqual(self.rows_written(), [])
+
+    def test_a_change_while_it_is_written_is_written_too(self):     # req: PAR-04 PRO-23
+        self.us_a_step = 15_000
+        self.params.set("cell_ov_trip_mv", 3650)
+        while self.bothoff.level:
+            self.step()
+        self.params.set("cell_uv_trip_mv", 2500)
+        self.watch(12_000)
+        self.assertEqual(len(self.rows_written()), 2)
+        self.assertEqual((self.afe.fets, self.pack.dcl_ma), (BOTH, 50_000))
+        self.assertEqual(self.control._image, afe_config.image(self.params, 250))
+
+    def test_nothing_is_told_where_both_are_open(self):         # req: PAR-04
+        self.pack.hold(BOTH, self.now)
+        self.step(3)
+        self.params.set("cell_ov_trip_mv", 3650)
+        self.step(2)
+        self.assertEqual(len(self.rows_written()), 1)
+
+    def test_an_afe_that_does_not_take_it_starts_anew(self):    # req: PAR-04 PRO-23
+        for where in ("update", "update_step", "signature"):
+            self.setUp()
+            self.params.set("cell_ov_trip_mv", 3650)
+            self.step(10)
+            self.afe.fails.add(where)
+            while self.bothoff.level:
+                self.step()
+            self.assertEqual((self.bothoff.level, self.pack.dcl_ma), (0, 0), where)
+            self.afe.fails.clear()
+            self.step(600)
+            self.assertEqual((self.control.afe_starts, self.afe.fets), (2, BOTH), where)
+            self.assertEqual(self.pack.dcl_ma, 50_000, where)
+            self.assertEqual(self.afe.images[-1], afe_config.image(self.params, 250))
+
+    def test_a_protection_meanwhile_keeps_its_limit_at_zero(self):  # req: COM-05 PRO-20
+        self.params.set("cell_uv_trip_mv", 2600)
+        self.step(10)
+        set_cells(self.afe.regs, 3300, 3650)                    # over-voltage: charge FET
+        self.flow(0)
+        seen = self.watch(10_000)
+        self.assertEqual([row for row in seen if row[2]], [])
+        self.assertEqual(seen[-1], (seen[-1][0], DISCHARGE, 0, 50_000))
 
 
 if __name__ == "__main__":

@@ -193,6 +193,25 @@ def test_parameters_by_name_and_by_id():
     assert client.params()["cell_ov_trip_mv"].value == 3550
 
 
+@pytest.mark.req("PAR-04")
+def test_several_parameters_are_one_request():
+    sent = []
+
+    class Sets(Pack):
+        def on_8(self, payload):
+            sent.append(payload)
+            return payload
+    client = link.Client(Sets())
+    assert client.set_params({"delay_s": 3, "cell_ov_trip_mv": 3500}) == {
+        "delay_s": 3, "cell_ov_trip_mv": 3500}
+    assert sent == [struct.pack("<HiHi", 40, 3, 17, 3500)]
+    assert client.set_params({}) == {} and len(sent) == 1
+    with pytest.raises(link.LinkError, match="32-bit"):
+        client.set_params({"delay_s": 1 << 40})
+    with pytest.raises(link.LinkError, match="too many"):
+        client.set_params({str(n): n for n in range(90)})
+
+
 def test_a_refused_set_gives_the_pack_reason():
     with pytest.raises(link.Refused, match="cell_ov_trip_mv: 3000 to 4200") as refused:
         link.Client(Pack()).set_param("cell_ov_trip_mv", 4201)

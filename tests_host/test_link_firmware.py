@@ -287,6 +287,31 @@ class TestParameters(TestCase):
         self.assertEqual([log.get(log.newest, c) for c in (2, 3, 5, 6)],
                          [ev.PARAMETER, 4, 2000, 3000])
 
+    def test_several_are_one_set(self):                         # req: PAR-04 PAR-03
+        # one after the other the first would be refused: its alarm is above it
+        body = struct.pack("<HiHiHi", 2, 3350, 3, 3250, 1, 3310)
+        self.assertEqual(self.refusal(0x08, body[:6])[0], 3)
+        before = self.params.changed
+        self.assertEqual(self.ask(0x08, body), body)
+        self.assertEqual([self.params[name] for name in (
+            "cell_ov_trip_mv", "cell_ov_release_mv", "cell_ov_alarm_mv")], [3350, 3250, 3310])
+        self.assertEqual(self.params.changed, before + 1)
+        log = self.pack.events
+        self.assertEqual([[log.get(log.newest - k, c) for c in (2, 3, 5, 6)] for k in (2, 1, 0)],
+                         [[ev.PARAMETER, 2, 3350, 3600], [ev.PARAMETER, 3, 3250, 3300],
+                          [ev.PARAMETER, 1, 3310, 3500]])
+
+    def test_all_or_none(self):                                 # req: PAR-04 PAR-03
+        events = self.pack.events.newest
+        for bad in (struct.pack("<Hi", 2, 9999), struct.pack("<Hi", 0xFFFF, 1),
+                    struct.pack("<Hi", 3, 3600)):
+            code, _ = self.refusal(0x08, struct.pack("<Hi", 4, 2000) + bad)
+            self.assertEqual(code, 3)
+            self.assertEqual((self.params["cell_ov_delay_ms"], self.pack.events.newest),
+                             (3000, events))
+        self.assertEqual(self.refusal(0x08, b"")[0], 2)
+        self.assertEqual(self.refusal(0x08, bytes(7))[0], 2)
+
     def test_a_refused_set_says_why_and_changes_nothing(self):  # req: PAR-03
         for value, word in ((3500, "cell_ov_alarm_mv"), (9999, "3000..3700"), (-1, "outside"),
                             (-0x80000000, "outside"), (0x7FFFFFFF, "outside")):

@@ -437,10 +437,35 @@ class Client:
     def set_param(self, name, value):
         """Set it; returns the value that the pack took. Raises Refused with its reason."""
         param = self._param(name)
+        self._check_number(param, value)
+        return self._value(PARAM_SET, param, struct.pack("<i", value))
+
+    @staticmethod
+    def _check_number(param, value):
         if not -(1 << 31) <= value < 1 << 31:
             raise LinkError(f"{param.name}: {value} is no 32-bit number; "
                             f"it goes from {param.min} to {param.max} {param.unit}".rstrip())
-        return self._value(PARAM_SET, param, struct.pack("<i", value))
+
+    def set_params(self, values):
+        """Set {name: value} as one set: all or none. Returns what the pack took."""
+        if not values:
+            return {}
+        if len(values) > MAX_TO_PACK // 6:
+            raise LinkError(f"{len(values)} values are too many for one set; "
+                            f"{MAX_TO_PACK // 6} is the most")
+        for name, value in values.items():
+            self._check_number(self._param(name), value)
+        params = [self._param(name) for name in values]
+        payload = b"".join(struct.pack("<Hi", param.id, value)
+                           for param, value in zip(params, values.values()))
+        answer = self._exchange(PARAM_SET, payload)
+        if len(answer) != len(payload):
+            raise LinkError("the answer to a set of parameters is not about it")
+        for at, param in enumerate(params):
+            number, param.value = struct.unpack_from("<Hi", answer, 6 * at)
+            if number != param.id:
+                raise LinkError(f"the answer for parameter {param.name} is not about it")
+        return {param.name: param.value for param in params}
 
     def _value(self, kind, param, value):
         answer = self._exchange(kind, struct.pack("<H", param.id) + value)

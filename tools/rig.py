@@ -355,8 +355,7 @@ class Rig:
             if hello.get("profile") != profile:
                 raise RigError(f"the firmware runs profile {hello.get('profile')}, not {profile}")
         self._client.schema()
-        for name, value in params.items():
-            self._client.set_param(name, value)
+        self._client.set_params(params)
         return {"ports": {name: port.path for name, port in self._ports.items()},
                 "can": {"interface": self._can.interface, "channel": self._can.channel},
                 "pins": read_pins(), "t_ms": _ms(self._target.t_us), "hello": hello}
@@ -384,8 +383,7 @@ class Rig:
         self._target = SerialTarget(port)
         self._client = link.Client(self._target.exchange)
         hello = self._client.hello()
-        for name, value in params.items():
-            self._client.set_param(name, value)
+        self._client.set_params(params)
         return {"ports": {"pcs": None, "parallel": None, "debug": port}, "can": None,
                 "can_note": "a real board's CAN is reached by an adapter of yours",
                 "pins": read_pins(), "t_ms": _ms(self._target.t_us), "hello": hello}
@@ -645,9 +643,11 @@ class Rig:
             self._bench()
             return {"events": self._client.events(since)}
 
-    def param(self, name=None, value=None, restore=False):
-        """Read or set a parameter, or restore all defaults."""
+    def param(self, name=None, value=None, restore=False, values=None):
+        """Read or set a parameter, set several as one set, or restore all defaults."""
         truth("restore", restore)
+        if values is not None:
+            return self._param_set(name, value, restore, values)
         with self._take():
             self._bench()
             if restore:
@@ -662,6 +662,17 @@ class Rig:
                 return {"name": name, "value": self._client.get_param(name)}
             number(-2**31, 2**31 - 1, whole=True)("value", value)
             return {"name": name, "value": self._client.set_param(name, value)}
+
+    def _param_set(self, name, value, restore, values):
+        if name is not None or value is not None or restore:
+            raise RigError("values is a set of its own; leave name, value and restore out")
+        if not isinstance(values, dict) or not values:
+            _want("values", values, "an object {name: value}")
+        for one in values:
+            number(-2**31, 2**31 - 1, whole=True)(f"values.{one}", values[one])
+        with self._take():
+            self._bench()
+            return {"values": self._client.set_params(values)}
 
     def look(self):
         """(wire, truth) as get() has them, without asking the controller for a report."""
@@ -917,7 +928,7 @@ _COMMANDS = {
     "trace": ("trace", ("since_ms",), ()),
     "events": ("events", ("since",), ()),
     "can": ("can", ("since_ms", "send"), ()),
-    "param": ("param", ("name", "value", "restore"), ()),
+    "param": ("param", ("name", "value", "restore", "values"), ()),
     "power": ("power", ("on",), ("on",)),
     "reset": ("reset", (), ()),
     "fleet": ("fleet", ("modules", "plant", "board", "profile", "seed", "params", "dip", "spread",

@@ -82,6 +82,8 @@ class Derating:
         self.at_least = False
         self._least_cpct = 0
         self._emptied = False       # min_soc_cpct was reached, and is not left yet
+        self._paused = False
+        self._kept_ccl_ma = self._kept_dcl_ma = 0       # before pause()
 
     @micropython.native
     def aim(self, values, most_ma, charge_most_ma=1 << 29):
@@ -137,6 +139,8 @@ class Derating:
                  soon as its FET is closed, and holds the limit of all of them down until it
                  says so
         """
+        if self._paused:
+            return
         step_ma = SLEW_MA_S * dt_ms // 1000
         if at_once and may_charge and not self.ccl_ma:
             self.ccl_ma = self._charge_ma
@@ -150,6 +154,25 @@ class Derating:
             self.dcl_ma = 0
         elif self.dcl_ma != self._discharge_ma:
             self.dcl_ma = self._follow(self.dcl_ma, self._discharge_ma, step_ma)
+
+    def pause(self):
+        """Both limits are 0 from now on, until resume()."""
+        if not self._paused:
+            self._paused = True
+            self._kept_ccl_ma = self.ccl_ma
+            self._kept_dcl_ma = self.dcl_ma
+        self.stop()
+
+    def resume(self, free):
+        """As before pause(), where nothing has happened since that lowers them.
+
+        free  bits CHARGE | DISCHARGE of the FETs that may be closed: the other limit stays 0
+        """
+        self._paused = False
+        if free & rules.CHARGE:
+            self.ccl_ma = min(self._kept_ccl_ma, self._charge_ma)
+        if free & rules.DISCHARGE:
+            self.dcl_ma = min(self._kept_dcl_ma, self._discharge_ma)
 
     def stop(self):
         """Both limits to 0 at once: nothing may flow."""

@@ -254,18 +254,22 @@ class Link:
         return 6
 
     def _param_set(self, length, now_ms):
-        self._need(length, 6)
-        number, value = struct.unpack_from("<Hi", self._in, _HEAD)
+        """One parameter or several: (id, value), again and again. All or none (PAR-04)."""
+        if not length or length % 6:
+            raise Refused(_BAD_LENGTH, "%d bytes of payload, expected 6 for each value" % length)
         params = self._pack.params
+        values = {}
         try:
-            name = params.name_of(number)
-            old = params[name]
-            params.set(name, value)
+            for at in range(_HEAD, _HEAD + length, 6):
+                number, value = struct.unpack_from("<Hi", self._in, at)
+                values[params.name_of(number)] = value
+            self._pack.change(values, now_ms)
         except ValueError as error:
             raise Refused(_BAD_VALUE, str(error))
-        self._pack.events.add(now_ms, ev.PARAMETER, number & 0xFF, number >> 8, value, old)
-        struct.pack_into("<Hi", self.out, _HEAD, number, params[name])
-        return 6
+        for at in range(_HEAD, _HEAD + length, 6):
+            number = self._in[at] | self._in[at + 1] << 8
+            struct.pack_into("<Hi", self.out, at, number, params[params.name_of(number)])
+        return length
 
     def _param_restore(self, length, now_ms):
         self._pack.params.restore()

@@ -25,10 +25,12 @@ from bq76952 import (
     SAFETY_STATUS_C,
     AfeError,
 )
+from tasks.afe_update import IDLE, WRITING, AfeUpdate
 
 REST_MS = 500                   # between scans while the pack is asleep or off
 _JOB_BUDGET_US = 20_000         # of a period, for configuring the AFE: others wait that long
 _PART_BUDGET_US = 10_000        # of a step with a slow AFE: one row, at most 55 ms
+_UPDATE_BUDGET_US = 40_000      # while both FETs are open for a change of some rows
 _FIRST_BUDGET_US = 60_000       # at start-up, when nothing else is urgent
 _BACK_OFF_MS = 500              # before the first retry; doubled each time up to the longest
 _LONGEST_BACK_OFF_MS = 8_000
@@ -89,6 +91,7 @@ class Control:
         self._zero_ms = 0           # when the look at zero began
         self._zero_from_ms = self._zero_to_ms = -1      # its first and last count seen
         self._zero_from = self._zero_to = 0
+        self._update = AfeUpdate(pack)
         self._scale = ChargeScale(pack.params, pack.soc)
         self._suspect = False           # verify the configuration at the next scan
         self.last_error = None      # AfeError of the newest failed attempt
@@ -136,7 +139,12 @@ class Control:
         if self._part >= parts:
             self._part = 0
             return False
-        if not self._pack.afe_ready:
+        if self._update.phase == WRITING:
+            self._part += 1
+            self._go_on_writing(now_ms)
+            if self._update.phase != WRITING:
+                self._part = 0
+        elif not self._pack.afe_ready:
             self._part += 1
             self._bring_up(now_ms)
             if self._pack.afe_ready:
@@ -182,6 +190,11 @@ class Control:
             self._bring_up(now_ms)
             pack.step(now_ms, False)
             return
+        if self._update.phase == WRITING:
+            self._bothoff(0)
+            self._go_on_writing(now_ms)
+            pack.step(now_ms, False)
+            return
         measured = pack.measurements
         start_us = self._ticks_us()
         if self._parts:
@@ -217,6 +230,13 @@ class Control:
             self._count_charge(now_ms)
             if pack.afe_misled:
                 self._start_anew(now_ms, _MISLED)
+            elif self._update.phase != IDLE:
+                self._update.follow(now_ms)
+                if self._update.is_due(now_ms):
+                    if self._rests:
+                        self._start_anew(now_ms, _NEW_PARAMETERS)
+                    else:
+                        self._begin_writing(now_ms)
 
     @micropython.native
     def _bleed(self, fresh):
@@ -236,8 +256,10 @@ class Control:
     def _count_charge(self, now_ms):
         """Every _COUNT_MS: what the AFE's integrator moved since the last time."""
         dt_ms = (now_ms - self._counted_ms) & _MASK
-        if dt_ms < _COUNT_MS:
-            return
+        if dt_ms >= _COUNT_MS:
+            self._count_since(now_ms, dt_ms)
+
+    def _count_since(self, now_ms, dt_ms):
         afe = self._afe
         units = afe.charge_units
         parts = afe.charge_65536ths
@@ -331,9 +353,15 @@ class Control:
         reason = -1
         if self._afe.regs[BATTERY_STATUS] & POR:
             reason = _RESTARTED
-        elif ((self._image_of != pack.params.changed
-               or self._deep != (pack.power.mode == TRYING)) and self._image_is_stale()):
+        elif self._deep != (pack.power.mode == TRYING) and self._image_is_stale():
             reason = _NEW_PARAMETERS
+        elif self._image_of != pack.params.changed:
+            if not self._image_is_stale():
+                self._update.cancel()           # also of a change that was taken back
+            elif self._rests or not self._image:
+                reason = _NEW_PARAMETERS        # no FET is closed, and writing wakes the AFE
+            else:
+                self._update.want(now_ms)
         elif self._suspect or (now_ms - self._verified_ms) & _MASK >= _VERIFY_MS:
             self._verified_ms = now_ms
             self._suspect = False
@@ -373,6 +401,51 @@ class Control:
         self._image_of = pack.params.changed
         self._deep = pack.power.mode == TRYING
         return afe_config.image(pack.params, self._shunt_uohm, pack.profile.CELLS, self._deep)
+
+    def _begin_writing(self, now_ms):
+        """Both FETs open; the rows of the AFE that differ are written from now on (PAR-04)."""
+        pack = self._pack
+        if self._counting:
+            self._count_since(now_ms, (now_ms - self._counted_ms) & _MASK)
+        self._bothoff(0)
+        pack.fets.restarted()
+        pack.balancing.lost()
+        self._detecting = False
+        image = self._image_now()
+        old = dict(self._image)
+        self._image = image
+        self._job = self._afe.update([row for row in image if old.get(row[0]) != row[1]])
+        self._update.writes()
+        self._go_on_writing(now_ms)
+
+    def _go_on_writing(self, now_ms):
+        start_us = self._ticks_us()
+        budget_us = _PART_BUDGET_US if self._afe.slow else _UPDATE_BUDGET_US
+        try:
+            while (self._ticks_us() - start_us) & _MASK < budget_us:
+                next(self._job)
+        except StopIteration:
+            self._job = None
+            self._wrote(now_ms)
+        except AfeError as error:
+            self.last_error = error
+            self._start_anew(now_ms, _NEW_PARAMETERS)
+
+    def _wrote(self, now_ms):
+        try:
+            self._signature = self._afe.signature()
+        except AfeError as error:
+            self.last_error = error
+            self._start_anew(now_ms, _NEW_PARAMETERS)
+            return
+        self._verified_ms = (now_ms - _APART_MS) & _MASK
+        self._counted_ms = now_ms
+        try:
+            self._afe.read_charge()
+        except AfeError:
+            self._counting = False
+        self._pack.events.add(now_ms, ev.AFE_CONFIGURED, 1, -1, self._signature, self.afe_starts)
+        self._update.written(now_ms)
 
     @micropython.native
     def _note_trips(self, measured, now_ms):
@@ -426,6 +499,7 @@ class Control:
         self._pack.looking_at_zero = False
         self._job = None
         self._part = 0
+        self._update.cancel()
 
     def _retry_later(self, now_ms):
         self._resume_ms = (now_ms + self._back_off_ms) & _MASK

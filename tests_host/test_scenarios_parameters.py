@@ -1,0 +1,92 @@
+"""Parameters in a pack that works: as sets, lost and damaged ones, who may change them."""
+
+import pytest
+
+SET = {
+    "cell_ov_trip_mv": 3650, "cell_ov_alarm_mv": 3550, "cell_uv_trip_mv": 2600,
+    "cell_uv_alarm_mv": 2750, "chg_ot_trip_dc": 570, "chg_ot_release_dc": 500,
+    "dsg_ot_trip_dc": 570, "dsg_ot_release_dc": 500, "chg_ut_trip_dc": 30, "chg_ut_alarm_dc": 60,
+    "chg_ut_release_dc": 60, "dsg_ut_trip_dc": -150, "dsg_ut_alarm_dc": -100,
+    "dsg_ut_release_dc": -50, "mos_ot_trip_dc": 1000, "mos_ot_release_dc": 800,
+    "cell_ov_delay_ms": 2000, "cell_uv_delay_ms": 2000, "temp_delay_ms": 2000,
+    "chg_oc_trip_ma": 106_000, "dsg_oc1_trip_ma": 106_000, "dsg_oc2_trip_ma": 140_000,
+    "dsg_oc1_delay_ms": 2000, "dsg_oc2_delay_ms": 200, "pack_ov_trip_mv": 57_500,
+    "pack_uv_trip_mv": 43_000, "cvl_mv": 55_500, "dvl_mv": 45_000, "low_soc_cpct": 400,
+    "cell_diff_alarm_mv": 400,
+}
+
+
+def edges(rig, since_ms):
+    return [(t_ms - since_ms, signal[5:], value)
+            for t_ms, signal, value in rig.trace(since_ms=since_ms)["edges"]
+            if signal in ("fets.chg", "fets.dsg")]
+
+
+def told(rig, since_ms):
+    """[(ms, charge limit, discharge limit)] of the frames 351, in 0.1 A."""
+    return [(t_ms - since_ms, int.from_bytes(bytes.fromhex(data)[2:4], "little"),
+             int.from_bytes(bytes.fromhex(data)[4:6], "little"))
+            for t_ms, number, data in (frame[:3] for frame in rig.can(since_ms=since_ms)["frames"])
+            if number == 0x351]
+
+
+@pytest.mark.req("PAR-04", "COM-05")
+@pytest.mark.targets("host", "unix")
+def test_thirty_parameters_restored_at_60_a_open_once(rig, target):
+    rig.open(target, plant={"soc": 0.6}, params=SET)
+    rig.run(8000)
+    rig.set(load_ma=60_000)
+    rig.run(10_000)
+    start_ms = rig.get()["t_ms"]
+    assert len(SET) == 30 and rig.get()["report"]["state"] == "discharging"
+    rig.param(restore=True)
+    rig.run(9000)
+    seen = edges(rig, start_ms)
+    openings = [row for row in seen if row[2] == 0]
+    assert {row[1] for row in openings} == {"chg", "dsg"} and len(seen) == 4, seen
+    opened_ms = openings[0][0]
+    assert 4900 <= opened_ms <= 5400
+    assert seen[-1][0] - opened_ms <= 500 and {row[2] for row in seen[2:]} == {1}
+    zero = [row for row in told(rig, start_ms) if row[1:] == (0, 0)]
+    assert zero and zero[0][0] <= opened_ms - 200
+    assert all(row[1:] == (0, 0) for row in told(rig, start_ms)
+               if zero[0][0] <= row[0] <= opened_ms)
+    assert told(rig, start_ms)[-1][2] > 400                 # the limits are back at once
+    assert rig.param("cell_ov_trip_mv")["value"] == 3600
+    report = rig.get()["report"]
+    assert report["faults"] == report["protections"] == [] and report["afe_restarts"] == 1
+
+
+@pytest.mark.req("PAR-04")
+@pytest.mark.targets("host")
+def test_what_the_afe_does_not_hold_opens_nothing(rig, target):
+    rig.open(target, plant={"soc": 0.6})
+    rig.run(8000)
+    rig.set(load_ma=60_000)
+    rig.run(3000)
+    start_ms = rig.get()["t_ms"]
+    for name, value in (("cell_ov_release_mv", 3350), ("nominal_ma", 45_000),
+                        ("buzzer_enable", 1), ("dvl_mv", 45_500), ("chg_ot_release_dc", 530)):
+        rig.param(name, value)
+        rig.run(1000)
+    rig.run(6000)
+    assert edges(rig, start_ms) == []
+
+
+@pytest.mark.req("PAR-04")
+@pytest.mark.targets("host")
+def test_a_tool_that_goes_on_setting_keeps_no_house_dark(rig, target):
+    """Twice a second for 20 s: each opening is short, and there are few."""
+    rig.open(target, plant={"soc": 0.6})
+    rig.run(8000)
+    rig.set(load_ma=60_000)
+    rig.run(3000)
+    start_ms = rig.get()["t_ms"]
+    for i in range(40):
+        rig.param("cell_ov_trip_mv", 3700 - 40 * (i % 2))
+        rig.run(500)
+    rig.run(8000)
+    seen = [row for row in edges(rig, start_ms) if row[1] == "dsg"]
+    pairs = list(zip(seen[::2], seen[1::2]))
+    assert 1 <= len(pairs) <= 5 and len(seen) % 2 == 0
+    assert all(closed[0] - opened[0] <= 500 for opened, closed in pairs)
