@@ -637,8 +637,8 @@ class BQ76952:
     def update(self, rows):
         """Write some *rows* (address, bytes) of a chip that was configured; both FETs are off
         afterwards. A generator of short steps like configure(); AfeError."""
-        self.command(_ALL_FETS_OFF)
-        self.command(_SET_CFGUPDATE)
+        self.command(ALL_FETS_OFF)
+        self.command(SET_CFGUPDATE)
         self._wait_status(CFGUPDATE, CFGUPDATE)
         for address, data in rows:
             self.write_block(address, data)
@@ -647,7 +647,7 @@ class BQ76952:
             if not self.holds(address, data):
                 raise AfeError("data memory 0x%04x does not hold %s" % (address, data.hex()))
             yield
-        self.command(_EXIT_CFGUPDATE)
+        self.command(EXIT_CFGUPDATE)
         self._wait_status(CFGUPDATE | POR, 0)
         yield
 

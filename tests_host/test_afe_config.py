@@ -262,7 +262,7 @@ class TestImage(unittest.TestCase):
             code = dict(afe_config.image(params, SHUNT_UOHM))[0x9278][0]
             self.assertTrue(trip_mv * 10 <= code * 506 <= trip_mv * 10 + 506, trip_mv)
         for trip_mv in range(2000, 2800, 37):
-            params = Parameters({"cell_uv_trip_mv": trip_mv})
+            params = Parameters({"cell_uv_trip_mv": trip_mv, "deep_floor_mv": 1500})
             code = dict(afe_config.image(params, SHUNT_UOHM))[0x9275][0]
             self.assertTrue(trip_mv * 10 - 506 <= code * 506 <= trip_mv * 10, trip_mv)
 
@@ -288,7 +288,8 @@ class TestImage(unittest.TestCase):
                 code = dict(afe_config.image(params, SHUNT_UOHM))[0x9278][0]
                 self.assertTrue(code * 506 <= 37_500 + 10 * min(0, offset_mv), (offset_mv, code))
         for deep in (False, True):
-            params = Parameters({"cell_uv_trip_mv": 2000, "wake_floor_mv": 1800})
+            params = Parameters({"cell_uv_trip_mv": 2000, "wake_floor_mv": 1800,
+                                 "deep_floor_mv": 1500})
             code = dict(afe_config.image(params, SHUNT_UOHM, 16, deep))[0x9275][0]
             self.assertTrue(code * 506 >= 18_000, code)
         found = dict(afe_config.image(Parameters({"dsg_ot_trip_dc": 630, "chg_ot_trip_dc": 600}),

@@ -1247,6 +1247,7 @@ class TestUpdate(Case):
                 self.step()
             self.assertEqual((self.bothoff.level, self.pack.dcl_ma), (0, 0), where)
             self.afe.fails.clear()
+            self.flow(0)
             self.step(600)
             self.assertEqual((self.control.afe_starts, self.afe.fets), (2, BOTH), where)
             self.assertEqual(self.pack.dcl_ma, 50_000, where)
