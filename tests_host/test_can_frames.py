@@ -170,6 +170,11 @@ class TestFlags(TestCase):
         data = self.data("pylontech", 0x359, snapshot(protections=conditions.SYSTEM_FAULT))
         self.assertEqual(data[1], 0x08)
 
+    def test_readings_that_fail_are_an_alarm_and_a_start_is_none(self):    # req: COM-05
+        for starting, alarm in ((False, 0x08), (True, 0)):
+            data = self.data("pylontech", 0x359, snapshot(valid=False, starting=starting))
+            self.assertEqual(data[1], alarm)
+
     def test_enables_and_requests(self):                        # req: COM-05
         for field, bit in (("may_charge", 0x80), ("may_discharge", 0x40), ("force_1", 0x20),
                            ("force_2", 0x10), ("full_request", 0x08)):

@@ -216,6 +216,7 @@ class Fleet:
             bits >>= 1
         whole.blocking_charge = whole.blocking_discharge = 0
         whole.valid = False
+        whole.starting = self.own.starting
         self._carriers = 0
         for i in range(len(modules)):
             seen = modules[i]

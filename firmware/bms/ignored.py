@@ -1,7 +1,7 @@
 """Limits that are told and not kept (PRO-30): readings of two rows of the protection table.
 
 A current counts as beyond when it passes the limit by *ignored_percent* and *ignored_ma*. The
-limit is the highest that was told in the last 5 to 10 seconds, because an inverter needs time; a
+limit is the highest that was told in the last 2 to 4 seconds, because an inverter needs time; a
 limit that still rises counts as what it rises to. What DER-03 allows is in the told limit.
 The time beyond leaks as fast as it grows, so that short pauses hide nothing.
 """
@@ -20,7 +20,7 @@ from bms.readings import (
 
 _CHARGE_ROW = mask_of("PRO-30-charge")
 _DISCHARGE_ROW = mask_of("PRO-30-discharge")
-_WINDOW_MS = const(5000)
+_WINDOW_MS = const(2000)
 _LONGEST_MS = const(4_000_000)
 
 

@@ -96,7 +96,7 @@ class Values:
     @micropython.native
     def _take_flags(self, seen):
         alarms, protections = seen.alarms, seen.protections
-        if not seen.valid:
+        if not seen.valid and not seen.starting:
             protections |= conditions.SYSTEM_FAULT
         self.protections_359 = conditions.protection_word(protections, conditions.CAN_359)
         self.alarms_359 = conditions.alarm_word(alarms, conditions.CAN_359)

@@ -43,6 +43,7 @@ class Snapshot:
 
     valid          False: readings are too old or there are none (MEA-05). Currents, voltages,
                    temperatures and SOC then mean nothing, and all limits are 0.
+    starting       not valid because the start goes on: no reason for an alarm (COM-05)
     module         address 1..15 (a pack alone is 1); of a sum: the master's
     modules        packs online, of which blocking_charge / blocking_discharge let no current in
                    or out; offline: packs that were there and do not answer
@@ -76,7 +77,7 @@ class Snapshot:
         self.cells = cells
         self.cells_mv = array("H", (0 for _ in range(cells)))
         self.temps_dc = array("i", (NO_READING for _ in range(SENSORS)))
-        self.valid = False
+        self.valid = self.starting = False
         self.serial = bytearray(b"%-16s" % b"")
         self.module = self.modules = 1
         self.blocking_charge = self.blocking_discharge = self.offline = 0
@@ -111,6 +112,7 @@ class Snapshot:
         """Take the picture of *pack* (PackState). Allocates nothing."""
         is_usable = pack.measurements.is_usable(now_ms)
         self.valid = is_usable and pack.soc.is_set
+        self.starting = not self.valid and not pack.passed
         self.module = pack.dip if pack.dip else 1
         self._fill_charge(pack)
         self._fill_limits(pack)

@@ -1,0 +1,164 @@
+"""Starts and restarts, deep discharge, ignored limits and short circuits on the bench."""
+
+import pytest
+
+BOTH = ("chg", "dsg")
+pytestmark = pytest.mark.targets("host", "unix")
+
+BEYOND = (
+    ({"cell_mv": {3: 3900}, "charger_mv": 57000, "charger_ma": 20000}, ("chg",)),
+    ({"cell_mv": {3: 2100}, "load_ma": 50000}, ("dsg",)),
+    ({"cell_temp_dc": [750] * 4, "charger_mv": 56000, "charger_ma": 50000}, BOTH),
+    ({"cell_temp_dc": [-300] * 4, "charger_mv": 56000, "charger_ma": 50000}, BOTH),
+    ({"mos_dc": 1200, "load_ma": 90000}, BOTH),
+)
+
+
+def now(rig):
+    return rig.get()["t_ms"]
+
+
+def closings(rig, since_ms):
+    """[(ms after *since_ms*, FET)] of every FET that closed."""
+    return [(t_ms - since_ms, signal[5:]) for t_ms, signal, value in rig.trace(since_ms)["edges"]
+            if signal in ("fets.chg", "fets.dsg") and value]
+
+
+def restart(rig, off_ms=300, on_ms=3000):
+    rig.power(False)
+    rig.run(off_ms)
+    rig.power(True)
+    rig.run(on_ms)
+
+
+def report(rig):
+    return rig.get()["report"]
+
+
+@pytest.mark.req("PRO-27")
+@pytest.mark.parametrize("what, opens", BEYOND)
+def test_no_fet_closes_beyond_a_limit_at_a_start(rig, target, what, opens):
+    rig.open(target, plant={"soc": 0.5})
+    rig.run(3000)
+    rig.set(**what)
+    since_ms = now(rig)
+    restart(rig, 1000, 7000)
+    closed = {fet for _, fet in closings(rig, since_ms)}
+    assert closed == set(BOTH) - set(opens)
+    seen = report(rig)
+    assert seen["protections"] and not seen["faults"]
+    # the trip is on record, and its time is that of the start
+    trips = [e for e in rig.events()["events"] if e["event"] == "trip" and e["boot"] == 2]
+    assert trips
+
+
+@pytest.mark.req("PRO-27")
+def test_a_controller_that_starts_again_and_again_holds_its_fets(rig, target):
+    rig.open(target, plant={"soc": 0.5})
+    rig.run(3000)
+    rig.set(load_ma=50000)
+    since_ms = now(rig)
+    for _ in range(8):
+        restart(rig, 300, 2500)
+    assert len(closings(rig, since_ms)) <= 2 * 2            # of starts 2 and 3
+    assert report(rig)["faults"] == ["PRO-27"]
+    assert "PRO-27" in rig.command_text("why")
+    held_ms = now(rig)
+    rig.run(56_000)
+    assert report(rig)["faults"] == ["PRO-27"]
+    rig.run(4_000)
+    assert not report(rig)["faults"]
+    assert {fet for _, fet in closings(rig, held_ms)} == set(BOTH)
+
+
+@pytest.mark.req("PRO-27")
+@pytest.mark.req("PRO-22")
+def test_locks_survive_a_supply_dip_and_not_a_reset_that_is_asked_for(rig, target):
+    rig.open(target, plant={"soc": 0.6}, params={"short_lock_trips": 2})
+    rig.run(5000)
+    for _ in range(2):
+        rig.set(load="short")
+        rig.run(2000)
+        rig.set(load="open")
+        rig.run(3000)
+    assert report(rig)["locked"] == ["PRO-08"]
+    since_ms = now(rig)
+    restart(rig)
+    seen = report(rig)
+    assert (seen["locked"], seen["protections"]) == (["PRO-08"], ["PRO-08"])
+    assert not closings(rig, since_ms)
+    rig.command_text("reset")
+    rig.run(4000)
+    seen = report(rig)
+    assert (seen["locked"], seen["protections"]) == ([], [])
+    assert {fet for _, fet in closings(rig, since_ms)} == set(BOTH)
+
+
+@pytest.mark.req("PRO-08")
+def test_a_short_circuit_that_comes_back_locks(rig, target):
+    rig.open(target, plant={"soc": 0.6})
+    rig.run(3000)
+    since_ms = now(rig)
+    for _ in range(10):
+        rig.set(load="short")
+        rig.run(3000)
+        rig.set(load="open")
+        rig.run(3000)
+    assert [fet for _, fet in closings(rig, since_ms)].count("dsg") <= 4
+    assert report(rig)["locked"] == ["PRO-08"]
+
+
+@pytest.mark.req("PRO-29")
+@pytest.mark.parametrize("cell_mv", (1800, 500))
+def test_a_cell_below_the_floor_is_not_charged_until_the_host_allows_it(rig, target, cell_mv):
+    rig.open(target, plant={"soc": 0.3})
+    rig.run(3000)
+    rig.set(cell_mv={5: cell_mv}, charger_mv=56000, charger_ma=4000)
+    rig.run(10_000)
+    answer = rig.get()
+    assert "PRO-29" in answer["report"]["protections"]
+    assert answer["wire"]["fets"]["chg"] == answer["wire"]["fets"]["dsg"] == 0
+    assert rig.command_text("deep_try").startswith("charging is tried at 5000 mA")
+    rig.run(1000)
+    assert rig.get()["wire"]["fets"]["chg"] == 1
+
+
+@pytest.mark.req("PRO-30")
+def test_an_ignored_charge_limit_opens_the_charge_fet(rig, target):
+    rig.open(target, plant={"soc": 0.5})
+    rig.run(5000)
+    rig.set(cell_temp_dc=[52] * 4)
+    rig.run(30_000)
+    assert report(rig)["ccl_ma"] == 0
+    rig.set(charger_mv=57500, charger_ma=60000)
+    since_ms = now(rig)
+    rig.run(29_000)
+    assert "PRO-30-charge" not in report(rig)["alarms"]
+    rig.run(5_000)
+    assert "PRO-30-charge" in report(rig)["alarms"]
+    rig.run(85_000)
+    assert rig.get()["wire"]["fets"]["chg"] == 1
+    rig.run(6_000)
+    answer = rig.get()
+    assert (answer["wire"]["fets"]["chg"], answer["report"]["protections"]) == (
+        0, ["PRO-30-charge"])
+    assert not closings(rig, since_ms)
+
+
+@pytest.mark.req("COM-05")
+@pytest.mark.parametrize("variant", (0, 3))
+def test_no_alarm_on_can_before_the_first_scan(rig, target, variant):
+    rig.open(target, plant={"soc": 0.5}, params={"can_variant": variant})
+    rig.run(3000)
+    restart(rig, 2000, 1)
+    since_ms = now(rig)
+    rig.run(3000)
+    frames = [(ident, bytes.fromhex(data)) for _, ident, data in rig.can(since_ms)["frames"]]
+    told = [data for ident, data in frames if ident == (0x35A if variant else 0x359)]
+    assert len(told) >= 2
+    for data in told:
+        if variant:
+            pairs = [data[i] >> shift & 3 for i in range(7) for shift in (0, 2, 4, 6)]
+            assert 1 not in pairs, data
+        else:
+            assert data[:4] == bytes(4), data
