@@ -72,9 +72,12 @@ _PATIENCE_US = const(20_000)    # the same question is asked for so long
 _EXECUTES_US = const(40_000)    # a sub-command may run for so long
 _ASKS = const(12)           # questions to learn the pause by
 _POLLS = const(100)         # of Battery Status
+_LOOKS = const(8)           # at a FET that is permitted and held off
+_LOOK_US = const(2_500)
+_ANY_FET = const(0x0F)      # charge, pre-charge, discharge, pre-discharge
 _TRIES = const(3)           # a write that the chip did not take is sent again so often
 _REREADS = const(32)        # registers and pairs that a scan may read again: more is a failure
-_REREAD_US = const(30_000)  # ... and the time that this may take
+_REREAD_US = const(45_000)  # ... and the time that this may take
 _JUMP = const(100)          # a value this far off the last one is read again: it may be torn
 _ANY_JUMP = const(0x10000)
 _PAIR_TRIES = const(3)
@@ -133,6 +136,7 @@ class BQ76952:
     gap_us    pause between frames, as learnt
     rereads   registers or pairs that scans had to read again, since start
     failures  scans that failed, since start
+    unheld    FETs that prove_off() saw closed, bits of the FET status
     """
 
     def __init__(self, spi, cs, wait, cells=16):
@@ -178,6 +182,7 @@ class BQ76952:
         self._jump = _ANY_JUMP      # until a first scan there is nothing to compare with
         self.rereads = 0
         self.failures = 0
+        self.unheld = 0
         cs(1)
 
     # -- the scan --------------------------------------------------------------------------
@@ -273,9 +278,13 @@ class BQ76952:
         return True
 
     def _refresh_pair(self, reg):
-        """Read the pair (reg, reg + 1) until the high byte is the same before and after."""
+        """Read the pair (reg, reg + 1) until the high byte is the same before and after.
+
+        A value that moves to and fro over the edge of a byte, as a current around 0 does, never
+        is so where answers are slow: then the low byte tells on which side it was.
+        """
         regs = self.regs
-        for _ in range(_PAIR_TRIES):
+        for left in range(_PAIR_TRIES - 1, -1, -1):
             # at one go first: an answer comes with the next question
             self._exchange(reg + 1, _DUMMY)
             self._exchange(reg, _DUMMY)
@@ -290,6 +299,11 @@ class BQ76952:
                 high = self._read(reg + 1) if low >= 0 else -1
                 if high < 0:
                     return False
+            if not left:
+                if high - before & 0xFF == 1:       # rose
+                    before = high = before if low & 0x80 else high
+                elif before - high & 0xFF == 1:     # fell
+                    before = high = high if low & 0x80 else before
             if before == high:
                 regs[reg] = low
                 regs[reg + 1] = high
@@ -650,6 +664,26 @@ class BQ76952:
         self.command(EXIT_CFGUPDATE)
         self._wait_status(CFGUPDATE | POR, 0)
         yield
+
+    def prove_off(self):
+        """While a line holds both FETs off: permit each alone, neither may close.
+
+        A generator of short steps; what was seen closed is in *unheld* then (FET status bits, 0:
+        nothing). The charge FET is tried first: past the open discharge FET nothing but a charger
+        could drive a current through it, and only if it passed, the other one is tried.
+        """
+        self.unheld = 0
+        for charge in (True, False):
+            self.set_fets(charge, not charge)
+            for _ in range(_LOOKS):
+                self.unheld = self.read_register(FET_STATUS) & _ANY_FET
+                if self.unheld:
+                    break
+                self._wait(_LOOK_US)
+            self.command(ALL_FETS_OFF)
+            yield
+            if self.unheld:
+                return
 
     def reset(self):
         """Let the chip start anew, FETs off; it does not answer for some 60 ms. Never raises.

@@ -213,6 +213,29 @@ def test_a_toggle_that_was_lost_is_sent_again_after_a_look():
     assert lost and bus.chip.fet_en
 
 
+@pytest.mark.req("SAF-02")
+@pytest.mark.parametrize("fault, unheld", ((None, 0), ("inverted", 0x01), ("dead", 0x01)))
+@pytest.mark.parametrize("latency_us", (30, 1000))
+def test_a_line_that_does_not_hold_the_fets_is_seen_by_the_charge_fet(latency_us, fault, unheld):
+    bus = Bus(latency_us)
+    bus.load(20_000)
+    bus.configure()
+    bus.chip.set_bothoff(0, bus.now)
+    bus.chip.bothoff_fault = fault
+    closed = []
+    bus.chip.on_edge = lambda t, signal, value: closed.append((signal, t)) if value else None
+    start = bus.now
+    for _ in bus.afe.prove_off():
+        assert bus.now - start < 60_000     # a step
+        start = bus.now
+    assert bus.afe.unheld == unheld
+    assert (bus.chip.chg, bus.chip.dsg) == (0, 0)
+    assert [signal for signal, _t in closed] == (["fets.chg"] if unheld else [])
+    if fault is None:                       # both were permitted, and the line held them
+        bus.chip.set_bothoff(1, bus.now)
+        assert (bus.chip.chg, bus.chip.dsg) == (0, 0)
+
+
 @pytest.mark.req("MEA-01")
 def test_the_parts_of_a_scan_are_the_scan():
     bus = Bus(500)

@@ -192,6 +192,23 @@ class TestTornValues(TestCase):
             self.chip.on_read = None
             self.assertIn(self.cell(0), (first_mv, then_mv), "0x%04x" % self.cell(0))
 
+    def test_a_value_around_the_edge_of_a_byte_is_on_one_side_or_the_other(self):   # req: MEA-02
+        for low_side, high_side in ((0xFFFF, 0x0000), (0xFFF0, 0x000F), (0x0CFE, 0x0D01)):
+            put16(self.chip.regs, 0x14, low_side)
+            self.afe.scan()
+            sides = [0]
+
+            def on_read(reg, sides=sides, both=(low_side, high_side)):
+                if reg in (0x14, 0x15):
+                    sides[0] += 1
+                    put16(self.chip.regs, 0x14, both[sides[0] >> 1 & 1])
+            for start in range(4):
+                sides[0] = start
+                self.chip.on_read = on_read
+                self.assertTrue(self.afe.scan(), (low_side, start))
+                self.assertIn(self.cell(0), (low_side, high_side))
+                self.chip.on_read = None
+
     def test_a_value_that_never_stands_still_fails_the_scan(self):      # req: MEA-02
         self.afe.scan()
 

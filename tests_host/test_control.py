@@ -61,6 +61,11 @@ class FakeAfe:
             raise AfeError(name)
 
     slow = False
+    unheld = 0                  # what closes against the line BOTHOFF
+
+    def prove_off(self):
+        self._try("prove_off")
+        return iter(())
 
     def scan(self):
         self.noise ^= 1
@@ -197,6 +202,32 @@ class TestBringUp(Case):
                          [0, CHARGE, BOTH])
         self.assertEqual(self.afe.log, [("charge",), ("fets", CHARGE), ("fets", BOTH)])
         self.assertEqual(self.bothoff.level, 1)
+
+    def test_the_line_is_tried_once_and_before_anything_closes(self):   # req: SAF-02
+        seen = []
+
+        def prove_off():
+            seen.append((self.bothoff.level, list(self.afe.log)))
+            return iter(())
+        self.afe.prove_off = prove_off
+        self.run_up()
+        self.assertEqual(seen, [(0, [])])
+        self.control.restart()                      # configured anew: it need not be tried again
+        self.step(20)
+        self.assertEqual((len(seen), self.afe.fets, self.pack.faults), (1, BOTH, 0))
+
+    def test_a_line_that_does_not_hold_is_a_fault_and_nothing_ever_closes(self):    # req: SAF-02
+        self.afe.unheld = 0x01
+        for _ in range(60):
+            self.step()
+            self.assertEqual((self.afe.fets, self.bothoff.level), (0, 0))
+        self.assertEqual(self.pack.faults, FAULT_FET)
+        self.assertEqual([row[1:] for row in self.rows(ev.AFE_ERROR)], [(6, -1, 1, 0)])
+        self.pack.clear_faults()
+        for _ in range(20):
+            self.step()
+            self.assertEqual((self.afe.fets, self.bothoff.level), (0, 0))
+        self.assertEqual(self.pack.faults, FAULT_FET)
 
     def test_what_is_written_is_made_from_the_parameters(self):     # req: PRO-23
         from bms import afe_config

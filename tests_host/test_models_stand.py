@@ -279,6 +279,7 @@ def test_unknown_plant_option_is_refused():
     ("ntc_open", 0), ("ntc_short", [1, 5]), ("shunt_gain", 0.9), ("shunt_offset_ma", -500),
     ("afe_latency_us", 800), ("pack_gain", 1.02), ("stack_gain", 0.98), ("ld_gain", 1.0),
     ("cell_gain", {"3": 1.01}), ("shunt_stuck_ma", 0), ("ntc_stuck", {"2": 250}),
+    ("afe_bothoff", "dead"),
     ("afe_frozen_part", ["cells", "temps"]), ("afe_reference", 1.01), ("terminal_uf", 20_000),
     ("terminal_kohm", 20), ("shunt_sign", -1), ("fet_weld_chg", True),
     ("fet_weld_dsg", 1), ("fet_open_chg", True),
@@ -310,7 +311,7 @@ def test_every_fault_kind_is_of_the_rig():
              "shunt_offset_ma shunt_sign fet_weld_chg fet_weld_dsg fet_open_chg fet_open_dsg "
              "rtc_dead rtc_jump_s can_bus_off can_no_ack can_overflow can_reset "
              "afe_latency_us pack_gain stack_gain ld_gain cell_gain shunt_stuck_ma ntc_stuck "
-             "afe_frozen_part afe_reference terminal_uf terminal_kohm")
+             "afe_frozen_part afe_reference afe_bothoff terminal_uf terminal_kohm")
     assert sorted(FAULT_KINDS) == sorted(known.split())
 
 

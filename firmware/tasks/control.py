@@ -41,7 +41,9 @@ _MASK = (1 << 30) - 1
 _RESET_MS = 100                 # from the AFE's reset until it is talked to again
 _SHORT = mask_of("PRO-08")
 # items of AFE_ERROR
-_RESTARTED, _FAILED, _NEW_PARAMETERS, _CHANGED, _NO_ANSWER, _MISLED = range(6)
+_RESTARTED, _FAILED, _NEW_PARAMETERS, _CHANGED, _NO_ANSWER, _MISLED, _NOT_HELD = range(7)
+# whether the line BOTHOFF opens both FETs
+_NOT_TRIED, _HELD, _UNHELD = range(3)
 _COUNT_MS = 10_000
 _UNIT_UAH = 10_000              # of the integrator, at 10 mA
 _INTEGRATOR_MS = 250            # it counts once in so long
@@ -98,6 +100,7 @@ class Control:
         self.acted = 0
         self.afe_starts = 0
         self.task = None
+        self._held = _NOT_TRIED
         self._parts = 0             # 0: a scan is read at one go | parts that it is read in
         self._part = 0              # the next one
         self._begun_us = 0          # when the scan in parts began
@@ -222,6 +225,8 @@ class Control:
         if fresh:
             disobeyed = pack.fets.read_back(measured.fets, measured.values[CURRENT_MA],
                                             measured.safety & _AFE_TRIPS)
+            if self._held == _UNHELD:
+                disobeyed = True        # for ever: nothing could open what is closed once
             if disobeyed or pack.has(FAULT_FET):
                 pack.set_fault(FAULT_FET, disobeyed, measured.fets, pack.fets.wanted)
         self._act(now_ms)
@@ -517,7 +522,7 @@ class Control:
             if self._job is None:
                 self.afe_starts += 1
                 self._image = self._image_now()
-                self._job = self._afe.configure(self._image)
+                self._job = self._configure()
             budget_us = _JOB_BUDGET_US if pack.measurements.seq else _FIRST_BUDGET_US
             while (self._ticks_us() - start_us) & _MASK < budget_us:
                 next(self._job)
@@ -533,6 +538,15 @@ class Control:
             pack.events.add(now_ms, ev.AFE_ERROR, _FAILED, -1, self.afe_starts)
             self.last_error = error
             self._retry_later(now_ms)
+
+    def _configure(self):
+        """Short steps until the AFE is configured and, once after a start, until it is seen that
+        the line BOTHOFF holds both FETs off (SAF-02)."""
+        yield from self._afe.configure(self._image)
+        if self._held == _NOT_TRIED:
+            self._bothoff(0)
+            yield from self._afe.prove_off()
+            self._held = _UNHELD if self._afe.unheld else _HELD
 
     def _finish(self, now_ms):
         """The AFE is configured: one good scan, and the pack may decide again."""
@@ -554,4 +568,7 @@ class Control:
         self._begin_look_at_zero(now_ms)
         pack.set_fault(FAULT_AFE, False)
         self._back_off_ms = _BACK_OFF_MS
+        if self._held == _UNHELD:
+            pack.set_fault(FAULT_FET, True, self._afe.unheld, 0)
+            pack.events.add(now_ms, ev.AFE_ERROR, _NOT_HELD, -1, self._afe.unheld, 0)
         pack.events.add(now_ms, ev.AFE_CONFIGURED, 0, -1, self._signature, self.afe_starts)

@@ -128,6 +128,7 @@ class AfeModel:
         self.silent = self.stuck_low = self.stuck_high = self.frozen = False
         self.crc_rate = 0.0
         self.late_us = 0
+        self.bothoff_fault = None       # None | "inverted": the other level opens | "dead"
         self.fault_latency_us = None    # None: the board's | every answer takes this long
         self.shunt_stuck_ma = None      # None | what the current's ADC shows for ever
         self.ntc_stuck = {}             # sensor: dC that it shows for ever
@@ -973,6 +974,8 @@ class AfeModel:
     def _drive(self, now):
         """Decide what the drivers put out; tell the FETs if it changed."""
         pin = self.cfg.pin_dsg_off and bool(self.bothoff) != self.cfg.pin_low
+        if self.bothoff_fault:
+            pin = self.bothoff_fault == "inverted" and not pin
         both = pin and self.cfg.pin_both
         if self.mode > SLEEP or self.cfgupdate or both:
             chg = dsg = 0
@@ -1825,6 +1828,7 @@ class AfeModel:
                            or self.shunt_sign != 1)
         if self.open_wire is None:
             self._wire_shift = 0.0
+        self._drive(now)
         self._flags()
         self._sense(now)
         self._schedule()

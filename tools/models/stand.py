@@ -98,6 +98,12 @@ def _dip(name, value):
     return int(_number(name, value, 0, 15))
 
 
+def _bothoff(name, value):
+    if value not in ("inverted", "dead"):
+        raise ValueError("%s: %r; \"inverted\" or \"dead\"" % (name, value))
+    return value
+
+
 def _clock(name, value):
     if value is not None:
         rtc_model.parse_iso(value)
@@ -362,6 +368,7 @@ FAULTS = (
     ("afe_crc", _in(0, 1), _afe("crc_rate", 0.0)),
     ("afe_late_ms", _in(0, 10_000), _late),
     ("afe_latency_us", _in(0, 100_000), _afe("fault_latency_us")),
+    ("afe_bothoff", _bothoff, _afe("bothoff_fault")),
     ("afe_brownout", _flag, _once(lambda stand, value, now: stand.afe.brownout(now))),
     ("afe_config_lost", _flag, _once(lambda stand, value, now: stand.afe.lose_config(now))),
     ("afe_frozen", _flag, _frozen),
