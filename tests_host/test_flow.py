@@ -39,6 +39,21 @@ class TestFlow(unittest.TestCase):
             self.assertEqual((self.flow.charger_seen, self.flow.above_mv),
                              (seen, pack_mv - 53_000))
 
+    def test_a_charger_a_little_above_the_stack(self):          # req: LED-03 MEA-06
+        flow = self.flow
+        for pack_mv, fets, times, near in (
+                (57_900, 3, 20, False),                 # the charge FET is closed
+                (57_900, 2, 9, False), (57_900, 2, 2, True), (57_760, 2, 1, False),
+                (57_819, 2, 20, False), (57_820, 2, 20, True)):
+            for _ in range(times):
+                flow.look(Seen(pack_mv, 57_760), fets, 1, fets)
+            self.assertEqual((flow.charger_near, flow.charger_seen), (near, False), pack_mv)
+        unknown = Seen(57_900, 57_760)
+        unknown.terminals_known = False
+        for _ in range(20):
+            flow.look(unknown, 2, 1, 2)
+        self.assertFalse(flow.charger_near)
+
     def test_a_stack_in_doubt_says_nothing_of_the_terminals(self):      # req: MEA-03
         seen = Seen(56_000, current_ma=5000)
         for doubts in (rd.SUM_IMPLAUSIBLE, rd.WIRE_OPEN):

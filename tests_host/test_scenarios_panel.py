@@ -301,6 +301,25 @@ def test_what_stops_only_the_other_direction_is_an_alarm_of_the_present_one(rig,
 
 
 @pytest.mark.targets("host", "unix", "rp2040")
+@pytest.mark.req("LED-03", "MEA-06")
+@pytest.mark.parametrize("seed", (1, 4))
+def test_a_charger_just_above_an_over_charged_pack_is_the_grid(rig, target, seed):
+    """57.9 V at terminals of 57.76 V, whatever the board's gains; without it: standby."""
+    opened(rig, target, seed=seed)
+    rig.set(cell_mv={str(i): 3610 for i in range(16)}, charger_mv=57_900, charger_ma=20_000)
+    rig.run(8000)
+    assert rig.get()["report"]["protections"] == ["PRO-01", "PRO-03"]
+    before, changes = watch(rig, 4500)
+    for lamp in LAMPS:
+        check(lamp, OFF if lamp == "alm" else ON, before[lamp], changes[lamp])
+    rig.set(charger_mv=None, charger_ma=None)
+    rig.run(10_000)
+    before, changes = watch(rig, 4500)
+    assert not before["alm"] and changes["alm"] == []
+    assert len(rises(before["run"], changes["run"])) >= 1 and len(changes["run"]) >= 2
+
+
+@pytest.mark.targets("host", "unix", "rp2040")
 @pytest.mark.req("BUZ-01")
 def test_the_first_beep_starts_with_the_event(rig, target):
     opened(rig, target, params={"buzzer_enable": 1})

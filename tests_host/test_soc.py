@@ -248,6 +248,32 @@ class TestRest(unittest.TestCase):
         self.assertEqual(ocv.low_knee(3240), -1)
         self.assertEqual(ocv.high_knee(3365), -1)
 
+    def test_the_first_guess_on_the_flat_part_is_what_packs_are_shipped_at(self):   # req: SOC-01
+        for cell_mv, least, most in ((3240, 0, 60), (3253, 0, 60), (3300, 0, 78), (3341, 40, 100),
+                                     (3360, 50, 100)):
+            soc = StateOfCharge(Parameters(), RATED_MAH)
+            soc.start(cell_mv, 250)
+            self.assertEqual((soc.cpct, soc.is_guess), (4000, True), cell_mv)
+            self.assertTrue(soc.uncertainty_cpct >= 100 * max(40 - least, most - 40), cell_mv)
+        for cell_mv in (3200, 3380):
+            soc = StateOfCharge(Parameters(), RATED_MAH)
+            soc.start(cell_mv, 250)
+            self.assertFalse(soc.is_guess, cell_mv)
+
+    def test_a_guess_until_something_better_is_known(self):     # req: SOC-01
+        pack = Pack()
+        self.assertTrue(pack.soc.is_guess)
+        pack.run(-20_000, 3600)
+        self.assertTrue(pack.soc.is_guess)
+        again = StateOfCharge(pack.params, RATED_MAH)
+        self.assertTrue(again.from_bytes(pack.soc.to_bytes()) and again.is_guess)
+        pack.full()
+        self.assertFalse(pack.soc.is_guess)
+        self.assertTrue(again.from_bytes(pack.soc.to_bytes()) and not again.is_guess)
+        pack = Pack()
+        pack.run(0, 3600, 3100)                     # at rest in the lower knee
+        self.assertFalse(pack.soc.is_guess)
+
     def test_cold_costs_capacity(self):                         # req: SOC-01
         pack = Pack().full()
         self.assertEqual(pack.soc.usable_mah, RATED_MAH)

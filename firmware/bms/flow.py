@@ -4,7 +4,7 @@ import micropython
 from bms import protection_rules as rules
 from bms.other_way import OtherWay, Reliefs
 from bms.polarity import Polarity
-from bms.protection_rules import mask_of
+from bms.protection_rules import CHARGE, mask_of
 from bms.readings import (
     CURRENT_MA,
     LD_MV,
@@ -23,6 +23,8 @@ from micropython import const
 _SHORT = mask_of("PRO-08")
 _OVER_VOLTAGE = mask_of("PRO-01", "PRO-03")
 _UNSURE = const(38)         # 1/38 = 2.6 % of the stack: terminals that nothing is learnt of yet
+_NEAR_MV = const(60)        # beyond what two channels of one reference differ by
+_NEAR_MS = const(1000)
 _FREE_SCANS = const(5)      # load detect: terminals up for so many scans
 
 
@@ -38,6 +40,9 @@ class Flow:
 
     direction      STANDBY, CHARGING or DISCHARGING of bms.states
     charger_seen   terminals say that a charger is there
+    charger_near   the same, and also a charger that is only a little above the stack: the
+                   terminals rose when the charge FET opened, beyond what was learnt of them while
+                   it was closed. For the lamps: what hangs on the terminals keeps them up as well
     contradicted   the terminals say that the sign of the current is wrong
     above_mv       terminals above the stack, 0 where the stack is in doubt
     wrong_scans    in a row, that see a reversed charger while the discharge FET is open and PRO-18
@@ -46,7 +51,7 @@ class Flow:
 
     def __init__(self):
         self.direction = STANDBY
-        self.charger_seen = False
+        self.charger_seen = self.charger_near = False
         self.contradicted = False
         self.above_mv = 0
         self._other_way_ma = self._charger_mv = self._rest_ma = self._removed_mv = 0
@@ -56,6 +61,7 @@ class Flow:
         self._reliefs = Reliefs()
         self._relieved = False      # an over-voltage was given a release by discharge
         self._charger_ms = -1       # leaky: a charger is seen
+        self._near_ms = -1          # leaky: terminals a little above the stack
         self._polarity = Polarity()
         self.wrong_scans = 0
         self._free_scans = 0
@@ -115,6 +121,10 @@ class Flow:
         self._charger_ms = min(leaky(self._charger_ms, dt_ms, seen), least_ms)
         if seen and self._charger_ms >= least_ms:
             conditions |= rules.CHARGER_SEEN
+        near = (above_mv >= _NEAR_MV and measured.terminals_known
+                and not (actual | wanted) & CHARGE)
+        self._near_ms = min(leaky(self._near_ms, dt_ms, near), _NEAR_MS)
+        self.charger_near = seen or near and self._near_ms >= _NEAR_MS
         values[SHORTED] = 0
         if conditions & rules.CHARGER_SEEN:
             values[SHORTED] = -1

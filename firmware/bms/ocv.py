@@ -23,6 +23,8 @@ _LOW_U_CPCT = 130           # the table against another maker's cell
 HIGH_U_CPCT = 300
 _LOW_END_MV = 3190          # above this, and below the other, the curve is called flat
 _HIGH_END_MV = 3370
+_FLAT_U_CPCT = 4000
+_SHIPPED_CPCT = 4000        # AM table 2-2: SOC of transportation
 
 # temperature, 0.1 degC: resistance in per cent of that at 25 degC, usable capacity in permille
 _COLD = ((-200, 440, 550), (-100, 300, 720), (0, 205, 850), (100, 150, 930), (250, 100, 1000),
@@ -58,12 +60,19 @@ def high_knee(cell_mv):
 
 
 def guess(cell_mv):
-    """(SOC, bound) in 0.01 % for a cell voltage whose history is not known."""
+    """(SOC, bound, says nothing) in 0.01 % for a cell voltage whose history is not known.
+
+    On the flat part the voltage says next to nothing, and the guess is what packs are shipped at
+    (AM 2.2); what the voltage does say is in the bound.
+    """
     if cell_mv < 3234:
-        return _between(_LOW, cell_mv, 1), 500
+        return _between(_LOW, cell_mv, 1), 500, False
     if cell_mv >= _HIGH_END_MV:
-        return _between(_HIGH, cell_mv, 1), 500
-    return _between(_FLAT, cell_mv, 1), 4000
+        return _between(_HIGH, cell_mv, 1), 500, False
+    flat = _between(_FLAT, cell_mv, 1)
+    least = max(0, flat - _FLAT_U_CPCT)
+    most = min(10_000, flat + _FLAT_U_CPCT)
+    return _SHIPPED_CPCT, max(_SHIPPED_CPCT - least, most - _SHIPPED_CPCT), True
 
 
 def resistance_percent(temp_dc):

@@ -145,6 +145,11 @@ class Pack(Faults):
         return self.soc.cpct if self.system_cpct < 0 else self.system_cpct
 
     @property
+    def charger_near(self):
+        """A charger is at the terminals, even one that is only a little above the stack."""
+        return self._flow.charger_near
+
+    @property
     def remaining_mah(self):
         """Remaining capacity as reported: always the reported SOC's share of the full one."""
         return self.soc.full_mah // 100 * self.soc.cpct // 100

@@ -100,6 +100,7 @@ class StateOfCharge:
     full_mah          learnt capacity; soh_pct is its share of the rated one
     offset_ua         what the sensor is believed to show at zero current
     is_set            False until start() or from_bytes()
+    is_guess          nothing but what packs are shipped at is known of the charge yet
     """
 
     def __init__(self, params, capacity_mah, cells=16):
@@ -111,6 +112,7 @@ class StateOfCharge:
         self.full_mah = capacity_mah
         self.remaining_mah = capacity_mah // 2
         self.is_set = False
+        self.is_guess = False
         self.cpct = 5000
         self.uncertainty_cpct = 5000
         self.usable_mah = self.remaining_mah
@@ -234,8 +236,9 @@ class StateOfCharge:
 
     def start(self, cell_mv, temp_dc):
         """First value without a stored state, from the lowest cell at start-up."""
-        cpct, u_cpct = ocv.guess(cell_mv)
-        self._set(cpct, min(5000, u_cpct + 500))
+        cpct, u_cpct, guessed = ocv.guess(cell_mv)
+        self._set(cpct, min(_FULL_CPCT, u_cpct + 500))
+        self.is_guess = guessed
         self._temp_dc = temp_dc
         self.is_set = True
         self.cpct = max(_NEVER_EMPTY_CPCT, min(cpct, _NEVER_FULL_CPCT))
@@ -243,7 +246,8 @@ class StateOfCharge:
 
     def to_bytes(self):
         """The state, for lib/slots.py."""
-        flags = (1 if self.at_full else 0) | (2 if self.at_empty else 0)
+        flags = ((1 if self.at_full else 0) | (2 if self.at_empty else 0)
+                 | (4 if self.is_guess else 0))
         return struct.pack(
             _FORMAT, _VERSION, flags, self.cpct, self._mark_cpct, self.rated_mah, self.full_mah,
             self.remaining_mah, self._u_mah, self._from_mah, self._capacity_u, self._drift_ua,
@@ -274,6 +278,7 @@ class StateOfCharge:
          self._cycles, self._cycle_mah, self._apart_mah) = got
         self.at_full = flags & 1 != 0
         self.at_empty = flags & 2 != 0
+        self.is_guess = flags & 4 != 0
         self._u_mah = min(self._u_mah + self._of_full(_STORED_U_CPCT), self.full_mah)
         self._mark_cpct = -1        # what was moved after the last save is not in these two
         self._lesson_min = -1
@@ -518,6 +523,7 @@ class StateOfCharge:
         self.remaining_mah = self.full_mah if cpct == _FULL_CPCT else self._of_full(cpct)
         self._rest_uah = 0
         self._anchor_u = u_cpct
+        self.is_guess = False
         self._u_mah = self._u_uah = 0
         self._from_mah = self.remaining_mah
 

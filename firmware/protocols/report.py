@@ -114,6 +114,7 @@ FIELDS = (
     ("pack_uohm", "I", 1, "uOhm", "resistance of the cells, as measured"),
     ("as1_codes", "I", 1, "bits:" + "|".join("%02d" % row[0] for row in as1_codes.TABLE),
      "AS1 codes; command `codes` gives the texts"),
+    ("soc_is_guess", "B", 1, "", "1: of the charge nothing but the SOC of delivery is known yet"),
 )
 
 _NAMES = [row[0] for row in FIELDS]
@@ -124,6 +125,7 @@ _RECORDS = _NAMES.index("afe_safety")
 _POWER = _NAMES.index("power")
 _INVERTER = _NAMES.index("inverter_lost")
 _FLEET = _NAMES.index("modules")
+_GUESS = _NAMES.index("soc_is_guess")
 
 EVENT_FIELDS = (
     ("seq", "I", 1, "", "number of the record"),
@@ -357,6 +359,7 @@ class Reporter:
         row[_FLEET + 8] = joining.diff_mv
         row[_FLEET + 9] = joining.resistance.uohm
         row[_FLEET + 10] = self.as1_rows()
+        row[_GUESS] = int(self._pack.soc.is_guess)
         system = self.system
         if system is None:
             return

@@ -86,7 +86,7 @@ class Panel:
             self._load()
         self._look(now_ms)
         self._shown_direction = self._direction.step(pack.direction, self._stops(pack),
-                                                     pack.charger_seen)
+                                                     pack.charger_near)
         if self._tick_ms < 0:
             self._tick_ms = (now_ms - PERIOD_MS) & _MASK
         since_ms = (now_ms - self._tick_ms) & _MASK
