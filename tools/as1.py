@@ -51,6 +51,38 @@ class Wire:
     t_s: float = -1e9
     frames: int = 0
 
+    def take_can(self, ident, data, now_s):
+        """A frame of the second: 351, 355, 356 or 35C; others mean nothing."""
+
+        def word(at, signed=False):
+            return int.from_bytes(data[at:at + 2], "little", signed=signed)
+
+        if ident == 0x351:
+            self.cvl_mv, self.ccl_ma, self.dcl_ma = 100 * word(0), 100 * word(2), 100 * word(4)
+            self.t_s = now_s
+            self.frames += 1
+        elif ident == 0x355:
+            self.soc_pct = word(0)
+        elif ident == 0x356:
+            self.mv, self.ma = 10 * word(0, True), 100 * word(2, True)
+        elif ident == 0x35C:
+            self.may_charge, self.may_discharge = bool(data[0] & 0x80), bool(data[0] & 0x40)
+
+    def take_pylontech(self, seen, limits, now_s):
+        """INFO of the answers to 61 and 63; None: it did not come, or was not whole."""
+        if seen is not None and len(seen) == 49:
+            self.mv = int.from_bytes(seen[0:2], "big")
+            self.ma = 10 * int.from_bytes(seen[2:4], "big", signed=True)
+            self.soc_pct = seen[4]
+        if limits is not None and len(limits) == 9 and seen is not None:
+            self.cvl_mv = int.from_bytes(limits[0:2], "big")
+            self.ccl_ma = 100 * int.from_bytes(limits[4:6], "big")
+            self.dcl_ma = 100 * abs(int.from_bytes(limits[6:8], "big", signed=True))
+            self.may_charge = bool(limits[8] & 0x80)
+            self.may_discharge = bool(limits[8] & 0x40)
+            self.t_s = now_s
+            self.frames += 1
+
 
 @dataclass
 class World:
@@ -200,20 +232,8 @@ class Rs485:
 
     def poll(self, now_s):
         """Bring wire up to date; time passes on the bench meanwhile."""
-        wire = self.wire
         seen, limits = self._exchange(0x61), self._exchange(0x63)
-        if seen is not None and len(seen) == 49:
-            wire.mv = int.from_bytes(seen[0:2], "big")
-            wire.ma = 10 * int.from_bytes(seen[2:4], "big", signed=True)
-            wire.soc_pct = seen[4]
-        if limits is not None and len(limits) == 9 and seen is not None:
-            wire.cvl_mv = int.from_bytes(limits[0:2], "big")
-            wire.ccl_ma = 100 * int.from_bytes(limits[4:6], "big")
-            wire.dcl_ma = 100 * abs(int.from_bytes(limits[6:8], "big", signed=True))
-            wire.may_charge = bool(limits[8] & 0x80)
-            wire.may_discharge = bool(limits[8] & 0x40)
-            wire.t_s = now_s
-            wire.frames += 1
+        self.wire.take_pylontech(seen, limits, now_s)
 
     def close(self):
         os.close(self._fd)
@@ -229,25 +249,10 @@ class Can:
 
     def poll(self, now_s):
         """Bring wire up to date."""
-        wire = self.wire
         frames = self.rig.can(since_ms=self._since_ms, send=[[0x305, "00" * 8]])["frames"]
         for t_ms, ident, text in frames:
             self._since_ms = t_ms + 0.001
-            data = bytes.fromhex(text)
-
-            def word(at, signed=False, data=data):
-                return int.from_bytes(data[at:at + 2], "little", signed=signed)
-
-            if ident == 0x351:
-                wire.cvl_mv, wire.ccl_ma, wire.dcl_ma = 100 * word(0), 100 * word(2), 100 * word(4)
-                wire.t_s = now_s
-                wire.frames += 1
-            elif ident == 0x355:
-                wire.soc_pct = word(0)
-            elif ident == 0x356:
-                wire.mv, wire.ma = 10 * word(0, True), 100 * word(2, True)
-            elif ident == 0x35C:
-                wire.may_charge, wire.may_discharge = bool(data[0] & 0x80), bool(data[0] & 0x40)
+            self.wire.take_can(ident, bytes.fromhex(text), now_s)
 
     def close(self):
         pass

@@ -30,7 +30,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import link                                                     # noqa: E402
 from rig_fleet import BAR_FIELDS, BUS_FAULTS, Fleet, Linked    # noqa: E402
-from rig_ports import CanPort, DebugMux, PtyPort, Rs485Faults   # noqa: E402
+from rig_inverter import MODES, OFF, Inverter                   # noqa: E402
+from rig_inverter import PORTS as INVERTER_PORTS                # noqa: E402
+from rig_ports import CanPort, DebugMux, Port, Rs485Faults      # noqa: E402
 from rig_targets import (                                       # noqa: E402
     FIRMWARE, PicoTarget, SerialTarget, SimTarget, TargetError, read_pins, stand_tables,
 )
@@ -90,10 +92,32 @@ def truth(name, value):
     return value
 
 
-def text(name, value):
+def _is_text(name, value):
     if not isinstance(value, str) or not value:
         _want(name, value, "a text")
     return value
+
+
+def _inverter(value):
+    """"can", "pcs", null, or an object with more of the inverter's world -> options or None."""
+    if value is None:
+        return None
+    options = {"port": value} if not isinstance(value, dict) else dict(value)
+    if options.get("port") not in INVERTER_PORTS:
+        _want("inverter", value, 'null, "can" or "pcs" (or an object with port, mode, pv_w, '
+                                 'load_w, grid, hour_s)')
+    checks = {"port": _is_text, "mode": _mode, "pv_w": number(0, 100_000),
+              "load_w": number(0, 100_000), "grid": truth, "hour_s": number(1, 3600)}
+    for name, given in options.items():
+        if name not in checks:
+            raise RigError(f"inverter has no field {name!r}; it takes {', '.join(checks)}")
+        checks[name](f"inverter {name}", given)
+    return options
+
+
+def _mode(name, value):
+    if value not in MODES:
+        _want(name, value, "one of " + ", ".join(MODES))
 
 
 def flag(name, value):
@@ -104,7 +128,7 @@ def flag(name, value):
 
 # What the models check and do (tools/models/stand.py); the rest is the rig's own.
 MODEL_FIELDS, MODEL_FAULTS = stand_tables()
-SET_FIELDS = MODEL_FIELDS
+SET_FIELDS = (*MODEL_FIELDS, "inverter")
 WIRE_FAULTS = {"rs485_noise": number(0, 1), "rs485_echo": flag, "rs485_babble": number(0, 1)}
 # of the controller itself: its flash and its supply
 BOARD_FAULTS = {"flash_bad_block": number(0, 255, whole=True), "flash_full": flag,
@@ -112,7 +136,8 @@ BOARD_FAULTS = {"flash_bad_block": number(0, 255, whole=True), "flash_full": fla
                 "mcu_frozen": flag, "mcu_clock_stopped": flag,
                 "cut_at_flash_op": number(1, 1_000_000, whole=True), "torn": number(0, 1),
                 "supply_dip_ms": number(0.1, 600_000)}
-FIRMWARE_FAULTS = {"task_hang": text, "task_raise": text, "task_storm": text, "heap_full": flag}
+FIRMWARE_FAULTS = {"task_hang": _is_text, "task_raise": _is_text, "task_storm": _is_text,
+                   "heap_full": flag}
 FAULT_KINDS = (*MODEL_FAULTS, *WIRE_FAULTS, *BOARD_FAULTS, *FIRMWARE_FAULTS)
 
 
@@ -191,6 +216,7 @@ class Rig:
         self._ports = {}
         self._can = None            # None | CanPort
         self._can_log = []          # [t_ms, id, hex] of the pack's frames, oldest first
+        self._inverter = None       # None | Inverter
         self._can_out = []          # frames for the pack, as mcp2515_model.pack_frame makes them
         self._mux = DebugMux()
         self._faults = None
@@ -296,7 +322,7 @@ class Rig:
         """
         if not isinstance(board, str) or not (board in BOARDS or board.startswith("serial:")):
             _want("board", board, "host, unix, rp2040 or serial:<port>")
-        text("profile", profile)
+        _is_text("profile", profile)
         if profile_module(profile) not in _profiles() and self._firmware is FIRMWARE:
             _want("profile", profile, "one of " + ", ".join(_profiles()))
         number(0, 15, whole=True)("dip", dip)
@@ -342,7 +368,7 @@ class Rig:
             if self._step_us:
                 self._target.chunk_us = self._step_us
         self._faults = Rs485Faults(seed)
-        self._ports = {name: PtyPort() for name in PORTS}
+        self._ports = {name: Port() for name in PORTS}
         self._can = CanPort()
 
     def _greet(self, profile, params):
@@ -357,6 +383,7 @@ class Rig:
         self._client.schema()
         self._client.set_params(params)
         return {"ports": {name: port.path for name, port in self._ports.items()},
+                "urls": {name: port.url for name, port in self._ports.items()},
                 "can": {"interface": self._can.interface, "channel": self._can.channel},
                 "pins": read_pins(), "t_ms": _ms(self._target.t_us), "hello": hello}
 
@@ -384,7 +411,7 @@ class Rig:
         self._client = link.Client(self._target.exchange)
         hello = self._client.hello()
         self._client.set_params(params)
-        return {"ports": {"pcs": None, "parallel": None, "debug": port}, "can": None,
+        return {"ports": {"pcs": None, "parallel": None, "debug": port}, "urls": {}, "can": None,
                 "can_note": "a real board's CAN is reached by an adapter of yours",
                 "pins": read_pins(), "t_ms": _ms(self._target.t_us), "hello": hello}
 
@@ -436,7 +463,7 @@ class Rig:
             return _WIRE_CHUNK_US
         if self._target.t_us < self._busy_until_us:
             return min(_BUSY_CHUNK_US, self._target.chunk_us)
-        if left_us > _LONG_US:
+        if left_us > _LONG_US and self._inverter is None:
             return self._target.long_chunk_us
         return self._target.chunk_us
 
@@ -461,7 +488,9 @@ class Rig:
                 self._from_can(data, at_us)
             elif port == "pcs" and self._faults.active:
                 self._echo += data
-                self._ports[port].write(self._faults.to_client(data))
+                self._from_pcs(self._faults.to_client(data))
+            elif port == "pcs":
+                self._from_pcs(data)
             else:
                 self._ports[port].write(data)
         if target.crash is not None:
@@ -477,6 +506,12 @@ class Rig:
         heard = {name: port.read() for name, port in self._ports.items()}
         if any(heard.values()):
             self._busy_until_us = self._target.t_us + _BUSY_US
+        if self._inverter is not None:
+            say, frames, act = self._inverter.step(self._target.t_us)
+            heard["pcs"] += say
+            self._can_out += [_can_row(row) for row in frames]
+            if act is not None:
+                self._target.set(dict(act))
         if self._faults.active:
             echo, self._echo = self._echo, b""
             heard["pcs"] = self._faults.to_pack(heard["pcs"], echo, us, PCS_BAUD)
@@ -487,6 +522,11 @@ class Rig:
         return [(name, 0, waiting[name] + heard[name]) for name in PORTS
                 if waiting[name] or heard[name]] + [("can", 0, raw) for raw in frames]
 
+    def _from_pcs(self, data):
+        self._ports["pcs"].write(data)
+        if self._inverter is not None:
+            self._inverter.pcs_bytes(data)
+
     # -- CAN --------------------------------------------------------------------------------
 
     def _from_can(self, raw, at_us):
@@ -495,6 +535,8 @@ class Rig:
         self._can_log.append([_ms(at_us), ident, data.hex()])
         if len(self._can_log) > _MOST_CAN_FRAMES:
             del self._can_log[:_MOST_CAN_FRAMES // 4]
+        if self._inverter is not None:
+            self._inverter.can_frame(ident, data)
         self._can.write(ident, bool(word >> 31), bool(word >> 30 & 1), data, dlc)
 
     def can(self, since_ms=0, send=None):
@@ -657,7 +699,7 @@ class Rig:
                 return {}
             if name is None:
                 raise RigError("param needs a name (and a value to set it), or restore: true")
-            text("name", name)
+            _is_text("name", name)
             if value is None:
                 return {"name": name, "value": self._client.get_param(name)}
             number(-2**31, 2**31 - 1, whole=True)("value", value)
@@ -678,6 +720,11 @@ class Rig:
         """(wire, truth) as get() has them, without asking the controller for a report."""
         with self._take():
             return self._bench().state()
+
+    def typed(self, text):
+        """A line typed at the pack's console; what it answers. A reset answers nothing."""
+        _is_text("text", text)
+        return {"text": self.command_text(text) or ""}
 
     def command_text(self, text):
         """A command of the debug port, as a person would type it; returns what it says.
@@ -701,6 +748,9 @@ class Rig:
                 if name not in SET_FIELDS:
                     raise RigError(f"set has no field {name!r}; it takes {', '.join(SET_FIELDS)}")
             values = dict(fields)
+            inverter = _inverter(values.pop("inverter")) if "inverter" in values else False
+            if inverter is not False and isinstance(target, SerialTarget):
+                raise RigError("not controllable: inverter (a real board has a real one)")
             faults = values.pop("fault", {})
             if self._fleet is not None and isinstance(faults, dict):
                 shared = {kind: faults[kind] for kind in BUS_FAULTS if kind in faults}
@@ -718,11 +768,21 @@ class Rig:
                 target.set(values)
             if model.get("supply_dip_ms") is not None:
                 self._forget_link()
+            if inverter is not False:
+                self._attach(inverter)
             for kind, value in wire.items():
                 setattr(self._faults, kind[len("rs485_"):], value or 0)
             for kind, value in firmware.items():
                 self._provoke(kind, value)
         return {}
+
+    def _attach(self, options):
+        """Put an inverter on its port, or (None) take it and its charger and load off."""
+        if self._inverter is not None:
+            self._inverter = None
+            self._target.set(dict(OFF))
+        if options is not None:
+            self._inverter = Inverter(now_us=self._target.t_us, **options)
 
     def _split_faults(self, faults):
         """({kind: value} of the models, of the wire, of the firmware), the last two checked."""
@@ -834,7 +894,8 @@ class Rig:
             member._target = Linked(member._target, fleet, i)
             member._take = self._take           # one lock for all
         greeted = [member._greet(profile, params) for member in members]
-        return {"modules": [{"ports": answer["ports"], "can": answer["can"],
+        return {"modules": [{"ports": answer["ports"], "urls": answer["urls"],
+                             "can": answer["can"],
                              "hello": answer["hello"], "dip": dips[i]}
                             for i, answer in enumerate(greeted)],
                 "pins": greeted[0]["pins"], "t_ms": _ms(self._target.t_us)}
@@ -929,13 +990,14 @@ _COMMANDS = {
     "events": ("events", ("since",), ()),
     "can": ("can", ("since_ms", "send"), ()),
     "param": ("param", ("name", "value", "restore", "values"), ()),
+    "command": ("typed", ("text",), ("text",)),
     "power": ("power", ("on",), ("on",)),
     "reset": ("reset", (), ()),
     "fleet": ("fleet", ("modules", "plant", "board", "profile", "seed", "params", "dip", "spread",
                         "open"), ()),
     "close": ("close", (), ()),
 }
-_OF_A_MODULE = ("set", "get", "trace", "events", "param", "power", "reset", "can")
+_OF_A_MODULE = ("set", "get", "trace", "events", "param", "command", "power", "reset", "can")
 
 
 def answer_line(rig, line):

@@ -55,6 +55,90 @@ class PtyPort:
         os.close(self._slave)
 
 
+class TcpPort:
+    """A port as raw bytes over TCP on this machine, for clients that cannot open a terminal.
+
+    Any number of clients, one after the other or together; each hears everything.
+    """
+
+    _LIMIT = 1_000_000      # bytes that a client may be behind before it is dropped
+
+    def __init__(self):
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self._server.setblocking(False)
+        self._clients = {}          # socket: bytes to send
+        self.url = "socket://127.0.0.1:%d" % self._server.getsockname()[1]
+
+    def read(self):
+        """What clients have written since the last call."""
+        try:
+            while True:
+                client, _ = self._server.accept()
+                client.setblocking(False)
+                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self._clients[client] = b""
+        except OSError:             # nobody is waiting
+            pass
+        heard = b""
+        for client in list(self._clients):
+            try:
+                data = client.recv(4096)
+            except BlockingIOError:
+                continue
+            except OSError:
+                data = b""
+            if not data:
+                self._drop(client)
+            heard += data
+        return heard
+
+    def write(self, data):
+        for client in list(self._clients):
+            unsent = self._clients[client] + data
+            try:
+                unsent = unsent[client.send(unsent):]
+            except BlockingIOError:
+                pass
+            except OSError:
+                self._drop(client)
+                continue
+            if len(unsent) > self._LIMIT:
+                self._drop(client)
+            else:
+                self._clients[client] = unsent
+
+    def _drop(self, client):
+        del self._clients[client]
+        client.close()
+
+    def close(self):
+        for client in list(self._clients):
+            self._drop(client)
+        self._server.close()
+
+
+class Port:
+    """A port of the controller: a pseudo-terminal (path), and the same over TCP (url)."""
+
+    def __init__(self):
+        self._ends = (PtyPort(), TcpPort())
+        self.path = self._ends[0].path
+        self.url = self._ends[1].url
+
+    def read(self):
+        """What clients have written since the last call."""
+        return self._ends[0].read() + self._ends[1].read()
+
+    def write(self, data):
+        """Hand *data* to every client."""
+        for end in self._ends:
+            end.write(data)
+
+    def close(self):
+        for end in self._ends:
+            end.close()
+
+
 class Rs485Faults:
     """Noise, echo and a babbling node on the inverter's bus.
 

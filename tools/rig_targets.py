@@ -29,7 +29,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 TOOLS = ROOT / "tools"
 PINS_CSV = ROOT / "boards" / "PACKCTL_PICO" / "pins.csv"
 FIRMWARE = (ROOT / "firmware", ROOT / "lib")
-UNIX_HEAP = "64M"               # the bench keeps every edge of every lamp
+UNIX_HEAP = "24M"               # firmware and models; every edge of every lamp is kept
 _LOG_BYTES = 128 * 1024         # behind the file system (boards/PACKCTL_PICO/modules/_boot.py)
 _PULLED_UP = ("AFE_CS", "CAN_CS")       # by the board, while the controller does not drive them
 

@@ -29,6 +29,7 @@ import sys
 
 _BOOT_US = 300_000              # from power or reset to the first line of the firmware
 _RESERVE = 256                  # pieces of 1 kB
+_ROOM = 16                      # this part of the heap is the models', when the firmware fills it
 _FIFO = 32                      # of a hardware UART
 _DMA_RING = 1023
 _QUIET_US = 120_000_000         # nothing has happened for so long: time may be skipped
@@ -88,6 +89,14 @@ def load_stand(options, models):
             del sys.modules[name]
     sys.path[:] = path
     return stand, flash_model
+
+
+def then(first, second):
+    """A method that does *first*, and *second* after it."""
+    def both(app):
+        first(app)
+        second()
+    return both
 
 
 def int_keys(values):
@@ -521,7 +530,31 @@ class Worker:
 
     def do_reserve(self, command):
         self.reserve = []
+        self.keep_room()
         return {"ok": True}
+
+    def keep_room(self):
+        """Take a part of the heap, and give it to the models as soon as the rest is full.
+
+        The interpreter has one heap for firmware and models: without room the models would look
+        for garbage at each number they work out, and end with a MemoryError of their own.
+        """
+        if _CPYTHON:
+            return
+        gc.collect()
+        room = []
+        pieces = (gc.mem_free() + gc.mem_alloc()) // _ROOM // 1024
+        try:
+            while len(room) < pieces:
+                room.append(bytearray(1024))
+        except MemoryError:
+            pass
+        main = sys.modules.get("main")
+        for name in dir(main):
+            made = getattr(main, name)
+            fill = getattr(made, "_fill_heap", None)
+            if isinstance(made, type) and fill is not None:
+                made._fill_heap = then(fill, room.clear)
 
     def do_power(self, command):
         self.power(command["on"])
