@@ -24,7 +24,6 @@ IDLE, BLEEDING, PAUSE, LOW, DISCHARGE, PROTECTION, FAULT, HOT, NEAR, DISABLED = 
 
 _OVER_CHARGE = mask_of("PRO-01", "PRO-03")      # tripped by these, bleeding is what helps
 
-_AGAIN_MV = const(15)       # worth a rise to the start voltage once balancing has begun
 _TOP_MV = const(65)         # below the start voltage: a charge ends there
 _MOVED_MV = const(12)       # a cell this far from where bleeding would put it has moved by itself
 _NEAR_MV = const(20)        # this close to a protection nothing is bled: more than _MOVED_MV
@@ -83,6 +82,7 @@ class Balancing:
         self._turn_ms = 0           # left of the time for which a choice stands
         self._pause_ms = 0          # left of the time without bleeding after an obstacle
         self._enabled = self._start_mv = self._diff_mv = self._stop_mv = self._hold_mv = 0
+        self._again_mv = 0          # what has begun goes on from here: where a charge ends
         self._rest_ma = self._die_dc = self._most = self._each_turn_ms = self._each_pause_ms = 0
         self._tail_ma = self._high_mv = self._low_mv = self._high_sum_mv = self._low_sum_mv = 0
 
@@ -90,6 +90,7 @@ class Balancing:
         p = self._params
         self._enabled = p["bal_enable"]
         self._start_mv = p["bal_start_mv"]
+        self._again_mv = min(self._start_mv, p["full_cell_mv"])
         self._diff_mv = p["bal_diff_mv"]
         self._stop_mv = p["bal_stop_mv"]
         self._hold_mv = p["bal_hold_mv"]
@@ -262,7 +263,7 @@ class Balancing:
         values = measured.values
         high = values[rd.MAX_CELL_MV]
         diff = values[rd.CELL_DIFF_MV]
-        if high >= self._start_mv:
+        if high >= (self._again_mv if self._wanted else self._start_mv):
             self._up = True
             if diff >= self._diff_mv:
                 self._wanted = True
@@ -286,9 +287,8 @@ class Balancing:
 
         values   readings with believable cells
         """
-        least_mv = _AGAIN_MV if self._wanted else self._diff_mv
-        return (self._enabled != 0 and not self._up
-                and values[rd.CELL_DIFF_MV] >= min(least_mv, self._diff_mv)
+        return (self._enabled != 0 and not self._up and not self._wanted
+                and values[rd.CELL_DIFF_MV] >= self._diff_mv
                 and self._start_mv - _TOP_MV <= values[rd.MAX_CELL_MV] < self._start_mv
                 and 0 <= values[rd.CURRENT_MA] < self._tail_ma)
 
