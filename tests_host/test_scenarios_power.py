@@ -106,6 +106,18 @@ def press_resets(rig, ms):
 
 
 @pytest.mark.targets("host", "unix")
+@pytest.mark.req("PWR-10")
+@pytest.mark.parametrize("load_ma, state", ((60, "standby"), (0, "sleep")))
+def test_a_small_load_keeps_it_awake(rig, target, load_ma, state):
+    """AM 4.1 (4): standby with no discharge. What the integrator counts over the time decides."""
+    opened(rig, target, params={"sleep_standby_s": 600})
+    rig.set(load_ma=load_ma or None)
+    for _ in range(9):
+        rig.run(100_000)
+    assert rig.get()["report"]["state"] == state
+
+
+@pytest.mark.targets("host", "unix")
 @pytest.mark.req("RST-01")
 @pytest.mark.parametrize("ms", [2900, 10_100])
 def test_shorter_and_longer_presses_do_nothing(rig, target, ms):

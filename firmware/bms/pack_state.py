@@ -283,6 +283,8 @@ class Pack(Faults):
         """
         self._soc_feed.count(charge_uah, dt_ms, self.measurements.values, self.fets.actual,
                              not self.has(FAULT_WELD))
+        if charge_uah is not None and self.soc.zero_is_known:
+            self.power.count(charge_uah, self.soc.offset_ua, dt_ms)
 
     def measured_ma(self):
         """Current of the newest scan; 0 if there is none."""

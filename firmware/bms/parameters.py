@@ -130,6 +130,8 @@ TABLE = (
     (140, "sleep_cell_mv", "mV", 2000, 3300, 3000, "PWR-10 sleeps with the lowest cell below"),
     (141, "sleep_cell_s", "s", 10, 604800, 3600, "PWR-10 for, not used"),
     (142, "sleep_standby_s", "s", 10, 2592000, 86400, "PWR-10 sleeps after not being used for"),
+    (414, "small_use_ma", "mA", 0, 300, 50, "PWR-10 mean current of an hour that is a "
+     "use, 0 = off"),
     (143, "sleep_uv_s", "s", 10, 3600, 30, "PRO-24 sleeps with an under-voltage protection for"),
     (144, "sleep_ext_mv", "mV", 2000, 40000, 10000, "PWR-10 stays awake with terminals above"),
     (145, "wake_mv", "mV", 40000, 60000, 48000, "PWR-11 wakes with terminals above"),

@@ -14,6 +14,8 @@ import struct
 
 from micropython import const
 
+from bms.small_use import SmallUse
+
 MODES = ("awake", "trying", "leaving", "looking", "storing", "asleep", "off")
 AWAKE, TRYING, LEAVING, LOOKING, STORING, ASLEEP, OFF = range(7)
 
@@ -91,6 +93,7 @@ class Power:
         self._kept_tries = 0
         self._asked = NONE          # of REASONS while awake, of WAKERS while asleep
         self._heard = False
+        self._small = SmallUse()
         self._at_ms = -1            # ticks of the last step, -1: none yet
         self._part_ms = 0           # beyond the whole seconds
         self._ms = 0                # in this mode, or since the FETs are open
@@ -121,6 +124,7 @@ class Power:
         self._wake_tries = p["wake_tries"]
         self._wake_try_ms = p["wake_try_s"] * 1000
         self._recharge_s = p["recharge_s"]
+        self._small.load(p)
         self._taken = p.changed
 
     # -- what others tell and ask ----------------------------------------------------------
@@ -183,6 +187,11 @@ class Power:
     def hear(self):
         """Somebody communicates with the pack."""
         self._heard = True
+
+    def count(self, moved_uah, offset_ua, dt_ms):
+        """What the integrator has moved in *dt_ms*: a small load is a use as well (small_use)."""
+        if self._small.count(moved_uah, offset_ua, dt_ms):
+            self._heard = True
 
     def hear_debug(self):
         """A byte on the debug port that is not the bench's own (PWR-11)."""
