@@ -170,7 +170,7 @@ class App:
             "counters": lambda words: storage.counters.text(),
             "errors": lambda words: self.supervisor.errors_text(),
             "sleep": self._sleep, "power": lambda words: pack.power.text(),
-        }, self._provoke, storage.records)
+        }, self._provoke, storage.records, storage.stored)
         pcs_port = SerialPort(pcs, protocol, _out("PCS_DE"))
         debug_port = SerialPort(port.debug_uart(), DebugPort(
             link, AsciiPort(self.system, pack, identity, Trusted())))

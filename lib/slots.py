@@ -15,21 +15,27 @@ class Slots:
     """One record under *name*.
 
     files   read(name) -> bytes or None; write(name, data)
+
+    present  copies that were there at load(), whole or not
     """
 
     def __init__(self, files, name):
         self._files = files
         self._names = (name + ".a", name + ".b")
         self._seq = 0
+        self.present = 0
         self._next = -1         # -1: not looked yet | which copy is written next
 
     def load(self):
         """The newest whole copy, or None."""
         best = None
-        self._next = 0
+        self._next = self.present = 0
         for i in range(2):
             raw = self._files.read(self._names[i])
-            if raw is None or len(raw) < _HEAD + 2:
+            if raw is None:
+                continue
+            self.present += 1
+            if len(raw) < _HEAD + 2:
                 continue
             seq, length = struct.unpack("<IH", raw[:_HEAD])
             end = _HEAD + length

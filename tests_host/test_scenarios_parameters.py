@@ -90,3 +90,23 @@ def test_a_tool_that_goes_on_setting_keeps_no_house_dark(rig, target):
     pairs = list(zip(seen[::2], seen[1::2]))
     assert 1 <= len(pairs) <= 5 and len(seen) % 2 == 0
     assert all(closed[0] - opened[0] <= 500 for opened, closed in pairs)
+
+
+@pytest.mark.req("SAF-09")
+@pytest.mark.targets("host", "unix")
+def test_flash_that_takes_nothing_is_an_alarm_at_once(rig, target):
+    rig.open(target, plant={"soc": 0.6})
+    rig.run(5000)
+    assert rig.param("cell_ov_trip_mv", 3610)["stored"] == "not yet"
+    rig.run(1500)
+    rig.set(fault={"flash_full": True})
+    rig.param("cell_ov_trip_mv", 3550)
+    rig.run(3000)
+    report = rig.get()["report"]
+    assert report["faults"] == ["SAF-09-flash"] and report["state"] == "standby"
+    assert report["fets"] == ["chg", "dsg"] and report["as1_codes"] == ["07"]
+    answer = rig.param("cell_ov_trip_mv", 3560)
+    assert answer["value"] == 3560 and answer["stored"] is False
+    rig.set(fault={"flash_full": None})
+    rig.run(70_000)
+    assert rig.get()["report"]["faults"] == []

@@ -4,6 +4,7 @@ import unittest
 
 from bms import events as ev
 from bms import kept
+from bms import protection_rules as rules
 from bms.counters import Counters
 from bms.pack_state import Pack
 from bms.parameters import Parameters
@@ -100,12 +101,16 @@ class TestCase(unittest.TestCase):
         self.ring = Ring(self.held)
         self.storage = Storage(self.pack, self.files, profile.NAME, self.ring, Clock([]))
         self.storage.keep("soc", self.pack.soc)
+        self.keep_more()
         self.storage.open(self.now)
         self.pack.events.add(self.now, ev.BOOT)
         self.storage.start(self.now)
         self.port = FakePort()
         self.storage.ports.append(self.port)
         return self.storage
+
+    def keep_more(self):
+        pass
 
     def run_steps(self, count):
         for _ in range(count):
@@ -136,7 +141,8 @@ class TestParameters(TestCase):
             self.port.received += 20
             self.run_steps(1)
         self.run_steps(40)
-        self.assertEqual(len(self.files.writes), 1)
+        self.assertEqual([name[:6] for name in self.files.writes if name[:6] != "stored"],
+                         ["params"])
 
     def test_an_erase_waits_for_what_sends_by_the_clock(self):  # req: COM-02
         sender = FakePort()
@@ -377,6 +383,167 @@ class TestCounters(unittest.TestCase):
         for data in (b"", b"\x09" * 200, bytes(counters.to_bytes())[:-1]):
             with self.assertRaises(ValueError):
                 again.from_bytes(data)
+
+
+class TestLosses(TestCase):
+    """Never written, lost, damaged: three different things (SAF-09)."""
+
+    def setUp(self):
+        super().setUp()
+        self.params.set("cell_ov_trip_mv", 3550)
+        self.pack.power.tries = 3
+        self.run_steps(60)
+        self.params.set("cell_ov_trip_mv", 3560)        # both copies are written
+        self.run_steps(60)
+        self.assertFalse(self.pack.has(rules.FAULT_LOST))
+
+    def keep_more(self):
+        self.storage.keep("power", self.pack.power)
+
+    def spoil(self, name, at=10):
+        for copy in (name + ".a", name + ".b"):
+            if copy in self.files.all:
+                data = bytearray(self.files.all[copy])
+                data[at] ^= 0xFF
+                self.files.all[copy] = bytes(data)
+
+    def remove(self, name):
+        for copy in (name + ".a", name + ".b"):
+            self.files.all.pop(copy, None)
+
+    def lost(self):
+        """Value of the fault's record: what is lost; None: no fault."""
+        if not self.pack.has(rules.FAULT_LOST):
+            return None
+        return self.pack.events.get(self.events(ev.FAULT)[0], ev.VALUE)
+
+    def test_a_new_pack_has_lost_nothing(self):                 # req: SAF-09
+        self.files.all.clear()
+        self.held.clear()
+        self.start()
+        self.assertEqual((self.lost(), self.events(ev.STORE_LOST)), (None, []))
+        self.start()                                            # and was cut off soon after
+        self.assertEqual(self.lost(), None)
+
+    def test_a_whole_copy_is_enough(self):                      # req: SAF-09 PAR-02
+        del self.files.all["params-am5000.a"]
+        self.start()
+        self.assertEqual(self.lost(), None)
+
+    def test_damaged_and_lost_parameters_are_a_fault(self):     # req: SAF-09
+        for spoil, how in ((self.spoil, 2), (self.remove, 1)):
+            self.setUp()
+            spoil("params-am5000")
+            self.start()
+            self.assertEqual(self.lost(), 0)
+            self.assertEqual(self.pack.allowed(), 0)
+            seq, = self.events(ev.STORE_LOST)
+            self.assertEqual([self.pack.events.get(seq, k) for k in (ev.ITEM, ev.VALUE)],
+                             [0, how])
+
+    def test_it_stays_until_a_person_clears_it(self):           # req: SAF-09
+        self.spoil("params-am5000")
+        self.start()
+        self.params.set("cell_uv_trip_mv", 2650)                # written by itself
+        self.run_steps(60)
+        self.start()
+        self.assertEqual((self.lost(), self.params["cell_uv_trip_mv"]), (0, 2650))
+        self.pack.clear()
+        self.run_steps(60)
+        self.assertEqual(self.lost(), None)
+        self.start()
+        self.assertEqual((self.lost(), self.params["cell_uv_trip_mv"]), (None, 2650))
+
+    def test_a_save_of_the_parameters_clears_it(self):          # req: SAF-09
+        self.spoil("params-am5000")
+        self.start()
+        self.assertTrue(self.storage.save_params(self.now))
+        self.assertEqual(self.lost(), None)
+        self.run_steps(60)
+        self.start()
+        self.assertEqual(self.lost(), None)
+
+    def test_a_lost_power_state_is_one_too(self):               # req: SAF-09
+        self.spoil("power")
+        self.start()
+        self.assertEqual(self.lost(), 1)
+        self.assertTrue(self.storage.save_params(self.now))     # not of the parameters
+        self.assertEqual(self.lost(), 1)
+        self.pack.clear()
+        self.run_steps(3)
+        self.start()
+        self.assertEqual(self.lost(), None)
+
+    def test_other_records_are_only_noted(self):                # req: SAF-09
+        self.storage.save_all(self.now)
+        self.storage.save_all(self.now)
+        self.spoil("soc")
+        self.start()
+        self.assertEqual((self.lost(), len(self.events(ev.STORE_LOST))), (None, 1))
+
+    def test_a_file_system_that_is_empty_is_everything(self):   # req: SAF-09
+        self.files.all.clear()
+        self.start()
+        self.assertEqual(self.lost(), 4)
+        self.start()
+        self.assertEqual(self.lost(), 4)
+        self.pack.clear()
+        self.run_steps(3)
+        self.start()
+        self.assertEqual(self.lost(), None)
+
+    def test_values_that_are_dropped_are_lost(self):            # req: SAF-09 PAR-02
+        for pairs, lost in (([(2, 3900)], 0), ([(0xFFFF, 1)], None)):    # none of these ids
+            self.setUp()
+            Slots(self.files, "params-am5000").save(kept.pack_set(pairs))
+            self.start()
+            self.assertEqual(self.lost(), lost)
+
+    def test_an_older_release_left_no_names(self):              # req: SAF-09
+        self.remove("stored")
+        self.start()
+        self.assertEqual(self.lost(), None)
+        self.remove("params-am5000")                            # its names are known from now on
+        self.start()
+        self.assertEqual(self.lost(), 0)
+
+    def test_a_first_write_that_was_torn_is_no_loss(self):      # req: SAF-09 PAR-02
+        self.files.all.clear()
+        self.held.clear()
+        self.start()
+        self.run_steps(3)
+        self.files.all["params-am5000.a"] = b"\x01\x00"
+        self.start()
+        self.assertEqual(self.lost(), None)
+
+
+class TestFlash(TestCase):
+    """Flash that takes no more writes (SAF-09)."""
+
+    def test_it_is_an_alarm_at_once_and_stops_nothing(self):    # req: SAF-09
+        self.params.set("cell_ov_trip_mv", 3550)
+        self.assertEqual(self.storage.stored(), 1)
+        self.files.full = True
+        self.run_steps(30)
+        self.assertTrue(self.pack.has(rules.FAULT_FLASH))
+        self.assertFalse(self.pack.fails())
+        self.assertEqual(self.storage.stored(), 2)
+        self.files.full = False
+        self.run_steps(700)                                     # tried again each minute
+        self.assertFalse(self.pack.has(rules.FAULT_FLASH))
+        self.assertEqual(self.storage.stored(), 0)
+
+    def test_a_ring_that_takes_nothing(self):                   # req: SAF-09 REC-02
+        take = self.ring.commit
+        self.ring.commit = lambda: False
+        for count in range(1, 4):
+            self.assertFalse(self.pack.has(rules.FAULT_FLASH), count)
+            self.pack.events.add(self.now, ev.DIP)
+            self.run_steps(1)
+        self.assertTrue(self.pack.has(rules.FAULT_FLASH))
+        self.ring.commit = take
+        self.run_steps(3)
+        self.assertFalse(self.pack.has(rules.FAULT_FLASH))
 
 
 if __name__ == "__main__":

@@ -264,11 +264,15 @@ class Client:
     """The pack's debug port as an object.
 
     exchange   exchange(kind, payload) -> payload of the answer; raises Refused or LinkError
+
+    stored     after a set of parameters: True: in flash; "not yet"; False: the pack's flash does
+               not take it; None: not known
     """
 
     def __init__(self, exchange):
         self._exchange = exchange
         self.forget()
+        self.stored = None
 
     def forget(self):
         """After a reset of the pack: ask for everything anew."""
@@ -440,6 +444,13 @@ class Client:
         self._check_number(param, value)
         return self._value(PARAM_SET, param, struct.pack("<i", value))
 
+    def _note_stored(self, answer, size):
+        """Take the last byte off an answer that has one more: is what was set in flash?"""
+        if len(answer) != size + 1:
+            return answer
+        self.stored = {0: True, 1: "not yet", 2: False}.get(answer[size])
+        return answer[:size]
+
     @staticmethod
     def _check_number(param, value):
         if not -(1 << 31) <= value < 1 << 31:
@@ -458,7 +469,7 @@ class Client:
         params = [self._param(name) for name in values]
         payload = b"".join(struct.pack("<Hi", param.id, value)
                            for param, value in zip(params, values.values()))
-        answer = self._exchange(PARAM_SET, payload)
+        answer = self._note_stored(self._exchange(PARAM_SET, payload), len(payload))
         if len(answer) != len(payload):
             raise LinkError("the answer to a set of parameters is not about it")
         for at, param in enumerate(params):
@@ -468,7 +479,7 @@ class Client:
         return {param.name: param.value for param in params}
 
     def _value(self, kind, param, value):
-        answer = self._exchange(kind, struct.pack("<H", param.id) + value)
+        answer = self._note_stored(self._exchange(kind, struct.pack("<H", param.id) + value), 6)
         if len(answer) != 6 or struct.unpack_from("<H", answer)[0] != param.id:
             raise LinkError(f"the answer for parameter {param.name} is not about it")
         param.value = struct.unpack_from("<i", answer, 2)[0]

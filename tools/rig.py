@@ -703,7 +703,13 @@ class Rig:
             if value is None:
                 return {"name": name, "value": self._client.get_param(name)}
             number(-2**31, 2**31 - 1, whole=True)("value", value)
-            return {"name": name, "value": self._client.set_param(name, value)}
+            return self._with_stored({"name": name, "value": self._client.set_param(name, value)})
+
+    def _with_stored(self, answer):
+        """*answer*, and whether the pack has what was set in flash, where it says so."""
+        if self._client.stored is not None:
+            answer["stored"] = self._client.stored
+        return answer
 
     def _param_set(self, name, value, restore, values):
         if name is not None or value is not None or restore:
@@ -714,7 +720,7 @@ class Rig:
             number(-2**31, 2**31 - 1, whole=True)(f"values.{one}", values[one])
         with self._take():
             self._bench()
-            return {"values": self._client.set_params(values)}
+            return self._with_stored({"values": self._client.set_params(values)})
 
     def look(self):
         """(wire, truth) as get() has them, without asking the controller for a report."""

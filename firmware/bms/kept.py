@@ -16,6 +16,21 @@ SET_VERSION = 1
 _NO_SOC = (1 << 14) - 1
 
 
+# Records without which a pack may not work as if nothing was (SAF-09): what a person calls each.
+# Their places here are numbers in event records.
+VITAL = ("parameters", "power state", "profile", "PIN", "everything that was stored")
+EVERYTHING = "everything"
+_BEGINNINGS = ("params-", "power", "profile", "pin", EVERYTHING)
+
+
+def number_of(name):
+    """Place in VITAL of the record *name*; -1: its loss is recorded, and no fault."""
+    for i in range(len(_BEGINNINGS)):
+        if name.startswith(_BEGINNINGS[i]):
+            return i
+    return -1
+
+
 def pack_record(events, seq, time_s, boot, out):
     """Put record *seq* of the Events ring into *out* (RECORD_SIZE bytes)."""
     context = events.get(seq, ev.CONTEXT)

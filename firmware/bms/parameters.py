@@ -420,6 +420,13 @@ class Parameters:
                 return row[1]
         raise ValueError("no parameter has id %d" % number)
 
+    def has_id(self, number):
+        """True if there is a parameter with id *number*."""
+        for row in TABLE:
+            if row[0] == number:
+                return True
+        return False
+
     def number_of(self, name):
         """The id of parameter *name*; ValueError if there is none."""
         return TABLE[self._row(name)][0]

@@ -195,7 +195,7 @@ FAULTS: tuple = (
      "an output has the wrong level"),
     ("SAF-07-flow", BOTH, 22, True, TOLD_SYSTEM, (68,), "",
      "a scan was not worked to its end"),
-    ("SAF-09-lost", BOTH, 23, True, TOLD_SYSTEM, (7, 66), "",
+    ("SAF-09-lost", BOTH, 23, True, TOLD_SYSTEM, (7, 66), "record",
      "settings or states that were stored are lost"),
     ("PRF-02-slaves", 0, 51, False, TOLD_LINK, (1, 65), "",
      "more slaves on the parallel bus than the product allows"),

@@ -2,9 +2,11 @@
 
 from bms import protection_rules as rules
 from bms import readings as rd
+from bms.kept import VITAL
 
 # unit: (digits after the point, what a person reads)
 _SHOWN = {"mV": (3, "V"), "mA": (3, "A"), "dC": (1, "\u00b0C"), "cpct": (2, "%"), "ms": (3, "s")}
+PLACES = ("wire", "address", "sensor", "record")     # a value that says where
 
 
 def quantity(value, unit):
@@ -15,7 +17,9 @@ def quantity(value, unit):
         ten = 10 ** digits
         return "%s%d.%0*d %s" % ("-" if value < 0 else "", abs(value) // ten, digits,
                                  abs(value) % ten, name)
-    if unit in ("wire", "address", "sensor"):
+    if unit == "record":
+        return VITAL[value] if 0 <= value < len(VITAL) else "record %d" % value
+    if unit in PLACES:
         return "%s %d" % (unit, value)
     return "%d %s" % (value, unit)
 
@@ -39,6 +43,6 @@ def cause(number, cell, value, limit):
         text += ", cell %d" % cell
     if unit:
         text += ": " + quantity(value, unit)
-        if unit not in ("wire", "address", "sensor") and limit:
+        if unit not in PLACES and limit:
             text += ", limit " + quantity(limit, unit)
     return text

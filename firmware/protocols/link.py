@@ -41,14 +41,17 @@ class Link:
     commands   {name: function(list of words) -> text or None}
     provoke    function(text): makes a fault happen, for the test bench
     records    Records; None: those in RAM
+    stored     function: 0 the parameters as they are now are in flash, 1 not yet, 2 the flash
+               does not take them
     """
 
-    def __init__(self, pack, reporter, identity, commands, provoke, records=None):
+    def __init__(self, pack, reporter, identity, commands, provoke, records=None, stored=None):
         self._pack = pack
         self._reporter = reporter
         self._identity = identity
         self._commands = commands
         self._provoke = provoke
+        self._stored = stored
         self._records = records or Records(pack.events)
         self._in = bytearray(_HEAD + _LONGEST_IN + 2)
         self._used = 0
@@ -254,7 +257,10 @@ class Link:
         return 6
 
     def _param_set(self, length, now_ms):
-        """One parameter or several: (id, value), again and again. All or none (PAR-04)."""
+        """One parameter or several: (id, value), again and again. All or none (PAR-04).
+
+        The answer repeats what was taken, and says whether it is stored (SAF-09).
+        """
         if not length or length % 6:
             raise Refused(_BAD_LENGTH, "%d bytes of payload, expected 6 for each value" % length)
         params = self._pack.params
@@ -269,7 +275,10 @@ class Link:
         for at in range(_HEAD, _HEAD + length, 6):
             number = self._in[at] | self._in[at + 1] << 8
             struct.pack_into("<Hi", self.out, at, number, params[params.name_of(number)])
-        return length
+        if self._stored is None:
+            return length
+        self.out[_HEAD + length] = self._stored()
+        return length + 1
 
     def _param_restore(self, length, now_ms):
         self._pack.params.restore()

@@ -12,9 +12,12 @@ import micropython
 from bms import events as ev
 from bms import kept
 from bms.counters import Counters
+from bms.kept import EVERYTHING, number_of
 from bms.records import Records
+from bms.protection_rules import FAULT_FLASH, FAULT_LOST
 from clock import FOUND
 from slots import Slots
+from tasks.losses import DROPPED, LOST, UNREADABLE, Losses
 
 PERIOD_MS = 100
 _MASK = (1 << 30) - 1
@@ -27,6 +30,8 @@ _SETTLE_STEPS = 3               # parameters: the host may set several
 _COUNTERS_STEPS = 36_000
 _COUNTERS_RECORDS = 40          # keeps the records to be counted again at a start few
 _RETRY_STEPS = 600              # after the file system refused
+_TORN_MOST = 3                  # records in a row that the ring did not take: a fault
+STORED, WAITING, NOT_STORED = range(3)
 
 
 class ParameterKeeper:
@@ -39,6 +44,7 @@ class ParameterKeeper:
         self._settled = 0           # steps since it changed
         self._packing = 0
         self.dropped: list = []     # [(id, value)] that could not be taken over
+        self.lost = False           # ... of parameters that there still are
 
     @micropython.native
     def step(self):
@@ -56,6 +62,11 @@ class ParameterKeeper:
     def dirty(self):
         return self._params.changed != self._kept_of and self._settled >= _SETTLE_STEPS
 
+    @property
+    def kept(self):
+        """All that was changed is in flash."""
+        return self._params.changed == self._kept_of
+
     def to_bytes(self):
         self._packing = self._params.changed
         return kept.pack_set(self._params.pairs())
@@ -65,6 +76,7 @@ class ParameterKeeper:
 
     def from_bytes(self, data):
         self.dropped = self._params.take_over(kept.unpack_set(data))
+        self.lost = any(self._params.has_id(number) for number, _ in self.dropped)
         self._kept_of = self._seen_of = self._params.changed
         if self.dropped:
             self._kept_of -= 1      # what it has become is to be kept
@@ -117,6 +129,7 @@ class Storage:
     keepers   [(Slots, source)]; keep() adds one
     records   Records; counters: Counters
     errors    writes and readings that failed, since start
+    losses    Losses: what was stored once and is not there any more
     """
 
     def __init__(self, pack, files, name, ring, clock):
@@ -127,7 +140,11 @@ class Storage:
         self.senders: list = []
         self.records = Records(pack.events, ring, clock)
         self.errors = 0
+        self.losses = Losses(files)
         self.keepers: list = []
+        self._names: list = []      # of the keepers
+        self._refused = False       # the file system refused the last write
+        self._torn = 0              # records in a row that the ring did not take
         self._files = files
         self._ring = ring
         self._params = ParameterKeeper(pack.params)
@@ -140,6 +157,8 @@ class Storage:
         self._clock_change = None
         self.keep("params-" + name, self._params)
         self.keep("counters", self._counting)
+        self.keepers.append((self.losses.slots, self.losses))
+        self._names.append("")
 
     def keep(self, name, source):
         """Load *source* from what is kept under *name*, and keep it from now on.
@@ -149,24 +168,39 @@ class Storage:
         """
         slots = Slots(self._files, name)
         self.keepers.append((slots, source))
+        self._names.append(name)
         data = slots.load()
+        self.losses.look(name, slots, data)
         if data is not None:
             try:
                 source.from_bytes(data)
             except ValueError:
                 self.errors += 1        # of another version: it begins anew
+                self.losses.lose(name, UNREADABLE)
 
     # -- at the start -----------------------------------------------------------------------
 
     def open(self, now_ms):
         """Find the records in flash and the time; the first record of this start comes next."""
         self._clock_change = self.clock.start(now_ms, self.records.open())
+        if not self.losses.found:
+            if self.losses.nothing_known and self.pack.events.newest:
+                self.losses.lose(EVERYTHING, LOST)      # records of earlier starts, and no more
+            self._save(self._names.index(""), now_ms)   # before the first record of this start
 
     def start(self, now_ms):
         """Record what was found, and take up what the records say; after the first record."""
+        self.pack.now_ms = now_ms
         for number, value in self._params.dropped:
             self.pack.events.add(now_ms, ev.PARAM_DROPPED, number & 0xFF, number >> 8 & 0x7F,
                                  value)
+        if self._params.lost:
+            self.losses.lose(self._names[0], DROPPED)
+        for name, how in self.losses.noticed:
+            number = number_of(name)
+            self.pack.events.add(now_ms, ev.STORE_LOST, number & 0xFF, -1, how,
+                                 self._names.index(name) if name in self._names else -1)
+        self._tell_of_losses()
         if self._clock_change and self._clock_change[0] != FOUND:
             self._note_clock(now_ms, self._clock_change)
         self.records.count_again(self.counters)
@@ -177,6 +211,11 @@ class Storage:
                                        now_s - time_s if now_s and time_s else -1)
         if self._ring.wants_erase:
             self._ring.erase_ahead()    # nobody waits for anything yet
+
+    def _tell_of_losses(self):
+        lost = self.losses.lost
+        for name in lost:
+            self.pack.set_fault(FAULT_LOST, True, number_of(name), lost[name])
 
     def _note_clock(self, now_ms, change):
         self.pack.events.add(now_ms, ev.CLOCK, change[0], -1, change[1],
@@ -196,6 +235,9 @@ class Storage:
         self._counting.step()
         if self._retry:
             self._retry -= 1
+        if self.losses.lost and not self.pack.has(FAULT_LOST):
+            self._acknowledge(now_ms)
+            return
         power = self.pack.power
         if power.store:                     # before a sleep or a stop; both FETs are off
             self.save_all(now_ms)
@@ -272,10 +314,27 @@ class Storage:
 
     # -- writing ----------------------------------------------------------------------------
 
+    def _acknowledge(self, now_ms):
+        """A person has cleared the fault: what stands now is what is to be kept."""
+        names = list(self.losses.lost)
+        self.losses.acknowledge()
+        for name in names:
+            if name in self._names:
+                self._save(self._names.index(name), now_ms)
+        self._save(self._names.index(""), now_ms)
+
     def _write_records(self, now_ms):
         """Write a page of waiting records."""
-        if not self.records.write(now_ms, self.counters):
+        if self.records.write(now_ms, self.counters):
+            self._torn = 0
+        else:
             self.errors += 1
+            self._torn += 1
+        self._tell_of_flash(self._torn, 0)
+
+    def _tell_of_flash(self, value, limit):
+        """SAF-09: flash that takes no more writes is an alarm at once."""
+        self.pack.set_fault(FAULT_FLASH, self._refused or self._torn >= _TORN_MOST, value, limit)
 
     def _save(self, i, now_ms):
         """Write what keeper *i* keeps; a file system that refuses is tried again later."""
@@ -285,9 +344,16 @@ class Storage:
         except OSError as error:
             self.errors += 1
             self._retry = _RETRY_STEPS
+            self._refused = True
             self.pack.events.add(now_ms, ev.STORE_ERROR, i, -1,
                                  error.args[0] if error.args else 0)
+            self._tell_of_flash(i, error.args[0] if error.args else 0)
             return False
+        if self._names[i]:
+            self.losses.stored(self._names[i])
+        if self._refused:
+            self._refused = False
+            self._tell_of_flash(0, 0)
         saved = getattr(source, "saved", None)
         if saved is not None:
             saved()
@@ -301,8 +367,20 @@ class Storage:
         return True
 
     def save_params(self, now_ms):
-        """Write the parameters now; False if the file system refuses."""
-        return self._save(0, now_ms)
+        """A person wants the parameters written now; False if the file system refuses."""
+        if not self._save(0, now_ms):
+            return False
+        if self._names[0] in self.losses.lost:
+            self.losses.acknowledge(self._names[0])
+            if not self.losses.lost:
+                self.pack.set_fault(FAULT_LOST, False)
+        return True
+
+    def stored(self):
+        """Whether the parameters as they are now are in flash: STORED, WAITING or NOT_STORED."""
+        if self._params.kept:
+            return STORED
+        return NOT_STORED if self.pack.has(FAULT_FLASH) else WAITING
 
     def save_all(self, now_ms):
         """Write everything now: before a reset, a sleep, or the rocker's off.
