@@ -203,8 +203,8 @@ class World:
                 (fets.wanted & 1) | (fets.wanted & 2) << 1)
             pack.measurements.take(regs, self.ticks)
             pack.step(self.ticks, True)
-            fet_fault = fets.read_back(regs[0x7F], pack.measurements.values[6],
-                                       pack.measurements.safety)
+            fet_fault = fets.read_back(regs[0x7F], pack.measurements.safety,
+                                       pack.measurements.dt_ms)
         allowed = pack.allowed()
         sends = fets.needs_command(allowed)
         if sends:

@@ -82,11 +82,11 @@ class TestImage(unittest.TestCase):
                 (0x92FB, b"\xc6"), (0x92FD, b"\x07"), (0x92FE, b"\x07"), (0x92FF, b"\x07"),
                 (0x9301, b"\x07\x0f"), (0x92FC, b"\x0b"), (0x9303, b"\x06\xff\xff"),
                 (0x9261, b"\xfc\xf7\xe2"), (0x9265, b"\x98\xd5\x56"), (0x9269, b"\xe4\xe6\xe2"),
-                (0x926D, b"\x00\xf8"), (0x9273, b"\xe8\x03"), (0x9275, b"\x35"),
+                (0x926D, b"\x00\xf8"), (0x9273, b"\xff\x7f"), (0x9275, b"\x35"),
                 (0x9278, b"\x48"), (0x927B, b"\x04\x04"),
                 (0x9286, b"\x04\x0e"),
                 (0x9294, b"\x05"), (0x92B2, b"\x0a\x00"),
-                (0x9308, b"\x2d"), (0x933A, b"\x08"), (0x9343, b"\x50\x00")):
+                (0x9308, b"\x2c"), (0x933A, b"\x08"), (0x9343, b"\x50\x00")):
             found = bytes(memory[address + i] for i in range(len(data)))
             self.assertEqual(found, data, "0x%04x" % address)
 
@@ -126,7 +126,7 @@ class TestImage(unittest.TestCase):
             (0x925F, (2, 0)),
             (0x9261, (0xFC, 0xF7, 0xE2)), (0x9265, (0x98, 0xD5, 0x56)),
             (0x9269, (0xE4, 0xE6, 0xE2)), (0x926D, (0x00, 0xF8)),
-            (0x9273, (0xE8, 0x03)),                 # 1000 mA, as releases by current
+            (0x9273, (0xFF, 0x7F)),                 # never: the firmware spares diodes
             (0x9275, (53, 0x22, 0x04)),             # 2681.8 mV; 1058: 3.3 ms * 1060 = 3498 ms
             (0x9278, (72, 0x22, 0x04)),             # 3643.2 mV
             (0x927B, (4, 4)), (0x927D, (0,)),
@@ -151,7 +151,7 @@ class TestImage(unittest.TestCase):
             (0x92FA, (0,)), (0x92FB, (0xC6,)),
             (0x92FC, (0x0B,)),                      # ambient: reported only, pull-up's trim used
             (0x92FD, (7, 7, 7)), (0x9300, (0, 7, 15)), (0x9303, (6, 0xFF, 0xFF)),
-            (0x9308, (0x2D,)), (0x9309, (1,)), (0x9314, (5,)), (0x9335, (0,)),
+            (0x9308, (0x2C,)), (0x9309, (1,)), (0x9314, (5,)), (0x9335, (0,)),
             (0x9336, (0x100 - 20, 60, 70)),
             (0x9339, (20, 8)),                      # cells balanced at once: as chosen
             (0x9343, (0x50, 0)))
@@ -179,11 +179,12 @@ class TestImage(unittest.TestCase):
             self.assertEqual([found[0x929A][1], found[0x929A][4], found[0x92A0][1],
                               found[0x92A6][1], found[0x92A9][1]], [delay_s] * 5, delay_ms)
 
-    def test_diodes_are_spared_beyond_the_releasing_current(self):      # req: PRO-20
-        for other_way_ma, threshold_ma in ((1000, 1000), (400, 500), (1999, 1999), (5000, 2000)):
+    def test_the_chip_closes_no_fet_to_spare_its_diode(self):   # req: PRO-28
+        for other_way_ma in (1000, 5000):
             self.params.set_all({"rest_ma": 300, "other_way_ma": other_way_ma})
-            found = dict(afe_config.image(self.params, SHUNT_UOHM))[0x9273]
-            self.assertEqual(struct.unpack("<h", found)[0], threshold_ma)
+            found = dict(afe_config.image(self.params, SHUNT_UOHM))
+            self.assertEqual(struct.unpack("<h", found[0x9273])[0], 32_767)
+            self.assertEqual(found[0x9308][0] & 0x01, 0)        # SFET, which the saver needs
 
     def test_cells_that_are_fitted(self):                       # req: PRF-03
         # the lowest inputs and the top one, which is always used

@@ -43,7 +43,7 @@ class Case(unittest.TestCase):
         fets = self.pack.fets
         fets.commanded(self.pack.allowed())
         regs[0x7F] = (fets.wanted & CHARGE) | (fets.wanted & DISCHARGE) << 1
-        fets.read_back(regs[0x7F], 0, 0)
+        fets.read_back(regs[0x7F], 0, 100)
         self.pack.measurements.take(regs, self.now)
         self.pack.step(self.now, True)
         return self.pack.ccl_ma, self.pack.dcl_ma

@@ -3,10 +3,15 @@
 import unittest
 
 from bms.fet_watch import FetWatch, resistive_mv
-from bms.protection_rules import FAULT_OPEN, FAULT_WELD
+from bms.protection_rules import FAULT_OPEN, FAULT_UNPROVEN, FAULT_WELD
 from bms.readings import CURRENT_MA, PACK_MV, STACK_MV
 
 CHARGE, DISCHARGE, BOTH = 1, 2, 3
+
+
+def settings(fail_ms):
+    return {"fet_fail_ma": 2000, "fet_fail_ms": fail_ms, "fet_leak_ma": 300,
+            "fet_leak_ms": 60_000, "fet_leak_mah": 20}
 
 
 class Seen:
@@ -25,7 +30,7 @@ class TestCase(unittest.TestCase):
     def setUp(self):
         self.seen = Seen()
         self.watch = FetWatch()
-        self.watch.load({"fet_fail_ma": 2000, "fet_fail_ms": 300})
+        self.watch.load(settings(300))
 
     def steps(self, count):
         return [self.watch.step(self.seen, self.seen) for _ in range(count)]
@@ -65,16 +70,16 @@ class TestOpen(TestCase):
         self.seen.doubts = 0
         self.assertEqual(self.steps(4), [0, 0, 0, FAULT_OPEN])
 
-    def test_a_good_scan_begins_anew(self):                     # req: SAF-05
+    def test_good_scans_for_twice_as_long_begin_anew(self):     # req: SAF-05
         self.drop(900)
         self.steps(3)
         self.drop(0)
-        self.steps(1)
+        self.steps(6)
         self.drop(900)
         self.assertEqual(self.steps(4), [0, 0, 0, FAULT_OPEN])
 
     def test_it_is_told_300_ms_before(self):                    # req: COM-05
-        self.watch.load({"fet_fail_ma": 2000, "fet_fail_ms": 500})
+        self.watch.load(settings(500))
         for mv, current_ma, wanted in ((900, 0, BOTH), (0, 5000, 0)):
             self.drop(mv, current_ma)
             self.seen.wanted = self.seen.actual = wanted
@@ -83,11 +88,12 @@ class TestOpen(TestCase):
                 told.append(self.watch.soon)
             self.assertEqual(told, [False, False, True, True, True])
             self.drop(0)
-            self.steps(1)
+            self.seen.wanted = self.seen.actual = BOTH
+            self.steps(12)
             self.assertFalse(self.watch.soon)
 
     def test_the_300_ms_are_exact(self):                        # req: COM-05
-        self.watch.load({"fet_fail_ma": 2000, "fet_fail_ms": 500})
+        self.watch.load(settings(500))
         self.drop(900)
         self.steps(1)
         for dt_ms, told in ((199, False), (1, True)):
@@ -113,19 +119,47 @@ class TestWeld(TestCase):
                 (DISCHARGE, -2001, 0)):
             self.setUp()
             self.seen.wanted = self.seen.actual = wanted
-            self.seen.values[CURRENT_MA] = current_ma
+            self.drop(0 if wanted else 750 if current_ma > 0 else -750, current_ma)
             self.assertEqual(self.steps(4), [0, 0, 0, fault], (wanted, current_ma))
             if fault:
                 self.assertEqual((self.watch.value, self.watch.limit), (current_ma, 2000))
 
-    def test_it_begins_anew_without(self):                      # req: SAF-05
+    def test_the_terminals_say_whether_it_can_flow(self):       # req: SAF-05 PRO-28
+        for wanted, current_ma, possible in (
+                (0, 5000, range(250, 1516)), (0, -5000, range(-1515, -249)),
+                (DISCHARGE, 5000, range(-250, 1516)), (CHARGE, -5000, range(-1515, 251))):
+            for above_mv in (-60_000, -1516, -1515, -251, -250, -249, 0, 249, 250, 251, 1515,
+                             1516, 3000):
+                self.setUp()
+                self.seen.wanted = self.seen.actual = wanted
+                self.drop(above_mv, current_ma)
+                self.assertEqual(self.steps(4)[3], FAULT_WELD if above_mv in possible
+                                 else FAULT_UNPROVEN, (wanted, current_ma, above_mv))
+
+    def test_terminals_that_are_not_learnt_yet(self):           # req: SAF-05 MEA-06
         self.seen.wanted = self.seen.actual = 0
+        self.seen.terminals_known = False
+        for above_mv, fault in ((1515 + 1394, FAULT_WELD), (1516 + 1394, FAULT_UNPROVEN),
+                                (250 - 1394, FAULT_WELD), (249 - 1394, FAULT_UNPROVEN)):
+            self.drop(above_mv, 5000)
+            self.assertEqual(self.steps(4)[3], fault, above_mv)
+
+    def test_a_small_current_takes_a_minute(self):              # req: SAF-05
+        self.seen.wanted = self.seen.actual = 0
+        self.drop(750, 301)
+        self.assertEqual(self.steps(600), [0] * 600)
+        self.assertEqual(self.steps(1), [FAULT_WELD])
+        self.assertEqual((self.watch.value, self.watch.limit), (301, 300))
+
+    def test_it_begins_anew_without(self):                      # req: SAF-05
         for quiet in ({"current": 0}, {"wanted": BOTH}):
-            self.seen.values[CURRENT_MA] = 5000
+            self.setUp()
+            self.seen.wanted = self.seen.actual = 0
+            self.drop(750, 5000)
             self.steps(3)
             self.seen.values[CURRENT_MA] = quiet.get("current", 5000)
             self.seen.wanted = self.seen.actual = quiet.get("wanted", 0)
-            self.steps(1)
+            self.steps(6)
             self.seen.values[CURRENT_MA] = 5000
             self.seen.wanted = self.seen.actual = 0
             self.assertEqual(self.steps(4), [0, 0, 0, FAULT_WELD])

@@ -2,7 +2,7 @@
 
 import unittest
 
-from bms.fets import Fets
+from bms.fets import CLOSES, DISOBEYS, OBEYS, Fets
 
 CHARGE, DISCHARGE, BOTH = 1, 2, 3
 CHG, DSG = 0x01, 0x04               # bits of the AFE's FET status
@@ -40,12 +40,12 @@ class TestCommands(unittest.TestCase):
         self.fets.restarted()
         self.assertEqual(self.fets.wanted, 0)
         self.assertTrue(self.fets.needs_command(0))
-        self.assertFalse(self.fets.read_back(closed(BOTH), 0, 0))
+        self.assertFalse(self.fets.read_back(closed(BOTH), 0, 100))
 
     def test_a_command_not_followed_is_sent_again(self):        # req: PWR-01
         self.fets.commanded(CHARGE)
-        self.fets.read_back(closed(0), 0, 0)
-        self.fets.read_back(closed(0), 0, 0)
+        self.fets.read_back(closed(0), 0, 100)
+        self.fets.read_back(closed(0), 0, 100)
         self.assertTrue(self.fets.needs_command(CHARGE))
 
 
@@ -53,18 +53,18 @@ class TestReadBack(unittest.TestCase):
     def setUp(self):
         self.fets = Fets()
 
-    def faults(self, wanted, actual, current_ma=0, afe_tripped=0, scans=20):
+    def faults(self, wanted, actual, afe_tripped=0, scans=20):
         """Scans until it is a fault; None if it never is."""
         self.fets = Fets()
         self.fets.commanded(wanted)
         for scan in range(1, scans + 1):
-            if self.fets.read_back(closed(actual), current_ma, afe_tripped):
+            if self.fets.read_back(closed(actual), afe_tripped, 100):
                 return scan
         return None
 
     def test_actual_is_what_the_afe_reports(self):
         for bits in range(4):
-            self.fets.read_back(closed(bits) | 0x70, 0, 0)
+            self.fets.read_back(closed(bits) | 0x70, 0, 100)
             self.assertEqual(self.fets.actual, bits)
 
     def test_following_is_no_fault(self):                       # req: PWR-01
@@ -81,16 +81,42 @@ class TestReadBack(unittest.TestCase):
         self.faults(0, CHARGE)
         for _ in range(5):
             self.fets.commanded(0)              # sent again
-            self.assertTrue(self.fets.read_back(CHG, 0, 0))
-        self.assertFalse(self.fets.read_back(0, 0, 0))
+            self.assertTrue(self.fets.read_back(CHG, 0, 100))
+        while self.fets.read_back(0, 0, 100):
+            pass
 
-    def test_a_diode_being_spared_is_no_fault(self):            # req: PWR-01
-        # AFE closes an open FET against which 500 mA and more flow
-        self.assertIsNone(self.faults(DISCHARGE, BOTH, current_ma=-500))
-        self.assertIsNone(self.faults(CHARGE, BOTH, current_ma=500))
-        self.assertIsNotNone(self.faults(DISCHARGE, BOTH, current_ma=500))
-        self.assertIsNotNone(self.faults(CHARGE, BOTH, current_ma=-500))
-        self.assertIsNotNone(self.faults(DISCHARGE, BOTH, current_ma=0))
+    def test_closed_against_the_command_for_two_scans(self):    # req: PRO-28
+        for wanted, actual in ((0, CHARGE), (0, DISCHARGE), (0, BOTH), (CHARGE, BOTH),
+                               (DISCHARGE, BOTH), (CHARGE, DISCHARGE)):
+            self.assertEqual(self.faults(wanted, actual), 2, (wanted, actual))
+
+    def closings(self, apart):
+        """(closing, found) of a charge FET that closes itself for a scan, each *apart* scans."""
+        self.fets = Fets()
+        self.fets.commanded(DISCHARGE)
+        for closing in range(1, 100):
+            for scan in range(apart):
+                found = self.fets.read_back(closed(DISCHARGE if scan else BOTH), 0, 100)
+                if found:
+                    return closing, found
+        return None
+
+    def test_more_than_5_closings_in_10_s(self):                # req: PRO-28
+        self.assertEqual(self.closings(10), (6, CLOSES))
+        self.assertEqual(self.closings(19), (6, CLOSES))
+        self.assertIsNone(self.closings(20))
+
+    def test_a_fet_that_toggles_is_found_sooner(self):          # req: PRO-28
+        self.assertEqual(self.closings(2), (3, DISOBEYS))
+
+    def test_a_fet_that_opens_late_has_not_closed(self):        # req: PRO-28
+        self.fets.commanded(BOTH)
+        self.fets.read_back(closed(BOTH), 0, 100)
+        for _ in range(30):
+            for wanted in (BOTH, 0):
+                self.fets.commanded(wanted)
+                self.assertEqual(self.fets.read_back(closed(BOTH), 0, 100), OBEYS)
+                self.assertEqual(self.fets.read_back(closed(wanted), 0, 100), OBEYS)
 
     def test_the_afes_own_protections_hold_off_without_fault(self):     # req: PRO-23
         self.assertIsNone(self.faults(BOTH, 0, afe_tripped=0x08))
@@ -99,8 +125,16 @@ class TestReadBack(unittest.TestCase):
     def test_one_odd_scan_is_forgiven(self):                    # req: PWR-01
         self.fets.commanded(BOTH)
         for _ in range(20):
-            self.assertFalse(self.fets.read_back(closed(0), 0, 0))
-            self.assertFalse(self.fets.read_back(closed(BOTH), 0, 0))
+            self.assertFalse(self.fets.read_back(closed(0), 0, 100))
+            for _ in range(2):
+                self.assertFalse(self.fets.read_back(closed(BOTH), 0, 100))
+
+    def test_a_fet_that_opens_in_every_second_scan(self):       # req: PWR-01 PRO-28
+        self.fets.commanded(BOTH)
+        for scan in range(1, 100):
+            if self.fets.read_back(closed(0 if scan & 1 else BOTH), 0, 100):
+                break
+        self.assertTrue(10 < scan < 30, scan)
 
 
 if __name__ == "__main__":

@@ -47,7 +47,8 @@ class TestTable(unittest.TestCase):
             self.assertTrue(low <= default <= high and low < high, name)
             self.assertTrue(text and ";" not in text and ";" not in name + unit, name)
             suffix = {"mV": "_mv", "mA": "_ma", "ms": "_ms", "s": "_s", "cpct": "_cpct",
-                      "dC": "_dc", "ppm": "_ppm", "uOhm": "_uohm", "uA": "_ua", "min": "_min"}
+                      "dC": "_dc", "ppm": "_ppm", "uOhm": "_uohm", "uA": "_ua", "min": "_min",
+                      "mAh": "_mah"}
             if unit:
                 self.assertTrue(name.endswith(suffix[unit]), name)
 

@@ -250,7 +250,7 @@ class PackMachine(RuleBasedStateMachine):
         self.check(self.now - self.scanned_at)
         self.scanned_at = self.now
         self.settled = True
-        fets.read_back(regs[0x7F], self.current(), self.safety)
+        fets.read_back(regs[0x7F], self.safety, dt_ms)
         fets.commanded(self.pack.allowed())
 
     def look(self, regs, actual):

@@ -29,11 +29,8 @@ _OCD1_OUTSIDE_MA = 100_000      # and at once: between PRO-07 and a short circui
 _OCD1_DELAY = 1                 # 9.9 ms
 _OCD3_OUTSIDE_MA = 5_000
 _TEMP_LATER_S = 1
-_DIODE_LEAST_MA = 500           # body diode: some 0.4 W ...
-_DIODE_MOST_MA = 2_000          # ... and 1.5 W
 _HOST_WATCHDOG_S = 10
 
-_SAVER = m.SFET                 # the chip spares body diodes by itself; 0: it never does
 _COMM_IDLE_S = 5
 _SHUTDOWN_STACK_MV = 6_000
 
@@ -169,8 +166,7 @@ def image(params, shunt_uohm, cells=16, deep=False):
         (m.DSG_FET_PROTECTIONS_A, "BBB", m.CUV | m.OCD1 | m.OCD2 | m.SCD,
          m.UTD | m.UTINT | m.OTD | m.OTINT | m.OTF, m.HWDF | m.OCDL | m.SCDL | m.OCD3),
         (m.DEFAULT_ALARM_MASK, "H", m.MSK_PFALERT | m.MSK_SFALERT | m.PF | m.SSA | m.SSBC),
-        (m.BODY_DIODE_THRESHOLD, "h", max(_DIODE_LEAST_MA, min(_DIODE_MOST_MA,
-                                                               params["other_way_ma"]))),
+        (m.BODY_DIODE_THRESHOLD, "h", 32_767),      # diodes are spared by the firmware (PRO-28)
         (m.CUV_THRESHOLD, "BH", at.cuv, delay_code(params["cell_uv_delay_ms"])),
         (m.COV_THRESHOLD, "BH", at.cov, delay_code(params["cell_ov_delay_ms"])),
         (m.CUV_HYSTERESIS, "BB", 4, 4),
@@ -206,7 +202,7 @@ def image(params, shunt_uohm, cells=16, deep=False):
         # the top input is always used, and those not fitted lie below it
         (m.DA_CONFIGURATION, "BH", m.USER_AMPS_10MA | m.USER_VOLTS_10MV,
          (1 << cells - 1) - 1 | 0x8000),
-        (m.FET_OPTIONS, "B", _SAVER | m.HOST_FET_EN | m.FET_CTRL_EN | m.FET_INIT_OFF),
+        (m.FET_OPTIONS, "B", m.HOST_FET_EN | m.FET_CTRL_EN | m.FET_INIT_OFF),
         (m.CHG_PUMP_CONTROL, "B", m.CHG_PUMP_EN),
         (m.OPEN_WIRE_CHECK_TIME, "B", 5),
         (m.BALANCING_CONFIGURATION, "B", 0),        # by the host's masks alone

@@ -2,9 +2,10 @@
 
 import micropython
 from bms import protection_rules as rules
-from bms.other_way import OtherWay, Reliefs
+from bms.other_way import OtherWay
 from bms.polarity import Polarity
 from bms.protection_rules import CHARGE, mask_of
+from bms.quota import Quota
 from bms.readings import (
     CURRENT_MA,
     LD_MV,
@@ -25,6 +26,8 @@ _OVER_VOLTAGE = mask_of("PRO-01", "PRO-03")
 _UNSURE = const(38)         # 1/38 = 2.6 % of the stack: terminals that nothing is learnt of yet
 _NEAR_MV = const(60)        # beyond what two channels of one reference differ by
 _NEAR_MS = const(1000)
+_RELIEFS = const(6)         # PRO-32: releases of an over-voltage by discharge ...
+_HOUR_MS = const(3_600_000)     # ... in an hour
 _FREE_SCANS = const(5)      # load detect: terminals up for so many scans
 
 
@@ -58,7 +61,7 @@ class Flow:
         self._other_way_ms = 0
         self._charges = OtherWay()
         self._discharges = OtherWay()
-        self._reliefs = Reliefs()
+        self._reliefs = Quota(_RELIEFS, _HOUR_MS)
         self._relieved = False      # an over-voltage was given a release by discharge
         self._charger_ms = -1       # leaky: a charger is seen
         self._near_ms = -1          # leaky: terminals a little above the stack

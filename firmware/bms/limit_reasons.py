@@ -16,7 +16,7 @@ def reasons_of(pack):
     """Bits: i for row i of the profile's CURVES, and above them those of OTHERS."""
     limits = pack.derating
     others = 0
-    free = pack.allowed()
+    free = pack.offered()
     if free != BOTH:
         others = _HELD
     if pack.allowance.limit_ma() < pack.params["boost_ma"]:
@@ -50,7 +50,7 @@ def text_of(pack):
                 _place(values, reading), "none" if value == NO_READING else value))
     others = reasons >> len(curves)
     if others & _HELD:
-        held = BOTH & ~pack.allowed()
+        held = BOTH & ~pack.offered()
         lines.append("held off:%s%s" % (" charge" if held & CHARGE else "",
                                         " discharge" if held & DISCHARGE else ""))
     if others & _RISING:

@@ -6,13 +6,10 @@ such a time moves at the current of the parameter.
 """
 
 import micropython
-from array import array
 from bms.timer import leaky
 from micropython import const
 
 _LONGEST_DT_MS = const(1000)    # of a scan: beyond, a product of it would leave the small ints
-_RELIEFS = const(6)             # PRO-32: releases of an over-voltage by discharge ...
-_HOUR_MS = const(3_600_000)     # ... in an hour
 
 
 class OtherWay:
@@ -37,40 +34,3 @@ class OtherWay:
         self._moved = 0 if moved < 0 or self._ms == -1 else min(moved, most)
         return flows and self._ms >= least_ms and self._moved >= most >> 1
 
-
-class Reliefs:
-    """Releases of an over-voltage by a discharge in the last hour.
-
-    left   there may be one more
-    """
-
-    def __init__(self):
-        self._ages_ms = array("i", (_HOUR_MS for _ in range(_RELIEFS)))
-        self._ages = False          # one of them is younger than an hour
-        self.left = True
-
-    @micropython.native
-    def step(self, dt_ms):
-        """Time goes on by *dt_ms*."""
-        if not self._ages:
-            return
-        ages_ms = self._ages_ms
-        self._ages = self.left = False
-        for i in range(_RELIEFS):
-            age_ms = min(ages_ms[i] + dt_ms, _HOUR_MS)
-            ages_ms[i] = age_ms
-            if age_ms < _HOUR_MS:
-                self._ages = True
-            else:
-                self.left = True
-
-    def use(self):
-        """There was one."""
-        ages_ms = self._ages_ms
-        oldest = 0
-        for i in range(_RELIEFS):
-            if ages_ms[i] > ages_ms[oldest]:
-                oldest = i
-        ages_ms[oldest] = 0
-        self._ages = True
-        self.left = max(ages_ms) >= _HOUR_MS

@@ -20,7 +20,7 @@ from bms.doubts import Doubts, doubtful_trips
 from bms.end_wires import SUNK_MV, EndWires
 from bms.faults import Faults
 from bms.fet_watch import FetWatch
-from bms.fets import Fets
+from bms.fets import Fets, fets_of
 from bms.flow import Flow
 from bms.inverter_watch import InverterWatch
 from bms.joining import Joining
@@ -36,6 +36,7 @@ from bms.protection_rules import (
     DISCHARGE,
     FAULT_SCAN,
     FAULT_SIGN,
+    FAULT_UNPROVEN,
     FAULT_WELD,
     FAULT_WIRE,
     ITEMS,
@@ -182,7 +183,7 @@ class Pack(Faults):
     def _load(self):
         p = self.params
         for part in (self._flow, self._cell_watch, self._fet_watch, self._doubts,
-                     self.cautions):
+                     self.cautions, self.fets.sparing):
             part.load(p)
         self._other_way_ma = p["other_way_ma"]
         self.rest_ma = p["rest_ma"]
@@ -241,6 +242,9 @@ class Pack(Faults):
         doubtful = doubtful_trips(measured, self.faults) if safety else 0
         if protection.step(values, measured.dt_ms, conditions, safety, doubtful):
             protection.take_changes(self._on_change)
+        if not self.fets.sparing.step(measured, fets_of(measured.fets), protection.trips,
+                                      protection.blocked):
+            self.set_fault(FAULT_UNPROVEN, True, values[CURRENT_MA])
         if protection.stepped:
             protection.stepped = False
             self.protected = measured.seq
@@ -249,7 +253,7 @@ class Pack(Faults):
             watch = self._fet_watch
             fault = watch.step(measured, self.fets)
             if fault:
-                self.set_fault(fault, True, watch.value, watch.limit)
+                self._raise_conduction(fault)
         doubts.step(measured, self)
         self.afe_misled = (protection.disbelieved != 0 and
                            protection.disbelieved & ~doubtful_trips(measured, self.faults) != 0)
@@ -285,6 +289,22 @@ class Pack(Faults):
                              not self.has(FAULT_WELD))
         if charge_uah is not None and self.soc.zero_is_known:
             self.power.count(charge_uah, self.soc.offset_ua, dt_ms)
+        if charge_uah is not None:
+            fault = self._fet_watch.count(charge_uah, dt_ms)
+            if fault:
+                self._raise_conduction(fault)
+
+    def _raise_conduction(self, fault):
+        """A FET, or the sensor: by what is seen now the other is not to blame (SAF-05)."""
+        watch = self._fet_watch
+        accused = self.has(FAULT_UNPROVEN) or self.has(FAULT_SIGN)
+        if fault == FAULT_UNPROVEN:
+            self.set_fault(FAULT_WELD, False)
+            if accused:
+                return
+        elif fault == FAULT_WELD and accused:       # what a sensor shows that is wrong
+            return
+        self.set_fault(fault, True, watch.value, watch.limit)
 
     def measured_ma(self):
         """Current of the newest scan; 0 if there is none."""
@@ -355,7 +375,7 @@ class Pack(Faults):
         free = 0
         if not (self._doubts.soon or self._fet_watch.soon or self._cell_watch.soon
                 or self.power.leaves()):
-            free = self.allowed() & ~self.protection.pending
+            free = self.offered() & ~self.protection.pending
         self._limit_scans -= 1
         self._limit_ms += measured.dt_ms
         if self._limit_scans <= 0:          # the limits move slowly: no need to aim each scan
@@ -375,13 +395,17 @@ class Pack(Faults):
         """FETs that may be closed now, bits CHARGE | DISCHARGE."""
         return self.able() & ~self.joining.held
 
+    def offered(self):
+        """Directions that others may use: a FET that only spares its diode is none (PRO-28)."""
+        return self.allowed() & ~self.fets.sparing.spared
+
     @micropython.native
     def able(self):
         """FETs that this pack by itself could close, whatever is on the bus bar."""
         ready = (self.afe_ready and self.measurements.seq > 0 and not self.looking_at_zero
                  and STANDBY <= self.state <= PROTECTION and not self.fails()
                  and not self.power.holds())
-        blocked = self.protection.blocked
+        blocked = self.protection.blocked & ~self.fets.sparing.spared
         if blocked and self.power.mode == pw.TRYING:
             blocked = self._blocked_but_for(UNDER_VOLTAGE)
         blocked |= self.protection.pending & self.cautions.starts.untried       # PRO-27

@@ -181,6 +181,12 @@ TABLE = (
     (274, "cal_ld_gain_ppm", "ppm", -30000, 30000, 0, "MEA-04 load-detect pin gain"),
     (275, "cal_ld_offset_mv", "mV", -1500, 1500, 0, "MEA-04 load-detect offset, subtracted"),
     (320, "other_way_ms", "ms", 200, 10000, 1000, "PRO-32 current the other way releases after"),
+    (322, "diode_spare_ma", "mA", 6000, 100000, 10000, "PRO-28 current through the diode of a FET "
+     "that closes it: above"),
+    (323, "diode_spare_ms", "ms", 1000, 60000, 3000, "PRO-28 for"),
+    (324, "fet_leak_ma", "mA", 100, 2000, 300, "SAF-05 small current against an open FET: above"),
+    (325, "fet_leak_ms", "ms", 5000, 600000, 60000, "SAF-05 for"),
+    (326, "fet_leak_mah", "mAh", 5, 1000, 20, "SAF-05 or charge counted in a minute"),
     (321, "uv_wait_ms", "ms", 1000, 600000, 30000, "PRO-33 voltage came back without a charger: "
      "closes after"),
 ) + tuple(

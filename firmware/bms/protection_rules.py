@@ -197,6 +197,10 @@ FAULTS: tuple = (
      "a scan was not worked to its end"),
     ("SAF-09-lost", BOTH, 23, True, TOLD_SYSTEM, (7, 66), "record",
      "settings or states that were stored are lost"),
+    ("PRO-28-fet", BOTH, 37, True, TOLD_FET, (68,), "",
+     "a FET closes again and again against its command"),
+    ("PRO-28-current", BOTH, 38, True, TOLD_SYSTEM, (68,), "mA",
+     "the current sensor shows a current that does not flow"),
     ("PRF-02-slaves", 0, 51, False, TOLD_LINK, (1, 65), "",
      "more slaves on the parallel bus than the product allows"),
     ("SAF-09-flash", 0, 29, False, TOLD_NOTICE, (7, 66), "",
@@ -284,6 +288,8 @@ FAULT_HOT = _fault("SAF-07-hot")
 FAULT_PROFILE = _fault("PRF-03")
 FAULT_BLIND = _fault("MEA-03-blind")
 FAULT_SIGN = _fault("MEA-03-sign")
+FAULT_CLOSES = _fault("PRO-28-fet")
+FAULT_UNPROVEN = _fault("PRO-28-current")
 FAULT_LINK = _fault("COM-03-lost")
 FAULT_ADDRESS = _fault("DIP-02")
 FAULT_MANY = _fault("PRF-02-slaves")

@@ -433,7 +433,7 @@ class Pace:
             self.rtn = RTN_REFUSED
         else:
             self._pack.hold(held, now_ms)
-        self._info[0] = _instruction(self._system.own, self._pack.allowed())
+        self._info[0] = _instruction(self._system.own, self._pack.offered())
         return 1
 
     def _shutdown(self, now_ms):

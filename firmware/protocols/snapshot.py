@@ -143,7 +143,7 @@ class Snapshot:
 
     @micropython.native
     def _fill_limits(self, pack):
-        allowed = pack.allowed() if self.valid else 0
+        allowed = pack.offered() if self.valid else 0
         self.cvl_mv = pack.cvl_mv
         self.dvl_mv = pack.dvl_mv
         self.ccl_ma = pack.ccl_ma if allowed & CHARGE else 0

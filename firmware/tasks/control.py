@@ -5,17 +5,18 @@ import micropython
 from bms import afe_config
 from bms import events as ev
 from bms.charge_scale import ChargeScale
+from bms.fets import CLOSES, DISOBEYS
 from bms.power import TRYING
 from bms.protection_rules import (
     BOTH,
     CHARGE,
     DISCHARGE,
     FAULT_AFE,
+    FAULT_CLOSES,
     FAULT_FET,
     FAULT_SCAN,
     mask_of,
 )
-from bms.readings import CURRENT_MA
 from bq76952 import (
     BATTERY_STATUS,
     PARTS,
@@ -223,8 +224,11 @@ class Control:
             self._retry_later(now_ms)
             return
         if fresh:
-            disobeyed = pack.fets.read_back(measured.fets, measured.values[CURRENT_MA],
-                                            measured.safety & _AFE_TRIPS)
+            obeys = pack.fets.read_back(measured.fets, measured.safety & _AFE_TRIPS,
+                                        measured.dt_ms)
+            if obeys == CLOSES:
+                pack.set_fault(FAULT_CLOSES, True, measured.fets, pack.fets.wanted)
+            disobeyed = obeys == DISOBEYS
             if self._held == _UNHELD:
                 disobeyed = True        # for ever: nothing could open what is closed once
             if disobeyed or pack.has(FAULT_FET):
