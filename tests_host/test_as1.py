@@ -102,6 +102,83 @@ def test_demand_response_limits_power(mode):
 def test_an_unknown_mode_is_refused():
     with pytest.raises(ValueError, match="back-up"):
         AS1("party")
+    with pytest.raises(ValueError, match="24"):
+        AS1("time-of-use", charge_hours=((22, 25),))
+    with pytest.raises(ValueError, match="50 and 60"):
+        AS1("time-of-use", nominal_hz=55)
+
+
+def told(**values):
+    return Wire(**{**vars(CHARGED), **values})
+
+
+@pytest.mark.parametrize("mv", (42_000, 51_200, 58_400))
+def test_it_serves_3000_va_for_ever_and_3600_va_for_ten_seconds(mv):
+    """AS1 manual 2.3: from 42 to 58.4 V, as far as the battery allows it."""
+    wire = told(mv=mv, dcl_ma=100_000)
+    inverter, flow = decide(load_w=RATED_W, grid=False, wire=wire, seconds=3600, now_s=1)
+    assert flow.served and flow.ac_w == RATED_W and not flow.forbidden
+    assert flow.codes == {29, 61}                       # no grid
+    assert inverter.discharge_ma == pytest.approx(RATED_W / EFFICIENCY / mv * 1e6)
+    for seconds, served, codes in ((10, True, {29, 61, 31}), (11, False, {29, 61, 21})):
+        _, flow = decide(load_w=3600, grid=False, wire=wire, seconds=seconds)
+        assert flow.served == served and flow.codes == codes
+    assert flow.forbidden.startswith("overload")
+
+
+def test_it_says_which_limit_forbids_it():
+    for wire, now_s, why in ((told(dcl_ma=60_000, mv=42_000), 1, "DCL 60.0 A at 42.0 V"),
+                             (told(dcl_ma=0, may_discharge=False), 1, "allows no discharge"),
+                             (told(mv=41_900, dcl_ma=100_000), 1, "41.9 V is outside 42.0"),
+                             (told(mv=58_500, dcl_ma=100_000), 1, "58.5 V is outside 42.0"),
+                             (told(dcl_ma=100_000), 7, "nothing heard")):
+        _, flow = decide(load_w=RATED_W, grid=False, wire=wire, now_s=now_s)
+        assert not flow.served and why in flow.forbidden, flow
+
+
+@pytest.mark.parametrize("grid_v, grid_hz, codes", (
+    (180, 50, set()), (280, 50, set()), (179, 50, {26, 58}), (281, 50, {25, 57}),
+    (230, 45, set()), (230, 55, set()), (230, 44.9, {28, 60}), (230, 55.1, {27, 59})))
+def test_the_range_of_the_grid(grid_v, grid_hz, codes):
+    """180 to 280 V, 5 Hz either way: beyond, the house is on the battery, without a gap."""
+    _, flow = decide(load_w=1000, grid_v=grid_v, grid_hz=grid_hz)
+    assert flow.codes == codes and flow.served
+    assert (flow.battery_w < 0 and flow.grid_w == 0) == bool(codes) or not codes
+
+
+@pytest.mark.req("AS1-04")
+def test_codes_that_it_can_have():
+    for world, codes in (
+            ({"grid": False}, {29, 61}), ({"slave_v": 285}, {49, 57}),
+            ({"slave_v": 170}, {49, 58}),
+            ({"slave_v": 245}, {49}), ({"slave_hz": 50.6}, {50}), ({"slave_hz": 56}, {50, 59}),
+            ({"slave_hz": 44}, {50, 60}), ({"ground": False}, {51}), ({"crossed": True}, {52}),
+            ({"drm": frozenset((0,))}, {92})):
+        assert decide(load_w=1000, **world)[1].codes == codes, world
+    for wire, now_s, codes in ((told(soc_pct=9), 1, {54}), (told(mv=58_500), 1, {55}),
+                               (told(mv=41_000), 1, {56})):
+        assert decide(load_w=1000, wire=wire, now_s=now_s)[1].codes == codes
+    inverter = AS1(MODES[0])
+    for now_s, codes in ((1, set()), (6, {53})):        # heard once, then no more
+        assert inverter.step(12, 1.0, World(), CHARGED, now_s).codes == codes
+    inverter = AS1(MODES[0])
+    for second in range(600):                           # high, but within the range
+        flow = inverter.step(12, 1.0, World(load_w=500, grid_v=259), CHARGED, 1)
+        assert flow.codes == ({30} if second >= 599 else set()), second
+
+
+@pytest.mark.req("AS1-04")
+def test_hours_of_time_of_use_can_be_set():
+    inverter = AS1("time-of-use", charge_hours=((10.0, 11.0),), discharge_hours=((20.0, 21.0),))
+    for hour, low_w, high_w in ((2, 0, 0), (10.5, 2000, 3000), (18, 0, 0), (20.5, -1100, -1000)):
+        flow = inverter.step(hour, 1.0, World(load_w=1000), CHARGED, 1)
+        assert low_w <= flow.battery_w <= high_w, hour
+
+
+def test_a_60_hz_grid():
+    inverter = AS1(MODES[0], nominal_hz=60)
+    assert inverter.step(12, 1.0, World(grid_hz=60), CHARGED, 1).codes == frozenset()
+    assert inverter.step(12, 1.0, World(grid_hz=50), CHARGED, 1).codes == {28, 60}
 
 
 # ---- days on the bench --------------------------------------------------------------------------
