@@ -16,7 +16,7 @@ SHELL := /bin/bash
 
 # Variables given on the command line (DURATION=20 PLAIN=1) reach the tools as environment.
 
-.PHONY: help setup ready firmware run rig test test-fast fuzz lint soc-report dbc trace days bench campaign mutants powercut flash size clean
+.PHONY: help setup ready firmware run rig test test-fast fuzz lint soc-report dbc trace days bench campaign hunt mutants powercut flash size clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -108,6 +108,9 @@ bench: ready ## time, memory and load on the emulated Pico (build/bench.json)
 campaign: ready ## every fault at many moments, and healthy days (docs/campaign.md; QUICK=1: a subset)
 	@exec $(PY) tools/campaign.py $(if $(QUICK),--quick) \
 		$(if $(SCHEDULER),--scheduler $(SCHEDULER))
+
+hunt: ready ## a random search for harm (docs/hunt.md; hours; QUICK=1: a sample; goes on where it stopped)
+	@exec nice $(PY) tools/hunt.py $(if $(QUICK),--quick) $(if $(SCHEDULER),--scheduler $(SCHEDULER))
 
 mutants: setup ## one small error at a time in the safety core: do the tests see it? (docs/mutants.md)
 	@exec $(PY) tools/mutants.py
