@@ -93,7 +93,11 @@ def play(episode, board, wanted=None, tell=None):
 def look(seen, harm):
     """Take the harm that the models of all packs hold against the controllers."""
     for module in seen.get("modules", [seen]):
-        for kind, where, since_ms, worst in module["truth"]["harm"]:
+        truth = module["truth"]
+        rows = [*truth["harm"]]
+        if truth["dark_fault"]:
+            rows.append(["dark", "dsg", *truth["dark_fault"]])
+        for kind, where, since_ms, worst in rows:
             harm.setdefault(kind, f"{where} since {since_ms} ms, worst {worst}; {brief(module)}")
 
 

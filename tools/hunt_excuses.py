@@ -1,33 +1,45 @@
 """What no firmware on this board can prevent, as data: the only harm that `make hunt` excuses.
 
-A row is (faults, harm, reason). It excuses a kind of harm, or all kinds that begin with the text,
-when every one of its *faults* is set at some time of the episode. A fault "kind=text" has to have
-a value whose text contains *text*.
+A row is (faults, harm, reason). It excuses the kinds of harm that begin with one of the texts of
+*harm*, when every one of its *faults* is set at some time of the episode. A fault "kind=text" has
+to have a value whose text contains *text*.
 
-Each reason says what hardware would be needed instead. A row without one is a bug of ours.
+Each reason says why, and what other hardware would be needed. Harm without a row is a bug of ours.
 """
 
-_ONE_FET = ("the {} FET is welded and the other one cannot stop a current in its direction, since "
-            "its body diode conducts that way; a second switch or a fuse would be needed")
-_CHG = _ONE_FET.format("charge")
-_DSG = _ONE_FET.format("discharge")
-_OVER_CURRENT = "current through a welded FET can only be stopped by the fuse"
-_BROKEN = "a FET that does not conduct cannot serve the load"
+_CHARGE = ("over_3", "cold_charge", "hot_charge")
+_DISCHARGE = ("under_", "cold_discharge", "hot_discharge")
+_CURRENT = ("over_115_a", "over_220_a", "over_350_a", "fet_hot", "hard_closing")
 
-EXCUSES = (
-    (("fet_weld_chg",), "cell_over", _CHG),
-    (("fet_weld_chg",), "charge", _CHG),
-    (("fet_weld_chg",), "over_current", _OVER_CURRENT),
-    (("fet_weld_chg",), "fet_hot", _OVER_CURRENT),
-    (("fet_weld_dsg",), "cell_under", _DSG),
-    (("fet_weld_dsg",), "discharge", _DSG),
-    (("fet_weld_dsg",), "over_current", _OVER_CURRENT),
-    (("fet_weld_dsg",), "inrush", _OVER_CURRENT),
-    (("fet_weld_dsg",), "fet_hot", _OVER_CURRENT),
+EXCUSES: tuple = (
+    (("fet_weld_chg",), _CHARGE,
+     "the charge FET is welded, and the body diode of the discharge FET lets charge current pass: "
+     "a second switch in the charge path would be needed"),
+    (("fet_weld_dsg",), _DISCHARGE,
+     "the discharge FET is welded, and the body diode of the charge FET lets discharge current "
+     "pass: a second switch in the discharge path would be needed"),
+    (("fet_weld_chg",), _CURRENT,
+     "current through a welded FET can only be stopped by the fuse"),
+    (("fet_weld_dsg",), _CURRENT,
+     "current through a welded FET can only be stopped by the fuse"),
 )
-# A pack with a broken part that it has found stays dark: it may not serve a load on readings it
-# cannot trust. `dark` is judged in episodes without a fault of the bench alone.
-DARK = "dark"
+
+# Faults under which a pack that would be well stays open, rightly: (faults, reason).
+_BLIND = "the pack has found a sensor that lies, and does not work on readings it cannot trust"
+DARK: tuple = (
+    (("afe_silent", "afe_crc", "afe_stuck_low", "afe_stuck_high", "afe_late_ms",
+      "afe_latency_us"), "the front end does not answer: nothing is known of the cells"),
+    (("afe_brownout", "afe_config_lost"), "the front end is configured anew with both FETs open"),
+    (("afe_frozen", "afe_frozen_part", "afe_reference", "cell_gain", "stack_gain", "pack_gain",
+      "open_wire", "swapped_cells", "ntc_open", "ntc_short", "ntc_stuck", "shunt_gain",
+      "shunt_offset_ma", "shunt_sign", "shunt_stuck_ma"), _BLIND),
+    (("fet_weld_chg", "fet_weld_dsg", "fet_open_chg", "fet_open_dsg"),
+     "a FET does not obey: the other one is opened too"),
+    (("task_hang", "task_raise", "heap_full", "supply_dip_ms"),
+     "the controller starts anew, or a task of the protection keeps failing"),
+    (("terminal_uf", "terminal_kohm"), "what hangs on the terminals is charged first"),
+    (("flash_bad_block", "flash_full"), "settings that are lost keep the FETs open (SAF-09)"),
+)
 
 
 def excuse(episode, harm):
@@ -37,8 +49,10 @@ def excuse(episode, harm):
         for kind, value in (command.get("fault") or {}).items():
             if value is not None:
                 values.setdefault(kind, []).append(str(value))
-    if harm == DARK and episode["faults"]:
-        return "the pack has found a broken part and stays open"
+    if harm == "dark":
+        for faults, reason in DARK:
+            if any(fault in values for fault in faults):
+                return reason
     for faults, kinds, reason in EXCUSES:
         if harm.startswith(kinds) and all(_is_set(fault, values) for fault in faults):
             return reason
