@@ -42,6 +42,7 @@ FAULTS = {
     "afe_frozen": (1, lambda r: True),
     "afe_frozen_part": (2, lambda r: _some(r, ["cells", "stack", "terminals", "current",
                                                "temps"])),
+    "afe_bothoff": (0.4, lambda r: r.choice(("inverted", "dead"))),
     "afe_late_ms": (1, lambda r: round(log_uniform(r, 0.5, 100), 1)),
     "afe_latency_us": (1, lambda r: int(log_uniform(r, 20, 5_000))),
     "afe_reference": (1, lambda r: round(r.uniform(0.97, 1.03), 4)),
@@ -77,9 +78,12 @@ FAULTS = {
     "rs485_babble": (0.2, lambda r: 0.5),
     "task_hang": (1, lambda r: r.choice(TASKS)),
     "task_raise": (1, lambda r: r.choice(TASKS)),
+    "task_storm": (0.7, lambda r: r.choice(TASKS)),
+    "mcu_frozen": (0.7, lambda r: True),
+    "mcu_clock_stopped": (0.5, lambda r: True),
     "heap_full": (0.5, lambda r: True),
 }
-LASTING = ("task_hang", "task_raise", "heap_full", "rtc_jump_s", "afe_brownout",
+LASTING = ("task_hang", "task_raise", "task_storm", "heap_full", "rtc_jump_s", "afe_brownout",
            "afe_config_lost", "supply_dip_ms")
 
 
