@@ -207,3 +207,28 @@ def test_a_full_heap_leaves_the_bench_alive_with_the_heap_it_has_by_default(
     rig.reset()
     rig.run(4_000)
     assert rig.get()["report"] is not None
+
+
+def test_a_healthy_day_does_no_harm(rig):
+    """A day of an inverter in 24 minutes: sun, house, morning and evening peaks."""
+    up(rig, profile="b1-5.1-48", plant={"soc": 0.5, "capacity_ah": 20, "imbalance_mv": 5})
+    rig.set(inverter={"port": "can", "hour_s": 60})
+    most_ma = least_ma = 0
+    for _ in range(24):
+        rig.run(60_000)
+        truth = rig.get()["truth"]
+        most_ma, least_ma = max(most_ma, truth["current_ma"]), min(least_ma, truth["current_ma"])
+        assert truth["harm"] == [] and truth["dark_fault"] is None
+    assert most_ma > 10_000 and least_ma < -10_000
+
+
+def test_a_dead_bar_with_a_load_is_dark(rig):
+    rig.fleet(modules=2, plant={"soc": 0.6}, seed=3)
+    rig.run(30_000)
+    assert any(m["wire"]["fets"]["dsg"] for m in rig.get_all()["modules"])
+    for index in (0, 1):                # both lose their FETs: by the rig, behind the stand's back
+        rig.command({"cmd": "set", "module": index, "fault": {"fet_open_dsg": True}})
+    rig.set(load_ma=10_000)
+    rig.run(4_000)
+    for module in rig.get_all()["modules"]:
+        assert module["truth"]["dark_ms"] > 2_000 and module["truth"]["dark_fault"]

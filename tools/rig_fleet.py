@@ -175,7 +175,7 @@ class Fleet:
                 self.members) else []
             ports = [feed for feed in ports if feed[0] != "parallel"] + self._hears[i]
             self._hears[i] = []
-            target.begin(us, ports, bar_mv=self._bar_mv)
+            target.begin(us, ports, bar_mv=self._bar_mv, bar_load_ma=self.bar.load_ma)
         own = []
         for i, target in enumerate(self.targets):
             sent = target.end()

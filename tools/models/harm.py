@@ -25,7 +25,8 @@ found() lists [kind, where, since_ms, worst]:
   hard_closing     "chg" "dsg"  mV          closed onto a difference of more than 3 V with nothing
                                             in between that keeps the surge below 100 A
   dark             "dsg"        ms          a load is there, the pack is well, and the discharge
-                                            FET is open for more than 2 s
+                                            FET is open for more than 2 s; on a bus bar: the bar
+                                            is dead though something draws from it
 
 A break shorter than a fifth of what a condition may last does not end it. since_ms is when it
 began; the trace has an edge harm.<kind> 1 when it became harm, and 0 at its end.
@@ -36,11 +37,11 @@ a row: whether the fault excuses them is for others to say.
 Well means: cells 2.8 to 3.55 V and within 300 mV, cell temperatures -10 to 50 degC, FETs below
 80 degC, ambient -15 to 60 degC; a load of 50 A at most, without voltage; no fault was ever
 injected; nothing is forced or reversed; the controller has been powered, without a reset, with
-its rocker on, for 5 s, and is not asleep. It may sleep (ON/OFF lamp dark) after its button was
-pressed, after an empty cell, and after ten minutes without current. An over-current excuses an
-open FET for 75 s; five of them, or a short circuit, until charge current flows or the load has
-gone. An empty cell (below 2.8 V) excuses it until charge current has flown or all cells are above
-3.3 V. A command of the host is not seen.
+its rocker on, for 5 s (30 s in a fleet), and is not asleep. It may sleep (ON/OFF lamp dark) after
+its button was pressed, after an empty cell, and after ten minutes without current. An
+over-current excuses an open FET for 75 s; five of them, or a short circuit, until charge current
+flows or the load has gone. An empty cell (below 2.8 V) excuses it until charge current has flown
+or all cells are above 3.3 V. A command of the host is not seen.
 """
 
 CURRENT_MA = 100.0          # less does no harm in the times that are judged
@@ -64,6 +65,7 @@ _HARD_MA = 100_000.0
 
 _DARK_LOAD_MA = 50_000.0
 _AWAKE_US = 5_000_000
+_FLEET_US = 30_000_000      # a fleet finds its master first
 _AFTER_OVER_US = 75_000_000
 _IDLE_US = 600_000_000
 _LAMP_US = 5_000_000        # the ON/OFF lamp is dark for so long: asleep
@@ -81,6 +83,7 @@ class Harm:
     def __init__(self):
         self.on_edge = None
         self.faulty = False
+        self.bar_load_ma = 0        # of a bus bar that nobody holds up
         self.dark_us = 0            # for how long a load has been without supply, well or not
         self._found = {}            # (kind, FET or None): [where, since_ms, worst]
         self._running = {}          # kind: [us true, us not true since, since_us, where, worst]
@@ -151,7 +154,7 @@ class Harm:
         if plant.mos_c > 125.0 and (i > CURRENT_MA or i < -CURRENT_MA):
             seen = seen or []
             seen.append(("fet_hot", "mos", int(plant.mos_c * 10)))
-        if plant.load_ma and not plant.dsg_closed():
+        if (plant.load_ma or self.bar_load_ma) and not plant.dsg_closed():
             if self._dark(plant, t_us, dt):
                 seen = seen or []
                 seen.append(("dark_fault" if self.faulty else "dark", "dsg", 0))
@@ -288,11 +291,13 @@ class Harm:
         if (min(groups) < -10.0 or max(groups) > 50.0 or plant.mos_c > 80.0
                 or not -15.0 <= plant.ambient_c <= 60.0):
             return False
-        if (plant.load_ma > _DARK_LOAD_MA or plant.pack_mv > plant.epoch[3] - 3000.0
+        if (max(plant.load_ma or 0, self.bar_load_ma) > _DARK_LOAD_MA
+                or plant.pack_mv > plant.epoch[3] - 3000.0
                 or plant.force_ma is not None or plant.shorted or plant.reverse
                 or plant.bar_mv is not None):
             return False
-        if self._alive_us is None or t_us - self._alive_us < _AWAKE_US:
+        wait_us = _FLEET_US if self.bar_load_ma else _AWAKE_US
+        if self._alive_us is None or t_us - self._alive_us < wait_us:
             return False
         if t_us - self._over_us < _AFTER_OVER_US:
             return False

@@ -674,9 +674,10 @@ class Stand:
 
     # -- a bus bar shared with other packs --------
 
-    def set_bar(self, bar_mv, now_us):
-        """Others hold the terminals at *bar_mv*; None: nothing is on the bar."""
+    def set_bar(self, bar_mv, now_us, load_ma=0):
+        """Others hold the terminals at *bar_mv*; None: nobody does, and *load_ma* is wanted."""
         old = self.plant.bar_mv
+        self.harm.bar_load_ma = load_ma if bar_mv is None else 0
         if bar_mv != old and (bar_mv is None or old is None or abs(bar_mv - old) > _BAR_STEP_MV):
             self.advance(now_us)
             self.plant.apply(now_us, bar_mv=bar_mv)
