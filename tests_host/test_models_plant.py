@@ -397,9 +397,10 @@ def test_the_pre_discharge_path_into_a_short_and_into_a_load():
     plant.apply(0, pdsg=True, shorted=True)
     assert -plant.current_ma == pytest.approx(plant._emf / 100, rel=0.01) and plant.pack_mv == 0
     plant.apply(0, shorted=False, load_ma=200)
-    assert plant.pack_mv == pytest.approx(plant._emf - 20_000, rel=0.01)
-    plant.apply(0, load_ma=2_000)                   # more than the path carries
-    assert plant.pack_mv == 0 and -plant.current_ma == pytest.approx(plant._emf / 100, rel=0.01)
+    # a load of 200 mA at 40 V and above is 200 Ohm on this path of 100 Ohm
+    assert plant.pack_mv == pytest.approx(plant._emf * 200 / 300, rel=0.01)
+    plant.apply(0, load_ma=2_000)
+    assert plant.pack_mv == pytest.approx(plant._emf * 20 / 120, rel=0.01)      # 20 Ohm then
 
 
 def test_a_capacitor_keeps_its_voltage_and_leaks():

@@ -80,7 +80,7 @@ def test_locks_survive_a_supply_dip_and_not_a_reset_that_is_asked_for(rig, targe
         rig.set(load="short")
         rig.run(2000)
         rig.set(load="open")
-        rig.run(3000)
+        rig.run(5000)
     assert report(rig)["locked"] == ["PRO-08"]
     since_ms = now(rig)
     restart(rig)
@@ -162,3 +162,54 @@ def test_no_alarm_on_can_before_the_first_scan(rig, target, variant):
             assert 1 not in pairs, data
         else:
             assert data[:4] == bytes(4), data
+
+
+def fets_after(rig, since_ms):
+    return [(round(t_ms - since_ms), signal[5:], value)
+            for t_ms, signal, value in rig.trace(since_ms)["edges"] if signal.startswith("fets.")]
+
+
+@pytest.mark.req("PWR-03")
+@pytest.mark.parametrize("fault, load_ma", (
+    ({}, None), ({"terminal_uf": 20_000}, None), ({"terminal_uf": 40_000}, None),
+    ({"terminal_uf": 40_000}, 400), ({}, 50_000)),
+    ids=("nothing", "20-mF", "40-mF", "40-mF-and-20-W", "a-load"))
+def test_what_hangs_on_the_terminals_is_charged_first(rig, target, fault, load_ma):
+    rig.open(target, plant={"soc": 0.6})
+    rig.set(fault=fault, load_ma=load_ma)
+    rig.run(5000)
+    answer = rig.get()
+    assert (answer["wire"]["fets"]["chg"], answer["wire"]["fets"]["dsg"]) == (1, 1)
+    assert not answer["report"]["protections"] and not answer["report"]["faults"]
+    assert not answer["truth"]["harm"]
+    times = {(signal, value): t_ms for t_ms, signal, value in fets_after(rig, 0)}
+    assert 0 < times["dsg", 1] - times["pchg", 1] <= 3000
+    assert not [e for e in rig.events()["events"] if e["event"] == "trip"]
+
+
+@pytest.mark.req("PWR-03")
+def test_a_dead_short_is_refused_with_its_reason(rig, target):
+    rig.open(target, plant={"soc": 0.6})
+    rig.set(load="short")
+    rig.run(8000)
+    answer = rig.get()
+    assert answer["report"]["protections"] == ["PWR-03"]
+    assert ("dsg", 1) not in [edge[1:] for edge in fets_after(rig, 0)]
+    assert "PWR-03" in rig.command_text("why")
+    rig.set(load="open")
+    rig.run(4000)
+    answer = rig.get()
+    assert not answer["report"]["protections"]
+    assert answer["wire"]["fets"]["dsg"] == 1
+
+
+@pytest.mark.req("PWR-03")
+def test_the_host_has_a_refused_pre_discharge_tried_again(rig, target):
+    rig.open(target, plant={"soc": 0.6})
+    rig.set(load="short")
+    rig.run(5000)
+    assert len([e for e in fets_after(rig, 0) if e[1:] == ("pchg", 1)]) == 1
+    rig.command_text("clear")
+    rig.run(2000)
+    assert len([e for e in fets_after(rig, 0) if e[1:] == ("pchg", 1)]) == 2
+    assert report(rig)["protections"] == ["PWR-03"]

@@ -29,6 +29,7 @@ _OCD1_OUTSIDE_MA = 100_000      # and at once: between PRO-07 and a short circui
 _OCD1_DELAY = 1                 # 9.9 ms
 _OCD3_OUTSIDE_MA = 5_000
 _TEMP_LATER_S = 1
+_PREDISCHARGE_DELTA = 100       # 1 V: LD this near the stack ends pre-discharge
 _HOST_WATCHDOG_S = 10
 
 _COMM_IDLE_S = 5
@@ -202,8 +203,9 @@ def image(params, shunt_uohm, cells=16, deep=False):
         # the top input is always used, and those not fitted lie below it
         (m.DA_CONFIGURATION, "BH", m.USER_AMPS_10MA | m.USER_VOLTS_10MV,
          (1 << cells - 1) - 1 | 0x8000),
-        (m.FET_OPTIONS, "B", m.HOST_FET_EN | m.FET_CTRL_EN | m.FET_INIT_OFF),
+        (m.FET_OPTIONS, "B", m.HOST_FET_EN | m.FET_CTRL_EN | m.FET_INIT_OFF | m.PDSG_EN),
         (m.CHG_PUMP_CONTROL, "B", m.CHG_PUMP_EN),
+        (m.PREDISCHARGE_TIMEOUT, "BB", params["predischarge_ms"] // 10, _PREDISCHARGE_DELTA),
         (m.OPEN_WIRE_CHECK_TIME, "B", 5),
         (m.BALANCING_CONFIGURATION, "B", 0),        # by the host's masks alone
         (m.BALANCE_TEMPERATURES, "bbb", -20, 60, 70),

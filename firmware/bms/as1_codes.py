@@ -102,7 +102,7 @@ TABLE: tuple = (
     (2, EITHER, (), ("PRO-10", "PRO-12") + _HEAT, 0, (rd.MAX_TEMP_DC, rd.MOS_DC, rd.AMBIENT_DC)),
     (3, EITHER, (), ("PRO-09", "PRO-11") + _COLD, 0, (rd.MIN_TEMP_DC, rd.AMBIENT_DC)),
     (7, MASTER, (), (), STORE_FAILED, None),
-    (8, EITHER, (), ("PRO-08",), 0, None),
+    (8, EITHER, (), ("PRO-08", "PWR-03"), 0, None),
     (9, EITHER, (), ("PRO-01", "PRO-03"), 0, None),
     (10, EITHER, (), (), 0, None),
     (53, EITHER, (), (), INVERTER_LOST, None),

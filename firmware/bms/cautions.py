@@ -1,19 +1,27 @@
-"""What keeps a pack from more than single thresholds: starts, deep discharge, ignored limits."""
+"""What keeps a pack from more than single thresholds: starts, deep discharge, ignored limits,
+pre-discharge."""
 
 import micropython
+from micropython import const
+
 from bms.deep import Deep
 from bms.ignored import IgnoredLimits
+from bms.predischarge import Predischarge
 from bms.starts import Starts
 from bms.states import DISCHARGING
 
 
+_FET_PDSG = const(0x08)     # bit of the FET status, as the AFE driver gives it
+
+
 class Cautions:
-    """The parts, each with a rule of its own: Starts, Deep, IgnoredLimits."""
+    """The parts, each with a rule of its own: Starts, Deep, IgnoredLimits, Predischarge."""
 
     def __init__(self):
         self.starts = Starts()
         self.deep = Deep()
         self._ignored = IgnoredLimits()
+        self.predischarge = Predischarge()
 
     def load(self, params):
         self.deep.load(params)
@@ -33,6 +41,7 @@ class Cautions:
         if dcl_ma:
             dcl_ma = min(max(dcl_ma, limits.discharge_target_ma), asked.dcl_ma)
         self._ignored.look(values, ccl_ma, dcl_ma, trips, dt_ms)
+        self.predischarge.look(values, pack.measurements.fets & _FET_PDSG != 0, trips)
         conditions = self.deep.look(values, trips, conditions, pack.direction == DISCHARGING,
                                     dt_ms)
         return conditions | self.starts.look(pack.power.mode, pack.fets.wanted)

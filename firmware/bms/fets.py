@@ -7,6 +7,7 @@ from bms.sparing import Sparing
 
 FET_CHG = 0x01          # bits of the FET status, as the AFE driver gives it
 FET_DSG = 0x04
+FET_PDSG = 0x08         # pre-discharge: the discharge FET comes after it (PWR-03)
 _PATIENCE_SCANS = 5     # scans a FET may stay open against its command before it is a fault
 _CLOSED_SCANS = 2       # scans it may stay closed
 _CLOSINGS = 5           # closings against the command ...
@@ -65,12 +66,15 @@ class Fets:
         """Compare the AFE's FET *status* with the command: OBEYS; DISOBEYS is a fault while it
         lasts; CLOSES: it has closed a FET against the command too often, which is one for good.
 
-        Not a fault: the AFE's own protections (*afe_tripped*) hold a FET off.
+        Not a fault: the AFE's own protections (*afe_tripped*) hold a FET off; a discharge FET that
+        waits for pre-discharge.
         """
         actual = fets_of(status)
         was = self.actual
         self.actual = actual
         odd = actual ^ self.wanted
+        if status & FET_PDSG and self.wanted & DISCHARGE:
+            odd &= ~DISCHARGE
         self._closings.step(dt_ms)
         if self.unsure:
             self._disobeyed = self._against = 0

@@ -21,7 +21,7 @@ from bms.states import CHARGING, DISCHARGING, STANDBY
 from bms.timer import leaky
 from micropython import const
 
-_SHORT = mask_of("PRO-08")
+_SHORT = mask_of("PRO-08", "PWR-03")
 _OVER_VOLTAGE = mask_of("PRO-01", "PRO-03")
 _UNSURE = const(38)         # 1/38 = 2.6 % of the stack: terminals that nothing is learnt of yet
 _NEAR_MV = const(60)        # beyond what two channels of one reference differ by

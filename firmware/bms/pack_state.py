@@ -62,6 +62,7 @@ from bms.states import (
 )
 from micropython import const
 
+_REFUSED = rules.mask_of("PWR-03")      # pre-discharge is tried again for the host
 _POWER_SCANS = const(10)    # awake, nobody waits for the step of that
 _AIM_SCANS = const(10)      # targets of the limits are worked out each so many scans
 _SOON_SCANS = const(2)      # limits are 0 so many scans before failing ones open the FETs (COM-05)
@@ -315,6 +316,7 @@ class Pack(Faults):
         """Host command: latched faults and locks may go; what still holds comes back."""
         self.clear_faults()
         self.protection.unlock()
+        self.protection.release(_REFUSED)
         self.protection.take_changes(self._on_change)
 
     def _on_change(self, i, before, now):

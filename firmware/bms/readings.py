@@ -29,7 +29,8 @@ SCAN_HASH = const(24)       # of cells, stack, terminals and current: the same m
 DEEP_CELL_MV = const(25)    # lowest cell as the floor of deep discharge looks at it (PRO-29)
 CHARGE_IGNORED_S = const(26)        # time beyond the told charge limit (PRO-30)
 DISCHARGE_IGNORED_S = const(27)
-COUNT = const(28)
+PRECHARGE = const(28)       # 1: pre-discharge is refused, -1: it may be tried again (PWR-03)
+COUNT = const(29)
 
 UNITS = {MAX_CELL_MV: "mV", MIN_CELL_MV: "mV", CELL_DIFF_MV: "mV", CELL_SUM_MV: "mV",
          CURRENT_MA: "mA", CHARGE_MA: "mA", DISCHARGE_MA: "mA", MIN_TEMP_DC: "dC",

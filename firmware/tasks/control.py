@@ -40,7 +40,7 @@ _OTHERS_US = 1_000              # least pause between two steps of a slow AFE
 _APART_MS = 500                 # from the integrator's scans, which take as long: never both
 _MASK = (1 << 30) - 1
 _RESET_MS = 100                 # from the AFE's reset until it is talked to again
-_SHORT = mask_of("PRO-08")
+_SHORT = mask_of("PRO-08", "PWR-03")
 # items of AFE_ERROR
 _RESTARTED, _FAILED, _NEW_PARAMETERS, _CHANGED, _NO_ANSWER, _MISLED, _NOT_HELD = range(7)
 # whether the line BOTHOFF opens both FETs

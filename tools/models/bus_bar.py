@@ -7,7 +7,7 @@ FET leaves its body diode, so current may pass the other way. Currents into pack
 DIODE_MV = 750.0
 LIMITER_MA = 10_000.0
 HIGHEST_MV = 100_000.0
-DEAD_MV = 1_000.0           # a load that wants more than there is pulls the bar down to here
+DEAD_MV = 40_000.0          # below it a load takes less: it behaves as a resistance
 _CHARGER_OHM = 0.001        # droop of a charger at its voltage limit, mV per mA
 _ROUNDS = 60
 

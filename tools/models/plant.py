@@ -81,6 +81,7 @@ _LEADS_UOHM = 600.0
 _SHORT_UOHM = 8_000.0
 _DIODE_MV = 750.0
 _LIMITER_MA = 10_000.0      # what the limiting circuit lets through
+_LOAD_FULL_MV = 40_000.0    # below it a load on the pre-discharge path takes less current
 _FLOAT_TAU_US = 1.5e6       # terminals with nothing on them but the pins
 _PIN_MS = 1e-7              # what the pins at the terminals draw, mA per mV
 _SURGE_MA = 1_000.0         # a capacitor that takes more than this is watched closely
@@ -484,7 +485,7 @@ class Plant:
         if self.pdsg and not can_discharge and self.shorted:
             drive = emf if can_charge else emf - _DIODE_MV
             return -max(0.0, drive) / (ohm + self._pdsg_ohm)
-        if not (can_charge or can_discharge):
+        if not (can_charge or can_discharge or self.pdsg and self.bar_mv is not None):
             return 0.0
         if self.force_ma is not None:
             i = float(self.force_ma)
@@ -520,21 +521,26 @@ class Plant:
             drive -= 0.0 if self.dsg_closed() else _DIODE_MV
             i = max(0.0, drive) / ohm
             return min(i, _LIMITER_MA) if self.limiter else i
-        if drive < 0.0 and self.dsg_closed():
+        if drive < 0.0 and (self.dsg_closed() or self.pdsg):
             drive += 0.0 if self.chg_closed() else _DIODE_MV
-            return min(0.0, drive) / ohm
+            return min(0.0, drive) / (ohm if self.dsg_closed() else ohm + self._pdsg_ohm)
         return 0.0
 
     def behind_bar(self):
         """What a bus bar sees of this pack: (emf mV, mV per mA, charge FET, discharge FET,
         limiter in)."""
+        if self.pdsg and not self.dsg_closed():
+            return (self._emf, self._ohm + self._pdsg_ohm, self.chg_closed(), True, self.limiter)
         return (self._emf, self._ohm, self.chg_closed(), self.dsg_closed(), self.limiter)
 
     def _terminal(self, i, stack, dt):
         """Voltage at the terminals in mV."""
         if i:
-            if self.shorted and not self.dsg_closed():      # through the pre-discharge path
-                return 0.0
+            if self.pdsg and not self.dsg_closed():         # through the pre-discharge path
+                if self.shorted:
+                    return 0.0
+                if self.bar_mv is not None:
+                    return float(self.bar_mv)
             v = stack + i * (_SHUNT_UOHM + _FETS_UOHM + _LEADS_UOHM) * 1e-6
             if i > 0 and not self.dsg_closed():
                 v += _DIODE_MV
@@ -548,10 +554,13 @@ class Plant:
         if self.reverse:
             mv = DEFAULT_CHARGER_MV if self.charger_mv is None else self.charger_mv
             return -float(mv)
-        if self.force_ma is not None and self.force_ma:
+        if self.force_ma is not None:
             if self.force_ma > 0:
                 return max(stack, self.charger_mv or 0) + 2000.0
-            return 0.0
+            if self.pdsg and not closed:
+                return inside / (1.0 - self._pdsg_ohm * self.force_ma / _LOAD_FULL_MV)
+            if self.force_ma:
+                return 0.0
         if self.shorted:
             return 0.0
         if self.charger_mv is not None:
@@ -580,7 +589,7 @@ class Plant:
         kohm = board.get("terminal_kohm")
         self._leak_ms = 0.0 if kohm is None else 1e-3 / kohm        # mA per mV
         self._ld_ma = (board.get("ld_source_ua") or 100.0) / 1000.0
-        self._pdsg_ohm = float(board.get("pdsg_ohm") or 100.0)
+        self._pdsg_ohm = float(board.get("pdsg_ohm") or 2.0)
 
     def set_board(self, board, now_us):
         """Other figures from now on. A capacitor that is new comes with the terminals' voltage."""
@@ -597,7 +606,11 @@ class Plant:
         chg, dsg = self.chg_closed(), self.dsg_closed()
         g_cap = 1.0 / self._cap_ohm if self._cap_uf else 0.0
         g_leak = self._leak_ms + _PIN_MS
-        rest = g_cap * self._cap_mv - float(self.load_ma or 0)
+        rest = g_cap * self._cap_mv
+        if dsg or not self.pdsg:
+            rest -= float(self.load_ma or 0)
+        else:                               # what a load takes falls with its voltage
+            g_leak += float(self.load_ma or 0) / _LOAD_FULL_MV
         if self.ld_source and self.pack_mv < emf - 1000.0:
             rest += self._ld_ma
         top = self.charger_mv

@@ -1,0 +1,82 @@
+"""Pre-discharge before the discharge FET (PWR-03): what hangs on the terminals is charged first.
+
+The AFE does it: commanded to close the discharge FET, it first closes the pre-discharge FET, until
+LD is near the stack or its time is over, and then the discharge FET, whatever the terminals are.
+So this has to refuse before that time is over:
+
+a short circuit   the terminals stay below _SHORT_MV: a load, even of hundreds of ampere, does not
+a foreign voltage others hold the terminals at a voltage that pre-discharge does not raise
+
+A refusal is row PWR-03 of the protection table. It ends when the load is removed, a charger is
+seen, the terminals agree with the stack or are dead, or by the host.
+"""
+
+import micropython
+from micropython import const
+
+from bms.protection_rules import mask_of
+from bms.readings import NO_READING, PACK_MV, PRECHARGE, SHORTED, STACK_MV
+
+_ROW = mask_of("PWR-03")
+_SHORT_MV = const(1000)     # 2 Ohm of the path and 52 V: a load of less than some 0.04 Ohm
+_FOREIGN_MV = const(5000)   # terminals above this before anything was closed are held by others
+_RISE_MV = const(1000)      # less is no progress
+_APART_MV = const(3000)     # terminals this much below the stack are not to be joined to it
+_SURE_SCANS = const(2)      # scans that say the same
+_FREE_SCANS = const(5)
+_WAIT, _REFUSE, _AGAIN = range(3)
+_PRECHARGE = (0, 1, -1)     # the reading of each: nothing, trips, releases
+
+
+class Predischarge:
+    """Watches each pre-discharge.
+
+    active   the AFE has the pre-discharge FET closed
+    """
+
+    def __init__(self):
+        self.active = False
+        self._before_mv = NO_READING    # terminals before it began
+        self._scans = 0                 # that saw no progress; with the row tripped, that agree
+        self._foreign = False           # why it was refused
+
+    @micropython.native
+    def look(self, values, active, trips):
+        """One scan. *active*: the AFE's pre-discharge FET is closed; trips: of Protection."""
+        self.active = active
+        pack_mv = values[PACK_MV]
+        if trips & _ROW:
+            verdict = self._may_try_again(values, pack_mv)
+        elif active:
+            verdict = self._judge(pack_mv, values[STACK_MV])
+        else:
+            self._before_mv = pack_mv
+            self._scans = 0
+            verdict = _WAIT
+        values[PRECHARGE] = _PRECHARGE[verdict]
+
+    def _judge(self, pack_mv, stack_mv):
+        """Whether it makes progress."""
+        if pack_mv >= stack_mv - _APART_MV:
+            self._scans = 0
+            return _WAIT
+        foreign = self._before_mv >= _FOREIGN_MV and pack_mv < self._before_mv + _RISE_MV
+        if foreign or pack_mv < _SHORT_MV:
+            self._scans += 1
+        else:
+            self._scans = 0
+        if self._scans < _SURE_SCANS:
+            return _WAIT
+        self._scans = 0
+        self._foreign = foreign
+        return _REFUSE
+
+    def _may_try_again(self, values, pack_mv):
+        """Whether the reason of the refusal is gone."""
+        if not self._foreign:
+            return _AGAIN if values[SHORTED] < 0 else _WAIT
+        if pack_mv >= values[STACK_MV] - _APART_MV or pack_mv < _FOREIGN_MV:
+            self._scans += 1
+        else:
+            self._scans = 0
+        return _AGAIN if self._scans >= _FREE_SCANS else _WAIT
