@@ -1,5 +1,11 @@
 """Composition root: builds the machine objects, wires the parts, starts the tasks."""
 
+import micropython
+
+micropython.kbd_intr(-1)        # SAF-10, before anything that takes time: no byte stops this
+
+# ruff: noqa: E402
+
 import gc
 import sys
 
@@ -12,6 +18,7 @@ from bms import afe_config, as1_codes, limit_reasons, words
 from bms import events as ev
 from bms.pack_state import Pack
 from bms.parameters import check_profile
+from bms.prompt import PromptWish
 from bms.protection_rules import FAULT_HOT, FAULT_PROFILE
 from bms.self_test import fast_functions_agree
 from bms.trip_memory import TripMemory
@@ -158,6 +165,7 @@ class App:
                                     self.control, self.stop)
         self.self_tests.boot(port.ticks_ms())
         self.supervisor.tests = self.self_tests
+        self.prompt = self.supervisor.prompt = PromptWish(pack, port.prompt_asked)
         self.reporter = Reporter(pack, self.control, self.supervisor)
         link = Link(pack, self.reporter, self._identity(profile, serial), {
             "why": self._why, "reset": self._reset,
@@ -169,6 +177,7 @@ class App:
             "fleet": self._fleet, "codes": self._codes,
             "counters": lambda words: storage.counters.text(),
             "errors": lambda words: self.supervisor.errors_text(),
+            "prompt": self._ask_prompt,
             "sleep": self._sleep, "power": lambda words: pack.power.text(),
         }, self._provoke, storage.records, storage.stored)
         pcs_port = SerialPort(pcs, protocol, _out("PCS_DE"))
@@ -207,17 +216,35 @@ class App:
         self.scheduler.start(port.ticks_ms())
 
     def run(self):
-        """For ever: what is due, then sleep until the next is."""
+        """What is due, then sleep until the next is; until a person may have the prompt."""
         run_due = self.scheduler.run_due
         ticks_ms = port.ticks_ms
         idle_until = port.idle_until
         supervisor = self.supervisor
-        while True:
+        prompt = self.prompt
+        while not prompt.ready:
             due = run_due(ticks_ms())
             if supervisor.tidy_due:
                 supervisor.tidy_due = False
                 fill()
             idle_until(due)
+
+    def leave(self):
+        """To the prompt (SAF-10): the panel and DO1 stay as they are, both FETs off."""
+        self._bothoff(0)
+        self.storage.save_all(port.ticks_ms())
+        self.dead_man.hold_open()
+        port.prompt()
+
+    def failed(self, error):
+        """The main loop itself has raised *error*: on record, then a reset."""
+        self.stop()
+        try:
+            self.supervisor.last_error.note("main", error)
+            self.storage.save_all(port.ticks_ms())
+        except Exception:               # noqa: BLE001 - the reset is what matters now
+            pass
+        port.crashed(error)
 
     def stop(self):
         """Both FETs off, whatever happened, and the dry contacts at rest."""
@@ -231,6 +258,11 @@ class App:
         self.scheduler.pace(rests, now_ms)
         if not rests:
             self._pcs.flush()
+
+    def _ask_prompt(self, words):
+        """SAF-10: the one way from the running firmware to the prompt."""
+        self.prompt.ask()
+        return "limits go to 0 and both FETs open; in some seconds the prompt is at the USB port"
 
     def _sleep(self, words):
         self.pack.power.ask_sleep()
@@ -426,8 +458,10 @@ def main():
     app.boot()
     try:
         app.run()
-    finally:
-        app.stop()
+    except Exception as error:          # noqa: BLE001 - nothing is left that could go on
+        app.failed(error)
+    else:
+        app.leave()
 
 
 if __name__ == "__main__":

@@ -98,3 +98,18 @@ def buzzer(extra):
 def rest(rests):
     """80 MHz are enough for looking around; the UARTs and buses do not run from this clock."""
     machine.freq(80_000_000 if rests else 160_000_000)
+
+
+def crashed(error):
+    """The main loop ended with *error*, which is on record: start anew."""
+    machine.reset()
+
+
+def prompt():
+    """The firmware is left for the prompt on UART0: returning from main.py gets there. The task
+    watchdog cannot be stopped, but is fed by the dead man's switch for ten minutes."""
+
+
+def prompt_asked():
+    """UART0 is the debug port, whose console has the command."""
+    return False

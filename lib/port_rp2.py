@@ -9,6 +9,7 @@ import rp2
 import uctypes
 
 import memory_rp2
+import prompt_rp2
 from dead_man_rp2 import DeadMan
 from idle_rp2 import idle_until, wait_us  # noqa: F401 - part of this port
 from pio_uart import PioUart
@@ -88,3 +89,24 @@ def buzzer(extra):
 def rest(rests):
     """Between interrupts the core stands in WFI anyway. Its clock stays: the UARTs and the PIO
     that hear the ways out of sleep run from it."""
+
+
+def crashed(error):
+    """The main loop ended with *error*, which is on record: start anew."""
+    machine.reset()
+
+
+def prompt():
+    """The firmware is left for the prompt: returning from main.py gets there."""
+    usb.forget()
+    print("\npackctl: the firmware is stopped and both FETs are off. machine.reset() starts it "
+          "again; so do 10 minutes without input.")
+    prompt_rp2.enter()
+
+
+def prompt_asked():
+    """True once `prompt` was typed at the USB port."""
+    return usb.asked()
+
+
+usb = prompt_rp2.UsbWord()

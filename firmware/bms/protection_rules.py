@@ -209,6 +209,8 @@ FAULTS: tuple = (
      "the flash does not take what is to be stored"),
     ("PRO-27", BOTH, 34, False, TOLD_SYSTEM, (68,), "starts",
      "the controller starts again and again"),
+    ("SAF-10-prompt", BOTH, 45, False, TOLD_SYSTEM, (68,), "",
+     "a person works at the prompt of the interpreter"),
 )
 
 # Faults are bits of two words, so that each fits an int that is not on the heap: *faults* has
@@ -304,6 +306,7 @@ FAULT_FLOW = _fault("SAF-07-flow")
 FAULT_LOST = _fault("SAF-09-lost")
 FAULT_FLASH = _fault("SAF-09-flash")
 FAULT_STARTS = _fault("PRO-27")
+FAULT_PROMPT = _fault("SAF-10-prompt")
 BLOCKING, BLOCKING_MORE = faults_with(FAULT_BLOCKS, BOTH)       # these are state *fail*
 _CHARGE, _CHARGE_MORE = faults_with(FAULT_BLOCKS, CHARGE)       # these hold one FET off
 _DISCHARGE, _DISCHARGE_MORE = faults_with(FAULT_BLOCKS, DISCHARGE)

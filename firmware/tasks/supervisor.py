@@ -29,6 +29,7 @@ class Supervisor:
     heap_free  function giving free bytes of heap; its last answer is the attribute heap_free
     scheduler  set by main after the table is built
     tests      SelfTests, set by main
+    prompt     PromptWish, set by main
     last_error LastError: what a task raised last, also before this start
     """
 
@@ -44,6 +45,7 @@ class Supervisor:
         self.tidy_due = False       # main shall fill the heap's holes, when no task is at work
         self.scheduler = None
         self.tests = None
+        self.prompt = None
         self.last_error = LastError()
         self._uptime_s = 0
         self._last_ms = -1          # -1: no step yet | ticks of the last one
@@ -72,6 +74,8 @@ class Supervisor:
         elif self._flows:
             self._late_mark[8] = 0
             self._watchdog.feed()
+        if self.prompt is not None:
+            self.prompt.step(now_ms)
 
     def _second(self, now_ms):
         """Once a second."""

@@ -233,3 +233,18 @@ def log_region():
 
 def rest(rests):
     """A simulated clock runs as it does."""
+
+
+def crashed(error):
+    """The bench wants to know of it."""
+    raise error
+
+
+def prompt():
+    """A person at the prompt who types nothing: time passes until a reset."""
+    while True:
+        _advance(1_000_000)
+
+
+def prompt_asked():
+    return False
