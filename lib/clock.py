@@ -1,15 +1,19 @@
 """Wall time from a clock chip that may be absent, stopped or wrong (REC-01).
 
-The chip is asked once a minute; between, and while it is silent, the controller's own ticks go
-on from its last word. Time is in seconds since 2020-01-01 (civil.py).
+The chip is looked at three times a minute; between, and while it is silent, the controller's own
+ticks go on from its last word. A reading that is off is believed, forward or back, only when three
+readings a minute apart agree on it. Time is in seconds since 2020-01-01 (civil.py).
 """
 
 from civil import civil_of, is_date, seconds_of
 
-SYNC_MS = 60_000
+LOOK_MS = 20_000
 _MASK = (1 << 30) - 1
-_TOLERANCE_S = 3            # between chip and ticks, over a minute
-_BACK_S = 86_400            # a jump back further than this is not believed
+_TOLERANCE_S = 3            # between chip and ticks
+_APART_MS = 60_000          # readings that count are so far apart ...
+_AGREEING = 3               # ... and so many have to agree on a jump
+_SILENT = 2                 # looks in a row without an answer: the chip is lost
+_BACK_S = 86_400            # at a start: so much before the newest record is a jump back
 _FIRST_S = 1                # before this nobody has set the chip
 CHANGES = ("found", "lost", "jumped", "refused", "set")
 FOUND, LOST, JUMPED, REFUSED, SET = range(len(CHANGES))
@@ -21,6 +25,7 @@ class Clock:
     chips     list of drivers: name, read(out) -> bool, write(...); OSError when silent
     name      of the chip, "none" if no one answers
     is_valid  the time is known
+    is_sound  and the chip answers and agrees with it
     """
 
     def __init__(self, chips):
@@ -32,8 +37,15 @@ class Clock:
         self._rest_ms = 0
         self._least_s = 0           # a time before this is not believed
         self._asked = False
-        self._heard = False         # the chip's last answer was a time
+        self._silent = 0            # looks in a row without a time, up to _SILENT
+        self._off_s = 0             # what the readings of the jump in question are off by
+        self._agreed = 0            # how many agree on it; 0: there is none
+        self._agreed_ms = 0         # when the last of them was read
         self.is_valid = False
+
+    @property
+    def is_sound(self):
+        return self.is_valid and self._silent < _SILENT and not self._agreed
 
     @property
     def name(self):
@@ -75,49 +87,66 @@ class Clock:
         return self._base_s + (self._rest_ms + ((now_ms - self._base_ms) & _MASK)) // 1000
 
     def keep(self, now_ms):
-        """To be called more often than SYNC_MS; returns None or what has changed:
+        """To be called more often than LOOK_MS; returns None or what has changed:
         (FOUND | LOST | JUMPED | REFUSED, seconds it is off by)."""
-        if self._asked and (now_ms - self._base_ms) & _MASK < SYNC_MS:
+        if self._asked and (now_ms - self._base_ms) & _MASK < LOOK_MS:
             return None
         return self._sync(now_ms)
 
     def _sync(self, now_ms):
         first = not self._asked
         self._asked = True
-        was_valid = self.is_valid
-        ms = self._rest_ms + ((now_ms - self._base_ms) & _MASK)
-        expected_s = self._base_s + ms // 1000
+        ms = 0 if first else self._rest_ms + ((now_ms - self._base_ms) & _MASK)
         self._base_ms = now_ms
+        self._base_s += ms // 1000          # ticks go on; from 0 while no time is known
+        self._rest_ms = ms % 1000
         chip_s = self.read()
-        heard = self._heard
-        self._heard = chip_s is not None
         if chip_s is None:
-            self._base_s = expected_s       # ticks go on: better than nothing
-            self._rest_ms = ms % 1000
-            return (LOST, 0) if first or heard else None
-        if not was_valid:
+            return self._miss(first)
+        self._silent = 0
+        if not self.is_valid:
             if chip_s < self._least_s - _BACK_S:
-                return None if heard else (REFUSED, chip_s - self._least_s)
+                return self._doubt(chip_s, chip_s - self._least_s - self._base_s, now_ms)
             self._take(chip_s)
             return (FOUND, 0)
-        off_s = chip_s - expected_s
-        if off_s < -_BACK_S:                # ticks go on until the host sets the clock
-            self._base_s = expected_s
-            self._rest_ms = ms % 1000
-            if self._least_s <= chip_s:
-                self._least_s = expected_s
-                return (REFUSED, off_s)
-            return None
-        if chip_s == expected_s:
-            self._base_s = expected_s
-            self._rest_ms = ms % 1000
-            return None
-        self._take(chip_s)
-        return (JUMPED, off_s) if abs(off_s) > _TOLERANCE_S else None
+        off_s = chip_s - self._base_s
+        if abs(off_s) > _TOLERANCE_S:
+            return self._doubt(chip_s, off_s, now_ms)
+        self._agreed = 0
+        if off_s:
+            self._take(chip_s)
+        return None
+
+    def _miss(self, first):
+        """The chip does not answer, or not with a time."""
+        self._agreed = 0
+        if self._silent < _SILENT:
+            self._silent = _SILENT if first else self._silent + 1
+            if self._silent == _SILENT:
+                return (LOST, 0)
+        return None
+
+    def _doubt(self, chip_s, off_s, now_ms):
+        """A reading that is off by *off_s*: counted, until enough agree."""
+        before = self._agreed
+        if not before or abs(off_s - self._off_s) > _TOLERANCE_S:
+            self._off_s = off_s
+            self._agreed = 1
+            self._agreed_ms = now_ms
+            return None if before else (REFUSED, off_s)
+        if (now_ms - self._agreed_ms) & _MASK >= _APART_MS:
+            self._agreed_ms = now_ms
+            self._agreed = before + 1
+            if self._agreed >= _AGREEING:
+                self._take(chip_s)
+                return (JUMPED, off_s)
+        return None
 
     def _take(self, seconds):
         self._base_s = seconds
         self._rest_ms = 500                 # somewhere in that second
+        self._agreed = 0
+        self._least_s = 0
         self.is_valid = True
 
     def set(self, seconds, now_ms):
@@ -133,6 +162,6 @@ class Clock:
         self._rest_ms = 0
         self._least_s = 0
         self._asked = True
-        self._heard = True
+        self._silent = self._agreed = 0
         self.is_valid = True
         return moved_s

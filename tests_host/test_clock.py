@@ -164,33 +164,88 @@ class TestClock(unittest.TestCase):
         self.assertEqual(self.clock.start(self.now), (LOST, 0))
         self.assertEqual((self.clock.is_valid, self.clock.now_s(self.now)), (False, 0))
 
-    def test_ticks_go_on_while_the_chip_is_silent(self):        # req: REC-01
+    def test_a_chip_that_dies_is_said_within_a_minute_and_ticks_go_on(self):    # req: REC-01
+        for after in (1, 19, 20, 21, 59):
+            self.setUp()
+            self.clock.start(self.now)
+            self.later(after)
+            self.assertTrue(self.clock.is_sound)
+            self.chip.dead = True
+            self.assertEqual(self.later(60), [(LOST, 0)])
+            self.assertFalse(self.clock.is_sound)
+            self.assertEqual(self.later(140), [])
+            self.assertTrue(abs(self.clock.now_s(self.now) - _MAY_S - 200 - after) <= 1)
+            self.chip.dead = False
+            self.assertEqual(self.later(100), [])
+            self.assertTrue(self.clock.is_sound)
+
+    def test_one_look_without_an_answer_is_nothing(self):       # req: REC-01
         self.clock.start(self.now)
         self.chip.dead = True
-        self.assertEqual(self.later(200), [(LOST, 0)])
-        self.assertTrue(abs(self.clock.now_s(self.now) - _MAY_S - 200) <= 1)
+        self.assertEqual(self.later(20), [])
         self.chip.dead = False
-        self.assertEqual(self.later(100), [])
+        self.assertEqual(self.later(200), [])
+        self.assertTrue(self.clock.is_sound)
 
-    def test_a_small_jump_is_followed_and_said(self):           # req: REC-01
-        self.clock.start(self.now)
-        changes = self.later(120, 3600)
-        self.assertEqual(len(changes), 1)
-        self.assertEqual(changes[0][0], JUMPED)
-        self.assertTrue(abs(self.clock.now_s(self.now) - _MAY_S - 3720) <= 1)
+    def test_a_jump_is_believed_after_three_readings_a_minute_apart(self):  # req: REC-01
+        for jump_s in (4, 3600, 40 * 365 * 86_400 // 40, -4, -3600, -2 * 86_400, -500 * 86_400):
+            self.setUp()
+            self.clock.start(self.now)
+            changes = self.later(139, jump_s)
+            self.assertEqual([(what, abs(off_s - jump_s) <= 1) for what, off_s in changes],
+                             [(REFUSED, True)])
+            self.assertTrue(abs(self.clock.now_s(self.now) - _MAY_S - 139) <= 1)
+            self.assertFalse(self.clock.is_sound)
+            changes = self.later(61)
+            self.assertEqual([(what, abs(off_s - jump_s) <= 1) for what, off_s in changes],
+                             [(JUMPED, True)])
+            self.assertTrue(abs(self.clock.now_s(self.now) - _MAY_S - 200 - jump_s) <= 1)
+            self.assertTrue(self.clock.is_sound)
+            self.assertEqual(self.later(200), [])
 
-    def test_a_day_back_is_not_believed_until_the_host_says_so(self):   # req: REC-01
+    def test_wrong_readings_for_less_than_two_minutes_change_nothing(self):     # req: REC-01
+        for jump_s in (3600, 40 * 365 * 86_400, -2 * 86_400):
+            self.setUp()
+            self.clock.start(self.now)
+            self.later(119, jump_s)
+            self.assertEqual(self.later(300, -jump_s), [])
+            self.assertTrue(abs(self.clock.now_s(self.now) - _MAY_S - 419) <= 1)
+            self.assertTrue(self.clock.is_sound)
+
+    def test_readings_that_do_not_agree_are_never_believed(self):   # req: REC-01
         self.clock.start(self.now)
-        changes = self.later(120, -2 * 86_400)
+        changes = []
+        for i in range(30):
+            changes += self.later(20, 1000 if i % 2 else -990)
         self.assertEqual([change[0] for change in changes], [REFUSED])
-        self.assertTrue(abs(self.clock.now_s(self.now) - _MAY_S - 120) <= 1)
+        self.assertTrue(abs(self.clock.now_s(self.now) - _MAY_S - 600) <= 1)
+
+    def test_a_chip_that_stands_still_is_said_within_a_minute(self):    # req: REC-01
+        self.clock.start(self.now)
+        changes = []
+        for _ in range(300):
+            changes += self.later(1, -1)
+            self.assertTrue(self.clock.now_s(self.now))
+            if _ == 59:
+                self.assertEqual([change[0] for change in changes], [REFUSED])
+                self.assertFalse(self.clock.is_sound)
+        self.assertEqual(len(changes), 1)
+        self.assertTrue(abs(self.clock.now_s(self.now) - _MAY_S - 300) <= 1)
+
+    def test_what_the_host_says_is_believed_at_once(self):      # req: REC-01
+        self.clock.start(self.now)
+        self.later(60, -2 * 86_400)
         self.clock.set(_MAY_S - 5 * 86_400, self.now)
         self.assertEqual(self.clock.now_s(self.now), _MAY_S - 5 * 86_400)
         self.assertEqual(self.later(100), [])
+        self.assertTrue(self.clock.is_sound)
 
     def test_a_time_before_the_records_is_not_believed(self):   # req: REC-01
         self.assertEqual(self.clock.start(self.now, _MAY_S + 90_000)[0], REFUSED)
         self.assertFalse(self.clock.is_valid)
+        self.assertEqual(self.later(119), [])
+        self.assertEqual([change[0] for change in self.later(81)], [JUMPED])    # after all
+        self.assertTrue(abs(self.clock.now_s(self.now) - _MAY_S - 200) <= 1)
         self.clock = Clock([self.chip])
         self.assertEqual(self.clock.start(self.now, _MAY_S + 80_000), (FOUND, 0))
 

@@ -248,6 +248,7 @@ def test_host_command(rig, target):
 @pytest.mark.req("PWR-10")
 def test_a_low_cell(rig, target):
     opened(rig, target, params={"sleep_cell_s": 20})
+    rig.set(fault={"can_no_ack": True})                 # an inverter would keep it awake
     rig.set(cell_mv={"5": 2950})
     rig.run(19_000)
     assert report(rig)["state"] == "standby"
@@ -279,6 +280,7 @@ def test_minutes_in_place_of_hours(rig, target):
     """Ten wakes, a minute apart, and then no more; on a charger's voltage it wakes all the same;
     after a minute of standby it sleeps."""
     opened(rig, target, params={"wake_period_s": 60, "wake_try_s": 5, "sleep_standby_s": 60})
+    rig.set(fault={"can_no_ack": True})
     at_ms = over_discharged(rig)
     rig.run(720_000)
     changes = edges(rig, at_ms, "fets.chg", "fets.dsg")
@@ -345,6 +347,7 @@ def test_wakes_at_4_to_40_hours_and_then_no_more(rig, target):
 @pytest.mark.req("PWR-10")
 def test_standby_sleeps_after_24_hours(rig, target):
     opened(rig, target)
+    rig.set(fault={"can_no_ack": True})
     rig.run(24 * HOUR_MS - 60_000)
     assert report(rig)["state"] == "standby"
     rig.run(120_000)
@@ -355,10 +358,27 @@ def test_standby_sleeps_after_24_hours(rig, target):
 @pytest.mark.req("PWR-10")
 def test_standby_sleeps_after_the_set_time(rig, target):
     opened(rig, target, params={"sleep_standby_s": 20})
+    rig.set(fault={"can_no_ack": True})
     rig.run(14_000)
     assert report(rig)["state"] == "standby"
     rig.run(13_000)
     assert report(rig)["state"] == "sleep" and report(rig)["sleep_reason"] == "standby"
+
+
+@pytest.mark.targets("host", "unix")
+@pytest.mark.req("PWR-10")
+@pytest.mark.parametrize("params, low", [({"sleep_standby_s": 20}, False),
+                                         ({"sleep_cell_s": 20}, True)])
+@pytest.mark.parametrize("variant", [0, 6])
+def test_an_inverter_that_only_acknowledges_keeps_it_awake(rig, target, params, low, variant):
+    opened(rig, target, params=dict(params, can_variant=variant))
+    if low:
+        rig.set(cell_mv={"5": 2950})
+    rig.run(90_000)
+    assert report(rig)["power"] == "awake"
+    rig.set(fault={"can_no_ack": True})                 # it is switched off
+    rig.run(40_000)
+    assert report(rig)["power"] == "asleep"
 
 
 @pytest.mark.targets("host", "unix")

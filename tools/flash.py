@@ -15,7 +15,9 @@ and copied down by a routine that runs in RAM (stage_thumb.py). Unfrozen, as fil
 application does not fit the RAM of an RP2040. Cut off while copying, the board starts no more;
 BOOTSEL helps.
 
-Both FETs are off while the board is flashed: the firmware is stopped first.
+A running packctl gives its prompt only when asked for (SAF-10): the word `prompt` is sent first,
+and both FETs are open before the firmware stops. A firmware that does not react any more is flashed
+by way of BOOTSEL (boards/README.md).
 """
 
 import argparse
@@ -42,7 +44,9 @@ import toolchain                                                # noqa: E402
 
 _DRIVE_FILE = "INFO_UF2.TXT"
 _SECTOR = 4096                      # least piece of flash that can be erased
+PATIENCE = float(os.environ.get("PACKCTL_PATIENCE", "1"))     # factor on waits for an answer
 _PROMPT_S = 5.0                     # for one answer of the prompt
+_ASK = b"\rprompt\r"                # at a prompt that is there already only a NameError
 _SECTOR_S = 0.08                    # what erasing and writing one takes, with a little to spare
 _XIP = 0x10000000                   # address at which flash is read
 _STAGE = ROOT / "tools" / "stage_thumb.py"
@@ -94,19 +98,34 @@ def sectors_of(uf2):
 # ---- a board on a serial port ------------------------------------------------------------
 
 
+class Transport(SerialTransport):
+    """mpremote's, with patience for a board that is emulated on a busy machine."""
+
+    def read_until(self, min_num_bytes, ending, timeout=10, data_consumer=None,
+                   timeout_overall=None):
+        before = self.serial.timeout
+        self.serial.timeout = 0.05      # on a pseudo-terminal each of its reads waits so long
+        try:
+            return super().read_until(
+                min_num_bytes, ending, timeout and timeout * PATIENCE, data_consumer,
+                timeout_overall and timeout_overall * PATIENCE)
+        finally:
+            self.serial.timeout = before
+
+
 class Board:
     """MicroPython on a serial port. wait_s: how long the port may take to appear."""
 
-    def __init__(self, port, wait_s=0.0, timeout_s=10.0):
+    def __init__(self, port, wait_s=0.0, timeout_s=15.0):
         self.port = port
-        self._timeout_s = timeout_s
+        self._timeout_s = timeout_s * PATIENCE
         self._link = self._open(wait_s)
 
     def _open(self, wait_s):
         end = time.monotonic() + wait_s
         while True:
             try:
-                link = SerialTransport(self.port, timeout=self._timeout_s)
+                link = Transport(self.port, timeout=self._timeout_s)
                 link.serial.write_timeout = self._timeout_s
                 return link
             except (TransportError, OSError) as error:
@@ -162,12 +181,15 @@ class Board:
             sys.stdout = out
 
     def _take_prompt(self, soft_reset):
-        """Ask until it answers: a board that is starting takes no notice of the first Ctrl-C."""
+        """Ask until it answers: a running packctl needs some seconds to open its FETs, one that
+        is starting takes no notice of the first word."""
         end = time.monotonic() + self._timeout_s
         while True:
+            self._link.serial.write(_ASK)
             try:
                 self._link.enter_raw_repl(soft_reset=soft_reset,
-                                          timeout_overall=min(_PROMPT_S, self._timeout_s))
+                                          timeout_overall=min(_PROMPT_S * min(PATIENCE, 2),
+                                                              self._timeout_s) / PATIENCE)
                 return
             except TransportError:
                 if time.monotonic() >= end:
@@ -255,7 +277,7 @@ def start_and_check(port, settle_s=3.0, wait_s=15.0):
         started, version = board.ask(_STARTED, "asking main.py for its version")
         if not started:
             raise FlashError(f"packctl {version} is on the board, but main.py did not start")
-        board.reset()       # it was interrupted for the question
+        board.reset()       # it was stopped for the question
     finally:
         board.close()
     board = Board(port, wait_s)

@@ -87,7 +87,7 @@ CODES: tuple = (
 
 # Conditions beyond the protection table and the faults
 STORE_FAILED = const(0x01)      # the file system refused a write since start
-CLOCK_LOST = const(0x02)        # the time is not known
+CLOCK_LOST = const(0x02)        # the clock chip is silent, wrong or was never set
 INVERTER_LOST = const(0x04)     # no inverter is heard (COM-08)
 IS_SLAVE = const(0x08)          # DIP address 2 to 15
 
@@ -155,9 +155,9 @@ def active(alarms, trips, faults, others, more=0):
     return found
 
 
-def others_of(pack, store_errors, clock_is_valid):
+def others_of(pack, store_errors, clock_is_sound):
     """Conditions for active() of *pack* (PackState)."""
-    return ((STORE_FAILED if store_errors else 0) | (0 if clock_is_valid else CLOCK_LOST)
+    return ((STORE_FAILED if store_errors else 0) | (0 if clock_is_sound else CLOCK_LOST)
             | (INVERTER_LOST if pack.inverter_lost else 0) | (IS_SLAVE if pack.dip > 1 else 0))
 
 

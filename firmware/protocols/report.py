@@ -350,7 +350,7 @@ class Reporter:
         return as1_codes.active(
             pack.protection.alarms, pack.protection.trips, pack.faults,
             as1_codes.others_of(pack, storage.errors if storage else 0,
-                                storage.clock.is_valid if storage else True),
+                                storage.clock.is_sound if storage else True),
             pack.faults_more)
 
     def _fleet_into(self, row, now_ms):

@@ -196,6 +196,7 @@ class CanPort:
             if self._trouble >= 0:
                 self._pack.events.add(now_ms, ev.CAN_GOOD, self._trouble)
                 self._trouble = -1
+            self._pack.power.hear()         # PWR-10: somebody is there, in every variant
             if self._acknowledged:
                 self._pack.inverter.heard()
 
