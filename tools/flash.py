@@ -16,8 +16,8 @@ application does not fit the RAM of an RP2040. Cut off while copying, the board 
 BOOTSEL helps.
 
 A running packctl gives its prompt only when asked for (SAF-10): the word `prompt` is sent first,
-and both FETs are open before the firmware stops. A firmware that does not react any more is flashed
-by way of BOOTSEL (boards/README.md).
+and both FETs are open before the firmware stops. A firmware that does not react any more is
+flashed by way of BOOTSEL (boards/README.md).
 """
 
 import argparse
