@@ -62,6 +62,10 @@ class TestNumbers(unittest.TestCase):
         params = Parameters(b1_5_1_48.DEFAULTS)
         for name in sorted(B1):
             self.assertEqual(params[name], B1[name], name)
+        for name, ma in (("warn_chg_ma", 60_000), ("warn_dsg_ma", 60_000),
+                         ("dsg_oc1_alarm_ma", 105_000), ("dsg_oc1_trip_ma", 110_000),
+                         ("dsg_oc2_trip_ma", 150_000), ("chg_oc_trip_ma", 110_000)):
+            self.assertEqual(params[name], ma, name)
 
     def test_b1_has_the_delays_of_the_table(self):              # req: PRF-02 PRO-21
         params = Parameters(b1_5_1_48.DEFAULTS)
