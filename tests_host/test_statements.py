@@ -1,4 +1,4 @@
-"""docs/statements.md: every statement has a test that exists, or a reason why it cannot be tried."""
+"""docs/statements.md: each statement has a test that exists, or a reason why it has none."""
 
 import pathlib
 import re
