@@ -156,6 +156,7 @@ class TestWords(unittest.TestCase):
                 ("over-current while discharging (PRO-06): 111.500 A, limit 110.000 A",
                  (5, -1, 111_500, 110_000)),
                 ("short circuit (PRO-08)", (7, -1, 0, 0)),
+                ("a sense wire of the cells is open (MEA-03-wire): wire 7", (25, -1, 7, 0)),
                 ("the front end does not answer (MEA-02): 5 scans, limit 5 scans",
                  (18, -1, 5, 5)),
                 ("unknown to this firmware (number 200)", (200, -1, 5, 5))):

@@ -110,3 +110,23 @@ def test_flash_that_takes_nothing_is_an_alarm_at_once(rig, target):
     rig.set(fault={"flash_full": None})
     rig.run(70_000)
     assert rig.get()["report"]["faults"] == []
+
+
+@pytest.mark.req("MEA-03", "REC-03")
+@pytest.mark.targets("host", "unix")
+def test_an_open_sense_wire_is_named(rig, target):
+    rig.open(target, plant={"soc": 0.6})
+    rig.run(6000)
+    for wire in (1, 7, 8, 15, 16, 0) if target == "host" else (5,):
+        newest = rig.get()["report"]["events"]
+        rig.set(load_ma=20_000, fault={"open_wire": wire})
+        rig.run(8000)
+        assert rig.get()["report"]["faults"] == ["MEA-03-wire"], wire
+        seen = {e["event"]: e for e in rig.events(newest)["events"] if e["name"] == "MEA-03-wire"}
+        assert seen["fault"]["value"] == wire and seen["first_out"]["value"] == wire
+        assert seen["fault"]["words"] == "a sense wire of the cells is open"
+        assert f"a sense wire of the cells is open (MEA-03-wire): wire {wire};" in (
+            rig.command_text("why"))
+        rig.set(load_ma=0, fault={"open_wire": None})
+        rig.run(6000)
+        assert rig.get()["report"]["faults"] == [], wire

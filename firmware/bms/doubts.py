@@ -92,7 +92,8 @@ class Doubts:
                 self.soon = True
             if ms >= self._delay_ms + later_ms:
                 self._doubt_ms[i] = -1
-                faults.set_fault(fault, wrong, measured.doubts, 0)
+                value = measured.open_wire() if wrong and fault == FAULT_WIRE else measured.doubts
+                faults.set_fault(fault, wrong, value, 0)
 
     @micropython.native
     def is_alive(self, measured, faults):

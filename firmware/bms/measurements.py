@@ -128,6 +128,32 @@ class Measurements:
         values[readings.MAX_CELL_MV] = values[readings.MIN_CELL_MV] = NO_READING
         values[readings.CELL_DIFF_MV] = values[readings.CELL_SUM_MV] = NO_READING
 
+    def open_wire(self):
+        """Number of the sense wire that seems open: 0 below the lowest cell, each other one above
+        the cell of the number before it."""
+        cells = self.cells_mv
+        count = len(cells)
+        average = 0
+        lowest = 0
+        for i in range(count):
+            average += cells[i]
+            if cells[i] < cells[lowest]:
+                lowest = i
+        average //= count
+        wire = 0 if lowest < count // 2 else count      # an end: its cell alone has sunk
+        most_mv = self._wire_mv - 1
+        before = 0
+        for i in range(count):                          # between two cells: as decode_scan() says
+            off = cells[i] - average
+            other = before if off < 0 else -before
+            size = abs(off)
+            both = min(size, other)
+            if both > most_mv and size <= 3 * other and other <= 3 * size:
+                most_mv = both
+                wire = i
+            before = off
+        return wire
+
     def fail(self):
         """A scan gave no complete set of values: nothing is taken over."""
         self.failed_row += 1
