@@ -16,3 +16,15 @@ for base in ("../firmware", "../lib"):
         for name in sorted(names):
             if name.endswith(".py") and not name.endswith(tuple(options.other_ports)):
                 freeze(base, os.path.relpath(os.path.join(folder, name), base))
+
+# The list of profiles, for bms/products.py: frozen modules stand in no folder.
+modules = sorted(name[:-3] for name in os.listdir("../firmware/profiles")
+                 if name.endswith(".py") and not name.startswith("_"))
+text = "MODULES = (%s)\n" % "".join("%r, " % name for name in modules)
+folder = "../build/generated"
+os.makedirs(folder, exist_ok=True)
+path = os.path.join(folder, "profile_names.py")
+if not os.path.exists(path) or open(path).read() != text:
+    with open(path, "w") as file:
+        file.write(text)
+freeze(folder, "profile_names.py")

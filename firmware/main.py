@@ -18,8 +18,9 @@ from bms import afe_config, as1_codes, limit_reasons, words
 from bms import events as ev
 from bms.pack_state import Pack
 from bms.parameters import check_profile
+from bms.products import Choice, find, names
 from bms.prompt import PromptWish
-from bms.protection_rules import FAULT_HOT, FAULT_PROFILE
+from bms.protection_rules import FAULT_HOT, FAULT_PROFILE, FIRST_OUT_FAULT, number_of
 from bms.self_test import fast_functions_agree
 from bms.trip_memory import TripMemory
 from bq76952 import BQ76952
@@ -32,7 +33,6 @@ from heap_holes import fill
 from hot import protect
 from mcp2515 import MCP2515
 from pcf8563 import PCF8563
-from profiles import am5000
 from protocols.ascii_port import AsciiPort
 from protocols.can_frames import CanFrames
 from protocols.debug_port import DebugPort, Trusted
@@ -65,7 +65,7 @@ elif sys.platform == "esp32":
 else:
     import port_sim as port
 
-PROFILES = ("am5000", "b1-5.1-48")
+_DEFAULT = "am5000"             # the profile of a pack for which none was chosen
 SHUNT_UOHM = 250
 SCAN_MS = 100
 _TICKS = (1 << 30) - 1
@@ -78,25 +78,32 @@ def _out(name, level=0):
 class App:
     """Everything that runs, put together.
 
-    scheduler  Scheduler; pack: PackState
+    name       of the product's profile; refused: why it cannot be had, or None
+
+    scheduler  Scheduler; pack: Pack
     """
 
-    def __init__(self, profile):
-        refused = None
+    def __init__(self, name, refused=None):
         try:
+            if refused:
+                raise ValueError(refused)
+            profile = find(name)
             params = check_profile(profile)
         except ValueError as error:     # PRF-03: runs, says why, and never closes a FET
             refused = str(error)
-            profile = am5000
+            profile = find(_DEFAULT)
             params = check_profile(profile)
         self.params = params
         self.refused = refused
         self.pack = pack = Pack(profile, params, SCAN_MS)
+        pack.now_ms = port.ticks_ms()
         i2c = machine.I2C(port.I2C, scl=machine.Pin("I2C_SCL"), sda=machine.Pin("I2C_SDA"),
                           freq=400_000)
         self.clock = Clock([DS3231(i2c), PCF8563(i2c)])
-        self.storage = storage = Storage(pack, port.files, profile.NAME,
+        self.storage = storage = Storage(pack, port.files, "none" if refused else profile.NAME,
                                          FlashRing(port.log_region()), self.clock)
+        self._choice = Choice(name)
+        storage.keep("profile", self._choice)
         storage.keep("allowance", pack.allowance)
         storage.keep("soc", pack.soc)
         storage.keep("requests", pack.requests)
@@ -151,7 +158,6 @@ class App:
                          rx=machine.Pin("PAR_RX"), rxbuf=256, txbuf=256, timeout=0),
             _out("PAR_DE"), pack, self.system, port.unique_id(), baud, protocol.pace)
         self._ballast = []
-        self._choice = Slots(port.files, "profile")
         pack.power.start(rocker() != 0, port.reset_cause() == machine.WDT_RESET)
         self.mark = port.survivor()
         self.stuck = self.mark[0] or self.mark[8]   # 1 + number of the task that a watchdog reset
@@ -167,7 +173,7 @@ class App:
         self.supervisor.tests = self.self_tests
         self.prompt = self.supervisor.prompt = PromptWish(pack, port.prompt_asked)
         self.reporter = Reporter(pack, self.control, self.supervisor)
-        link = Link(pack, self.reporter, self._identity(profile, serial), {
+        link = Link(pack, self.reporter, self._identity(name, serial), {
             "why": self._why, "reset": self._reset,
             "limits": lambda words: limit_reasons.text_of(pack),
             "afe": lambda words: afe_config.realised(params, SHUNT_UOHM, profile.CELLS),
@@ -279,17 +285,26 @@ class App:
         self._lamps = word
         self._registers.show(word | self._extra)
 
-    def _identity(self, profile, serial):
+    def _identity(self, name, serial):
         refused = "\nrefused=" + self.refused if self.refused else ""
         return "product=packctl\nversion=%s\nproto=1\nboard=%s\nprofile=%s\nhot=%s\n" \
-            "afe_frames=%s\nserial=%s" % (version.VERSION, port.NAME, profile.NAME, protect.KIND,
+            "afe_frames=%s\nserial=%s" % (version.VERSION, port.NAME, name, protect.KIND,
                                           bq_frames.KIND, serial) + refused
 
     def _set_profile(self, words):
         """Choose another product's profile; it holds from the next reset on."""
-        if len(words) != 1 or words[0] not in PROFILES:
-            raise ValueError("profiles: " + " ".join(PROFILES))
-        self._choice.save(words[0].encode())
+        if not words:
+            return "chosen: %s\nthere are: %s" % (self._choice.name, " ".join(names()))
+        try:
+            check_profile(find(words[0]))
+        except ValueError as error:
+            raise ValueError("%s; there are: %s" % (error, " ".join(names())))
+        now_ms = port.ticks_ms()
+        self._choice.choose(words[0])
+        self.pack.events.add(now_ms, ev.PROFILE, names().index(words[0]) & 0xFF)
+        if not self.storage.save(self._choice, now_ms):
+            raise ValueError("the flash does not take it")
+        return "profile %s from the next reset on" % words[0]
 
     def _codes(self, words):
         """Codes of the AS1 that hold, a line each; with a number, what that one means."""
@@ -349,7 +364,10 @@ class App:
             ago = "%d s ago, before the last start" % age_s
         else:
             ago = "before the last start, time not known"
-        return "%s; %s" % (words.cause(item, cell, value, limit), ago)
+        text = words.cause(item, cell, value, limit)
+        if self.refused and item == FIRST_OUT_FAULT + number_of(FAULT_PROFILE):
+            text += ": " + self.refused
+        return "%s; %s" % (text, ago)
 
     def _clock_command(self, words):
         """Read the clock, or set it: `clock 2026-05-17T12:30:00`."""
@@ -438,18 +456,18 @@ class Provoked:
 
 
 def chosen_profile():
-    """The module of the profile that was chosen on this board, else the first of PROFILES."""
-    kept = Slots(port.files, "profile").load()
-    name = kept.decode() if kept else getattr(port, "profile", None) or PROFILES[0]
-    if name not in PROFILES:
-        name = PROFILES[0]
-    module = name.replace("-", "_").replace(".", "_")
-    return getattr(__import__("profiles." + module), module)
+    """(name of the profile that was chosen on this board, None), or why that is not known."""
+    slots = Slots(port.files, "profile")
+    kept = slots.load()
+    if kept is not None:
+        return kept.decode(), None
+    name = getattr(port, "profile", None) or _DEFAULT
+    return name, "which profile was chosen is damaged" if slots.present == 2 else None
 
 
 def build():
     """Put the pack together; nothing runs yet."""
-    return App(chosen_profile())
+    return App(*chosen_profile())
 
 
 def main():

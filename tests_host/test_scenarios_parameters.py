@@ -1,6 +1,10 @@
 """Parameters in a pack that works: as sets, lost and damaged ones, who may change them."""
 
+import shutil
+
 import pytest
+
+import rig as rig_module
 
 SET = {
     "cell_ov_trip_mv": 3650, "cell_ov_alarm_mv": 3550, "cell_uv_trip_mv": 2600,
@@ -130,3 +134,48 @@ def test_an_open_sense_wire_is_named(rig, target):
         rig.set(load_ma=0, fault={"open_wire": None})
         rig.run(6000)
         assert rig.get()["report"]["faults"] == [], wire
+
+
+@pytest.mark.req("PRF-03")
+@pytest.mark.targets("host", "unix")
+def test_a_third_product_is_a_file(target, tmp_path):
+    """Its file is put there, and taken away again: then the pack says so, and closes nothing."""
+    firmware = tmp_path / "firmware"
+    shutil.copytree(rig_module.FIRMWARE[0], firmware)
+    third = firmware / "profiles" / "third_1.py"
+    text = (firmware / "profiles" / "am5000.py").read_text()
+    text = text.replace('NAME = "am5000"', 'NAME = "third-1"')
+    text = text.replace("CAPACITY_MAH = 100_000", "CAPACITY_MAH = 200_000")
+    third.write_text(text)
+    rig = rig_module.Rig(firmware=(firmware, *rig_module.FIRMWARE[1:]))
+    try:
+        opened = rig.open(target, profile="third-1", plant={"soc": 0.6}, spread=0)
+        assert opened["hello"]["profile"] == "third-1"
+        rig.run(6000)
+        got = rig.get()
+        assert got["report"]["full_mah"] == 200_000 and got["report"]["fets"] == ["chg", "dsg"]
+        assert 195_000 < got["truth"]["capacity_mah"] < 205_000
+        assert "third-1" in rig.command_text("profile")
+        for spoil, words in ((None, "profile third-1 is not in this firmware"),
+                             (text.replace("third-1", "fourth"), "calls itself fourth"),
+                             (text.replace("DEFAULTS: dict = {}",
+                                           'DEFAULTS = {"cell_ov_trip_mv": 3400}'),
+                              "cell_ov_alarm_mv (3500) must be below cell_ov_trip_mv (3400)")):
+            third.unlink()
+            if spoil:
+                third.write_text(spoil)
+            rig.power(False)
+            rig.run(61_000)
+            rig.power(True)
+            rig.run(6000)
+            report = rig.get()["report"]
+            assert "PRF-03" in report["faults"] and report["fets"] == [], words
+            assert words in rig.command_text("why")
+            third.write_text(text)
+        rig.power(False)
+        rig.run(61_000)
+        rig.power(True)
+        rig.run(6000)
+        assert rig.get()["report"]["faults"] == []
+    finally:
+        rig.close()

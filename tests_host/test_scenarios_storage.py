@@ -234,7 +234,7 @@ def test_bad_blocks_and_a_full_file_system_cost_nothing_that_was_kept(rig, targe
     rig.set(fault={"flash_bad_block": first_of_log, "flash_full": True})
     rig.param("cell_ov_trip_mv", 3630)
     rig.run(5000)
-    assert [e["event"] for e in rig.events()["events"]][-1] == "store_error"
+    assert [e["event"] for e in rig.events()["events"]][-2:] == ["store_error", "fault"]
     off_and_on(rig)
     assert rig.param("cell_ov_trip_mv")["value"] == 3620
     events = rig.events()["events"]

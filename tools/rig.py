@@ -21,6 +21,7 @@ import json
 import math
 import os
 import pathlib
+import re
 import sys
 import threading
 import time
@@ -170,6 +171,13 @@ def _profiles():
 def profile_module(name):
     """Name of a profile as a module's: b1-5.1-48 lives in b1_5_1_48.py."""
     return name.replace("-", "_").replace(".", "_")
+
+
+def _plant_of(firmware, profile):
+    """What the file of *profile* says of its cells, as fields of a plant."""
+    path = pathlib.Path(firmware) / "profiles" / (profile_module(profile) + ".py")
+    found = path.exists() and re.search(r"^CAPACITY_MAH *= *([0-9_]+)", path.read_text(), re.M)
+    return {"capacity_ah": int(found[1]) / 1000} if found else {}
 
 
 def _ms(us):
@@ -354,6 +362,7 @@ class Rig:
         return self._greet(profile, params)
 
     def _make_target(self, board, profile, dip, seed, plant, spread, uid=None):
+        plant = {**_plant_of(self._firmware[0], profile), **plant}
         stand = {"seed": seed, "dip": dip, "rocker": 1, "plant": plant, "profile": profile,
                  "spread": spread}
         if self._noise is not None:

@@ -70,15 +70,20 @@ def raw_ma(params, ma, sign):
 def raw_mv(params, cells, mv, pick):
     """What the comparators see of the cell that *pick*, min or max, chooses while its calibrated
     reading is *mv*: they have one threshold for all cells (MEA-04)."""
-    seen = [(mv + params["cal_cell%d_offset_mv" % i]) * 32768
-            // (32768 + measurements.share(params["cal_cell%d_gain_ppm" % i]))
-            for i in range(cells)]
-    return pick(seen)
+    seen = mv
+    for i in range(cells):
+        gain, offset_mv = params.cell_gain_ppm(i), params.cell_offset_mv(i)
+        if gain or offset_mv:
+            raw = (mv + offset_mv) * 32768 // (32768 + measurements.share(gain))
+        else:
+            raw = mv
+        seen = pick(seen, raw) if i else raw
+    return seen
 
 
 def raw_dc(params, dc, pick):
     """What the AFE shows of the cell thermistor that *pick* chooses at *dc* calibrated."""
-    return dc + pick([params["cal_temp%d_offset_dc" % i] for i in range(4)])
+    return dc + pick([params.temp_offset_dc(i) for i in range(4)])
 
 
 def scd_code(shunt_uohm):

@@ -69,8 +69,7 @@ GAPS = (
 
 def added_mv(params, cell, mv):
     """What the calibration of *cell* adds to a reading of *mv*."""
-    return (mv * params["cal_cell%d_gain_ppm" % cell] // 1_000_000
-            - params["cal_cell%d_offset_mv" % cell])
+    return mv * params.cell_gain_ppm(cell) // 1_000_000 - params.cell_offset_mv(cell)
 
 
 def beyond(params, ceilings, cells):
@@ -94,9 +93,9 @@ def _terminals(params):
 
 
 def _cell(params, ceilings, cell):
-    gain, offset = "cal_cell%d_gain_ppm" % cell, "cal_cell%d_offset_mv" % cell
-    if not params[gain] and not params[offset]:
+    if not params.cell_gain_ppm(cell) and not params.cell_offset_mv(cell):
         return None             # the ranges see to the rest
+    gain, offset = "cal_cell%d_gain_ppm" % cell, "cal_cell%d_offset_mv" % cell
     for trip, worst, side in (("cell_ov_trip_mv", ceilings["cell_most_mv"], 1),
                               ("cell_uv_trip_mv", ceilings["cell_least_mv"], -1)):
         added = added_mv(params, cell, worst)
@@ -112,9 +111,9 @@ def _cell(params, ceilings, cell):
 
 
 def _sensor(params, ceilings, sensor):
-    offset = "cal_temp%d_offset_dc" % sensor
-    if not params[offset]:
+    if not params.temp_offset_dc(sensor):
         return None
+    offset = "cal_temp%d_offset_dc" % sensor
     afe_dc = ceilings["afe_most_dc"] - 10 * AFE_OUTSIDE_C
     for trip, worst, side, what in (
             ("chg_ut_trip_dc", ceilings["charge_least_dc"], -1, "charged"),

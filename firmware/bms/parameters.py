@@ -317,6 +317,9 @@ class Parameters:
         self._index = {row[1]: i for i, row in enumerate(TABLE)}
         self.ceilings = ceilings
         self.cells = cells
+        self._cell_gains = self._index["cal_cell0_gain_ppm"]        # first of 16 rows
+        self._cell_offsets = self._index["cal_cell0_offset_mv"]
+        self._temp_offsets = self._index["cal_temp0_offset_dc"]     # first of 6
         narrowed = ceiling.ranges(ceilings, cells, most_ma)
         self._narrowed = {self._index[name]: narrowed[name] for name in narrowed}
         self._default = array("i", (row[5] for row in TABLE))
@@ -330,6 +333,18 @@ class Parameters:
 
     def __getitem__(self, name):
         return self._values[self._row(name)]
+
+    def cell_gain_ppm(self, cell):
+        """Calibration of *cell*."""
+        return self._values[self._cell_gains + cell]
+
+    def cell_offset_mv(self, cell):
+        """Calibration of *cell*, subtracted."""
+        return self._values[self._cell_offsets + cell]
+
+    def temp_offset_dc(self, sensor):
+        """Calibration of thermistor *sensor*: four of cells, MOSFET, ambient; subtracted."""
+        return self._values[self._temp_offsets + sensor]
 
     def default_of(self, name):
         """What restore() would make of *name*."""

@@ -176,7 +176,7 @@ FAULTS: tuple = (
     ("SAF-07-hot", BOTH, 11, False, TOLD_SYSTEM, (68,), "",
      "the fast functions give wrong results"),
     ("PRF-03", BOTH, 12, False, TOLD_SYSTEM, (68,), "",
-     "the profile contradicts itself"),
+     "the profile is missing or refused"),
     ("MEA-03-blind", BOTH, 13, False, TOLD_CELL, (68,), "",
      "no cell voltage can be believed"),
     ("MEA-03-sign", BOTH, 14, True, TOLD_SYSTEM, (68,), "",

@@ -143,6 +143,7 @@ class Storage:
         self.losses = Losses(files)
         self.keepers: list = []
         self._names: list = []      # of the keepers
+        self._refused_of = 0        # params.changed when it was refused
         self._refused = False       # the file system refused the last write
         self._torn = 0              # records in a row that the ring did not take
         self._files = files
@@ -235,6 +236,8 @@ class Storage:
         self._counting.step()
         if self._retry:
             self._retry -= 1
+            if settled and self.pack.params.changed != self._refused_of:
+                self._retry = 0             # somebody set something: he is to know at once
         if self.losses.lost and not self.pack.has(FAULT_LOST):
             self._acknowledge(now_ms)
             return
@@ -345,6 +348,7 @@ class Storage:
             self.errors += 1
             self._retry = _RETRY_STEPS
             self._refused = True
+            self._refused_of = self.pack.params.changed
             self.pack.events.add(now_ms, ev.STORE_ERROR, i, -1,
                                  error.args[0] if error.args else 0)
             self._tell_of_flash(i, error.args[0] if error.args else 0)
