@@ -206,7 +206,8 @@ _WIRE = ("MEA-03-wire", "MEA-03-sum", "MEA-03-cell")
 _ONE_SENSOR = "the pack has one current sensor and nothing to compare it with"
 _OC = ("PRO-05", "PRO-06", "PRO-07")
 
-_OFFSET_SEEN = ("SAF-05-weld", "MEA-03-sign")     # current through open FETs, or against terminals
+# current through open FETs, or against terminals
+_OFFSET_SEEN = ("SAF-05-weld", "MEA-03-sign", "PRO-28-current")
 _BLIND_OFFSET = _harmless(
     _ONE_SENSOR, unseen=("current", "soc"), also=(*_OFFSET_SEEN, *_OC), holds=False,
     back="clear", back_ms=70_000, stress=CELL_STRESS, blind=CURRENT_LIMITS,
@@ -382,7 +383,7 @@ KINDS = {
         (("bring-up",), _expect(tolerated=_ONE_SENSOR, unseen=("current",), back="clear",
                                 back_ms=5_000, hold_ms=3_000)),
         ((), _harmless(_ONE_SENSOR, unseen=("current", "soc"), also=(
-            "MEA-03-sign", "SAF-05-weld", *_OC), holds=False, back="clear", back_ms=70_000,
+            *_OFFSET_SEEN, *_OC), holds=False, back="clear", back_ms=70_000,
             slack_ms=2_000)),)},),
     "fet_weld_chg": ({"variant": "", "value": True, "cases": (
         (("charger-waits",), {**_WELD_SEEN, "blind": CHARGE_LIMITS,

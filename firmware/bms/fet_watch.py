@@ -81,17 +81,19 @@ class FetWatch:
         against_ma = 0
         if current_ma > 0 and not wanted & CHARGE or current_ma < 0 and not wanted & DISCHARGE:
             against_ma = abs(current_ma)
-        self._apart = self._cannot_flow(current_ma, values[PACK_MV] - values[STACK_MV], wanted,
-                                        0 if measured.terminals_known
-                                        else values[STACK_MV] // _UNSURE)
+        self._apart = not measured.doubts and self._cannot_flow(
+            current_ma, values[PACK_MV] - values[STACK_MV], wanted,
+            0 if measured.terminals_known else values[STACK_MV] // _UNSURE)
         dt_ms = measured.dt_ms
-        self._weld_ms = leaky(self._weld_ms, dt_ms, against_ma > self._fail_ma)
-        self._small_ms = leaky(self._small_ms, dt_ms, against_ma > self._leak_ma)
+        large = against_ma > self._fail_ma
+        small = against_ma > self._leak_ma
+        self._weld_ms = min(leaky(self._weld_ms, dt_ms, large), self._fail_ms)
+        self._small_ms = min(leaky(self._small_ms, dt_ms, small), self._leak_ms)
         self.soon = (self._weld_ms >= self._fail_ms - SOON_MS
                      or self._small_ms >= self._leak_ms - SOON_MS)
-        if self._weld_ms >= self._fail_ms:
+        if large and self._weld_ms >= self._fail_ms:
             return self._against(current_ma, self._fail_ma)
-        if self._small_ms >= self._leak_ms:
+        if small and self._small_ms >= self._leak_ms:
             return self._against(current_ma, self._leak_ma)
         return 0
 
@@ -137,7 +139,7 @@ class FetWatch:
         """Closed FETs with a drop between stack and terminals: one of them is open."""
         dropped = (drop_mv > OPEN_MV + resistive_mv(measured.values[CURRENT_MA])
                    and not measured.doubts and measured.terminals_known)
-        self._open_ms = leaky(self._open_ms, measured.dt_ms, dropped)
+        self._open_ms = min(leaky(self._open_ms, measured.dt_ms, dropped), self._fail_ms)
         if not dropped:
             return 0
         self.soon = self._open_ms >= self._fail_ms - SOON_MS

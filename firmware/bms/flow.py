@@ -46,7 +46,7 @@ class Flow:
     charger_near   the same, and also a charger that is only a little above the stack: the
                    terminals rose when the charge FET opened, beyond what was learnt of them while
                    it was closed. For the lamps: what hangs on the terminals keeps them up as well
-    contradicted   the terminals say that the sign of the current is wrong
+    contradicted   the terminals say that the current that is shown does not flow
     above_mv       terminals above the stack, 0 where the stack is in doubt
     wrong_scans    in a row, that see a reversed charger while the discharge FET is open and PRO-18
                    does not hold yet: that FET, which would join the two, has to wait

@@ -10,8 +10,8 @@ from micropython import const
 _SIGN_HIGH_MV = const(40)   # beyond the over-voltage protection while discharging ...
 _SIGN_LOW_MV = const(200)   # ... or below the under-voltage protection while charging ...
 _SIGN_MS = const(3000)      # ... for so long
-_AGAINST_MA = const(400)    # current that the terminals contradict: a little less than makes ...
-_AGAINST = const(5)         # ... the AFE close a FET for it; each such scan counts so much, ...
+_AGAINST_MA = const(400)    # current that the terminals contradict
+_AGAINST = const(5)         # each such scan counts so much, ...
 _AGAINST_MOST = const(15)   # ... one without takes 1 off, and so much is a fault
 _SURE_SCANS = const(3)      # scans until a current counts that the terminals spoke against
 
@@ -19,10 +19,9 @@ _SURE_SCANS = const(3)      # scans until a current counts that the terminals sp
 class TerminalWatch:
     """Whether the terminals bear the current out.
 
-    A shunt that is off by some ampere shows a current that does not flow, and the AFE then
-    closes the other FET in bursts, to spare its diode; what a scan reads is partly of a burst
-    and partly not. So a current counts only after some scans in which the terminals did not
-    say the opposite, and where they contradict it again and again it is a fault.
+    A shunt that is off by some ampere shows a current that does not flow. So a current counts only
+    after some scans in which the terminals did not say the opposite, and where they contradict it
+    again and again it is a fault.
 
     no_charge, no_discharge   scans for which a current that way is no evidence yet
     weighing                  one of the counts is not 0: weigh() has to see every scan
@@ -35,7 +34,7 @@ class TerminalWatch:
         self._against = 0           # grows while current and terminals contradict each other
 
     def weigh(self, current_ma, above_mv, charger_mv, actual):
-        """True if the sign of the current is wrong.
+        """True if the current that is shown does not flow.
 
         above_mv     terminals above the stack
         charger_mv   parameter charger_seen_mv
