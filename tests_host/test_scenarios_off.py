@@ -1,4 +1,4 @@
-"""Off stays off (PRO-28, PRO-32, PRO-33, SAF-05): sensors that are off, welds, pulses and loads, as
+"""Off stays off (PRO-28, PRO-32, PRO-33, SAF-05): sensors that are off, welds, pulses, loads, as
 the pack's cells and wires see them."""
 
 import pytest
