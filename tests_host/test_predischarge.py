@@ -28,12 +28,12 @@ class TestPredischarge(unittest.TestCase):
         self.scan(before_mv, active=False)
         return [self.scan(pack_mv) for pack_mv in terminals_mv]
 
-    def test_a_short_circuit_is_refused_at_the_second_scan(self):       # req: PWR-03
+    def test_a_short_circuit_is_refused_at_the_first_scan(self):        # req: PWR-03
         for mv in (0, 20, 999):
-            self.assertEqual(self.begin(mv, mv), [0, 1], mv)
+            self.assertEqual(self.begin(mv), [1], mv)
 
     def test_what_rises_is_not(self):                           # req: PWR-03
-        for terminals_mv in ((19_000, 36_000, 44_000), (500, 8_000, 20_000), (52_000, 52_000),
+        for terminals_mv in ((19_000, 36_000, 44_000), (1_500, 8_000, 20_000), (52_000, 52_000),
                              (4_000, 4_000, 4_000), (1_000, 1_000)):    # the last two: a load
             self.assertEqual(sum(self.begin(*terminals_mv)), 0, terminals_mv)
 
@@ -41,19 +41,16 @@ class TestPredischarge(unittest.TestCase):
         self.assertEqual(self.begin(32_000, 41_000, 47_000, before_mv=20_000), [0, 0, 0])
 
     def test_a_foreign_voltage_below_the_stack(self):           # req: PWR-03 COM-09
-        self.assertEqual(self.begin(46_000, 46_000, before_mv=46_000), [0, 1])
-        self.assertEqual(self.begin(46_900, 46_900, before_mv=46_000), [0, 1])
+        self.assertEqual(self.begin(46_000, before_mv=46_000), [1])
+        self.assertEqual(self.begin(46_900, before_mv=46_000), [1])
         self.setUp()
         self.assertEqual(self.begin(49_000, 49_000, before_mv=49_000), [0, 0])      # 3 V
 
     def test_terminals_above_the_stack(self):                   # req: PWR-03
         self.assertEqual(self.begin(56_000, 56_000, before_mv=56_000), [0, 0])
 
-    def test_one_odd_scan_refuses_nothing(self):                # req: PWR-03
-        self.assertEqual(self.begin(0, 20_000, 0, 30_000), [0, 0, 0, 0])
-
     def test_after_a_short_circuit_the_load_is_to_be_removed(self):     # req: PWR-03
-        self.begin(0, 0)
+        self.begin(0)
         self.assertEqual([self.scan(0, False, ROW) for _ in range(20)], [0] * 20)
         self.assertEqual(self.scan(4_500, False, ROW, shorted=-1), -1)
 
@@ -61,7 +58,7 @@ class TestPredischarge(unittest.TestCase):
         for mv, released in ((46_000, False), (48_999, False), (49_000, True), (4_999, True),
                              (5_000, False)):
             self.setUp()
-            self.begin(46_000, 46_000, before_mv=46_000)
+            self.begin(46_000, before_mv=46_000)
             told = [self.scan(mv, False, ROW, shorted=-1) for _ in range(6)]
             self.assertEqual(told, [0] * 4 + [-1] * 2 if released else [0] * 6, mv)
 

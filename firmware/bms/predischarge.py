@@ -18,11 +18,10 @@ from bms.protection_rules import mask_of
 from bms.readings import NO_READING, PACK_MV, PRECHARGE, SHORTED, STACK_MV
 
 _ROW = mask_of("PWR-03")
-_SHORT_MV = const(1000)     # 2 Ohm of the path and 52 V: a load of less than some 0.04 Ohm
+_SHORT_MV = const(1000)     # 1 Ohm of the path and 52 V: what hangs there has less than 20 mOhm
 _FOREIGN_MV = const(5000)   # terminals above this before anything was closed are held by others
 _RISE_MV = const(1000)      # less is no progress
 _APART_MV = const(3000)     # terminals this much below the stack are not to be joined to it
-_SURE_SCANS = const(2)      # scans that say the same
 _FREE_SCANS = const(5)
 _WAIT, _REFUSE, _AGAIN = range(3)
 _PRECHARGE = (0, 1, -1)     # the reading of each: nothing, trips, releases
@@ -37,7 +36,7 @@ class Predischarge:
     def __init__(self):
         self.active = False
         self._before_mv = NO_READING    # terminals before it began
-        self._scans = 0                 # that saw no progress; with the row tripped, that agree
+        self._scans = 0                 # after a refusal, that see its reason gone
         self._foreign = False           # why it was refused
 
     @micropython.native
@@ -58,17 +57,11 @@ class Predischarge:
     def _judge(self, pack_mv, stack_mv):
         """Whether it makes progress."""
         if pack_mv >= stack_mv - _APART_MV:
-            self._scans = 0
             return _WAIT
         foreign = self._before_mv >= _FOREIGN_MV and pack_mv < self._before_mv + _RISE_MV
-        if foreign or pack_mv < _SHORT_MV:
-            self._scans += 1
-        else:
-            self._scans = 0
-        if self._scans < _SURE_SCANS:
+        if not foreign and pack_mv >= _SHORT_MV:
             return _WAIT
-        self._scans = 0
-        self._foreign = foreign
+        self._foreign = foreign         # at once: the AFE's time may be over before the next scan
         return _REFUSE
 
     def _may_try_again(self, values, pack_mv):

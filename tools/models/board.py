@@ -49,7 +49,7 @@ ROWS = (
     ("terminal_ohm", 1, 1.0, LOG, (0.1, 50.0), (0.1, 50.0)),
     ("terminal_kohm", 1, None, INVERSE, (20.0, None), (None, None)),
     # resistor in the pre-discharge path
-    ("pdsg_ohm", 1, 2.0, LINEAR, (1.9, 2.1), (1.9, 2.1)),
+    ("pdsg_ohm", 1, 1.0, LINEAR, (0.95, 1.05), (0.95, 1.05)),
     # AFE: silence after SET_CFGUPDATE and after EXIT_CFGUPDATE
     ("entry_silence_us", 1, 0.0, LINEAR, (0.0, 2000.0), (0.0, 0.0)),
     ("exit_silence_us", 1, 0.0, LINEAR, (0.0, 1000.0), (0.0, 0.0)),

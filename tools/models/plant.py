@@ -589,7 +589,7 @@ class Plant:
         kohm = board.get("terminal_kohm")
         self._leak_ms = 0.0 if kohm is None else 1e-3 / kohm        # mA per mV
         self._ld_ma = (board.get("ld_source_ua") or 100.0) / 1000.0
-        self._pdsg_ohm = float(board.get("pdsg_ohm") or 2.0)
+        self._pdsg_ohm = float(board.get("pdsg_ohm") or 1.0)
 
     def set_board(self, board, now_us):
         """Other figures from now on. A capacitor that is new comes with the terminals' voltage."""
