@@ -170,7 +170,7 @@ class TestStart(unittest.TestCase):
         bench = Bench(TOP)
         bench.run()
         for mv, mask, state in ((3499, 16, bal.BLEEDING), (3400, 16, bal.BLEEDING),
-                                (3399, 0, bal.LOW), (3454, 0, bal.LOW), (3455, 16, bal.BLEEDING)):
+                                (3399, 0, bal.LOW), (3419, 0, bal.LOW), (3420, 16, bal.BLEEDING)):
             bench.high(mv, 20)
             self.assertEqual((bench.run(), bench.balancing.state), (mask, state), mv)
 
@@ -179,6 +179,14 @@ class TestStart(unittest.TestCase):
         bench.run()
         bench.high(3450, 5)
         self.assertEqual(bench.run(60), 0)      # nobody to bleed, at the end of the turn
+        bench.high(3472, 20)
+        self.assertEqual(bench.run(60), 16)     # where equal cells end a charge it ends
+        bench.high(3473, 6)
+        self.assertEqual(bench.run(60), 0)
+        bench.high(3510, 30)
+        self.assertEqual(bench.run(60), 16)
+        bench.high(3472, 5)
+        self.assertEqual(bench.run(60), 0)
         bench.high(3510, 15)                    # at the top it shows again
         self.assertEqual(bench.run(60), 16)
 

@@ -24,6 +24,8 @@ IDLE, BLEEDING, PAUSE, LOW, DISCHARGE, PROTECTION, FAULT, HOT, NEAR, DISABLED = 
 
 _OVER_CHARGE = mask_of("PRO-01", "PRO-03")      # tripped by these, bleeding is what helps
 
+_AGAIN_MV = const(35)       # below full: LFP voltages say something from here on
+_END_MV = const(2)          # below the cells' share of the charge voltage
 _TOP_MV = const(65)         # below the start voltage: a charge ends there
 _MOVED_MV = const(12)       # a cell this far from where bleeding would put it has moved by itself
 _NEAR_MV = const(20)        # this close to a protection nothing is bled: more than _MOVED_MV
@@ -82,7 +84,8 @@ class Balancing:
         self._turn_ms = 0           # left of the time for which a choice stands
         self._pause_ms = 0          # left of the time without bleeding after an obstacle
         self._enabled = self._start_mv = self._diff_mv = self._stop_mv = self._hold_mv = 0
-        self._again_mv = 0          # what has begun goes on from here: where a charge ends
+        self._again_mv = 0          # what has begun goes on from here,
+        self._end_mv = 0            # ... and may end from here: where equal cells end a charge
         self._rest_ma = self._die_dc = self._most = self._each_turn_ms = self._each_pause_ms = 0
         self._tail_ma = self._high_mv = self._low_mv = self._high_sum_mv = self._low_sum_mv = 0
 
@@ -90,7 +93,8 @@ class Balancing:
         p = self._params
         self._enabled = p["bal_enable"]
         self._start_mv = p["bal_start_mv"]
-        self._again_mv = min(self._start_mv, p["full_cell_mv"])
+        self._again_mv = min(self._start_mv, p["full_cell_mv"] - _AGAIN_MV)
+        self._end_mv = min(self._start_mv, p["cvl_mv"] // self._cells - _END_MV)
         self._diff_mv = p["bal_diff_mv"]
         self._stop_mv = p["bal_stop_mv"]
         self._hold_mv = p["bal_hold_mv"]
@@ -267,7 +271,7 @@ class Balancing:
             self._up = True
             if diff >= self._diff_mv:
                 self._wanted = True
-            elif diff <= self._stop_mv:
+            elif diff <= self._stop_mv and high >= self._end_mv:
                 self._wanted = False
         elif high < self._hold_mv:
             self._up = False
