@@ -51,3 +51,51 @@ def test_the_prompt_is_left_after_ten_minutes(rig, target):
     assert [e["event"] for e in events if e["event"] in ("boot", "fault")] == [
         "boot", "fault", "boot"]
     assert rig.get()["report"]["faults"] == []
+
+
+@pytest.mark.targets("rp2040")
+@pytest.mark.req("SAF-10")
+def test_bytes_on_usb_stop_nothing_and_the_word_leads_to_a_safe_prompt(rig, target):
+    opened(rig, target, 50_000)
+    pico = rig._target._pico
+    usb = pico.attach_usb()
+    said = bytearray()
+    pico.on_usb = said.extend
+    resets = []
+    pico.on_reset.append(lambda cause, now_us: resets.append(cause))
+    rig.run(1500)
+    at_ms = rig.get()["t_ms"]
+    for data in (bytes(range(256)) * 2, b"\x03\x03\x03", b"\r\x03\x03\r\x01\x02", b"\x04", b"\r",
+                 b"AT\r\nATE1 E0\r\n~\x00x\xf0~", b"prompt me\r", b"xprompt\r", b"Prompt\r"):
+        usb.send(data)
+        rig.run(400)
+    assert (fet_edges(rig, at_ms), resets, bytes(said)) == ([], [], b"")
+    assert rig.get()["report"]["state"] == "discharging"
+
+    usb.send(b"prompt\r")
+    rig.run(9000)
+    wire, _ = rig.look()
+    assert (wire["fets"]["chg"], wire["fets"]["dsg"]) == (0, 0)
+    assert wire["lamps"]["alm"] == 1 and wire["do"][0] == 1
+    assert said.endswith(b">>> ") and b"both FETs are off" in said
+
+    def run(source):
+        del said[:]
+        usb.send(source + b"\x04")
+        rig.run(700)
+        return bytes(said)
+
+    usb.send(b"\x01")
+    rig.run(200)
+    assert run(b"print(6 * 7)") == b"OK42\r\n\x04\x04>"
+    assert b"soft reboot" in run(b"")               # as mpremote does at its start
+    rig.run(1000)
+    assert run(b"print(6 * 7)") == b"OK42\r\n\x04\x04>"
+    assert rig.look()[0]["do"][0] == 1 and resets == []
+
+    at_ms = pico.now_us // 1000
+    run(b"import machine\nmachine.Pin('AFE_BOTHOFF', machine.Pin.OUT, value=1)")
+    assert pico.pin_level("AFE_BOTHOFF") == 0       # taken back at once
+    rig.run(1000)
+    assert resets == ["watchdog"]
+    assert fet_edges(rig, at_ms) == []
