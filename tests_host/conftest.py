@@ -14,6 +14,14 @@ sys.path[:0] = [str(ROOT / folder) for folder in
                 ("firmware", "lib", "tools/mocks", "tools/models", "tools")]
 
 
+try:
+    from hypothesis import settings
+    settings.register_profile("packctl", deadline=None)     # a busy machine is no finding
+    settings.load_profile("packctl")
+except ImportError:
+    pass
+
+
 def pytest_addoption(parser):
     parser.addoption("--targets", default=",".join(TARGETS), metavar="NAMES",
                      help="what tests with a `target` run the firmware on, by commas: "

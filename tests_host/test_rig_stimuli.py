@@ -115,7 +115,7 @@ def test_the_console_answers_a_line(rig):
 
 def connect(url):
     host, port = url[len("socket://"):].split(":")
-    return socket.create_connection((host, int(port)), timeout=5)
+    return socket.create_connection((host, int(port)), timeout=60)
 
 
 def hear(rig, client):

@@ -84,7 +84,7 @@ def start(board="host", **settings):
 
 
 def finish(process):
-    out, errors = process.communicate(timeout=60)
+    out, errors = process.communicate()
     return process.returncode, out, errors
 
 
@@ -145,7 +145,7 @@ def test_a_reader_that_goes_away_ends_it_quietly():
     process = start()
     process.stdout.readline()
     process.stdout.close()
-    assert process.wait(timeout=20) == 0
+    assert process.wait() == 0
     assert process.stderr.read() == ""
     process.stderr.close()
 
@@ -448,7 +448,7 @@ def on_terminal(keys, **settings):
     process = subprocess.Popen([sys.executable, str(ROOT / "tools" / "run.py")], stdin=slave,
                                stdout=slave, stderr=subprocess.PIPE, env=environment,
                                start_new_session=True)
-    written, end_s = b"", time.monotonic() + 60
+    written, end_s = b"", time.monotonic() + 1000
     while process.poll() is None and time.monotonic() < end_s:
         if select.select([master], [], [], 0.05)[0]:
             written += os.read(master, 65536)

@@ -190,17 +190,17 @@ def _ms(us):
 class Rig:
     """One bench at a time; every method may be called from any thread.
 
-    firmware, image, ticks_start_ms and wall_s are for the tests of the rig itself: other folders
+    firmware, image, ticks_start_ms and cpu_s are for the tests of the rig itself: other folders
     than firmware/ and lib/, another UF2, the ticks at boot, and how long a simulated controller
     may take to answer.
     """
 
-    def __init__(self, firmware=FIRMWARE, image=None, ticks_start_ms=None, wall_s=60.0,
+    def __init__(self, firmware=FIRMWARE, image=None, ticks_start_ms=None, cpu_s=60.0,
                  heap=None, chunk_us=None, noise=None):
         self._firmware = firmware
         self._image = image
         self._ticks_start_ms = ticks_start_ms
-        self._wall_s = wall_s
+        self._cpu_s = cpu_s
         self._heap = heap           # None | of the unix port's controller, such as "8M"
         self._step_us = chunk_us    # None: short enough for who is on the ports
         self._noise = noise         # None | the models' errors in those of a good board
@@ -372,7 +372,7 @@ class Rig:
             self._target = PicoTarget(stand, self._image)
         else:
             self._target = SimTarget(board, stand, profile, self._firmware,
-                                     self._ticks_start_ms, wall_s=self._wall_s, uid=uid,
+                                     self._ticks_start_ms, cpu_s=self._cpu_s, uid=uid,
                                      heap=self._heap)
             if self._step_us:
                 self._target.chunk_us = self._step_us
@@ -890,7 +890,7 @@ class Rig:
     def _open_fleet(self, board, profile, seed, plants, dips, params, spread):
         members = [self]
         for _ in dips[1:]:
-            members.append(Rig(self._firmware, self._image, self._ticks_start_ms, self._wall_s))
+            members.append(Rig(self._firmware, self._image, self._ticks_start_ms, self._cpu_s))
         made = []
         try:
             for i, member in enumerate(members):

@@ -71,7 +71,7 @@ def reached(board):
 def firmware(board, days):
     """The same of the whole firmware on *board*; kept as it goes, see reached()."""
     began = time.monotonic()
-    rig = Rig(wall_s=600.0, chunk_us=1_000_000)     # the machine may be busy; no port is
+    rig = Rig(cpu_s=600.0, chunk_us=1_000_000)     # the machine may be busy; no port is
     rig.open(board=board, seed=SEED, plant={"soc": SOC})
     rig.set(fault={"shunt_gain": 1 + GAIN, "shunt_offset_ma": OFFSET_MA})
     rig.power(on=False)         # the sensor is wrong from the first start on
