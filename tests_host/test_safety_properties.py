@@ -186,6 +186,8 @@ class PackMachine(RuleBasedStateMachine):
         self.below_for = self.above_for = 3     # scans since the terminals spoke against it
         self.noise = 0
         self.healthy()
+        levels = self.pack.measurements._levels     # gains of an ideal board, learnt before
+        levels.stack.known = levels.pack.known = True
 
     def healthy(self):
         self.cells = [3300] * 16

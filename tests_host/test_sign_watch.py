@@ -1,10 +1,8 @@
-"""A current whose sign the terminals or the cells contradict."""
+"""A current whose sign the terminals contradict."""
 
 import unittest
 
-from bms.readings import MAX_CELL_MV, MIN_CELL_MV, NO_READING
-from bms.sign_watch import CellWatch, TerminalWatch
-from bms.states import CHARGING, DISCHARGING, STANDBY
+from bms.sign_watch import TerminalWatch
 
 CHARGER_MV = 500
 
@@ -56,42 +54,6 @@ class TestTerminals(unittest.TestCase):
             self.assertFalse(self.weigh(0, 0))
         self.assertFalse(self.weigh(5000, -900))
         self.assertTrue(self.weigh(5000, -900))
-
-
-class TestCells(unittest.TestCase):
-    def setUp(self):
-        self.watch = CellWatch()
-        self.watch.load({"cell_ov_trip_mv": 3650, "cell_uv_trip_mv": 2500})
-        self.values = [0] * 32
-
-    def steps(self, direction, low_mv, high_mv, count=32):
-        self.values[MIN_CELL_MV] = low_mv
-        self.values[MAX_CELL_MV] = high_mv
-        seen = [self.watch.contradicts(self.values, direction, 100) for _ in range(count)]
-        return seen.index(True) if True in seen else -1
-
-    def test_a_cell_gets_fuller_by_a_discharge(self):           # req: MEA-03
-        for direction, low_mv, high_mv, at in (
-                (DISCHARGING, 3300, 3690, 30), (DISCHARGING, 3300, 3689, -1),
-                (CHARGING, 2300, 3300, 30), (CHARGING, 2301, 3300, -1),
-                (CHARGING, 3300, 3900, -1), (DISCHARGING, 2000, 3300, -1),
-                (STANDBY, 2000, 3900, -1), (CHARGING, NO_READING, NO_READING, -1)):
-            self.setUp()
-            self.assertEqual(self.steps(direction, low_mv, high_mv), at,
-                             (direction, low_mv, high_mv))
-
-    def test_it_is_told_300_ms_before(self):                    # req: COM-05
-        for count, soon in ((27, False), (28, True), (30, True)):
-            self.setUp()
-            self.assertEqual(self.steps(DISCHARGING, 3300, 3700, count), -1)
-            self.assertEqual(self.watch.soon, soon, count)
-        self.steps(STANDBY, 3300, 3700, 1)
-        self.assertFalse(self.watch.soon)
-
-    def test_it_begins_anew_without(self):                      # req: MEA-03
-        self.assertEqual(self.steps(DISCHARGING, 3300, 3700, 30), -1)
-        self.assertEqual(self.steps(STANDBY, 3300, 3700, 1), -1)
-        self.assertEqual(self.steps(DISCHARGING, 3300, 3700, 32), 30)
 
 
 if __name__ == "__main__":

@@ -59,6 +59,8 @@ TARGETS = {
                               "test_decisions")),
     "bms.protection": ("firmware/bms/protection.py", (), ("test_protection", "test_rows",
                                                           "test_pack_state")),
+    "bms.witness": ("firmware/bms/witness.py", (), ("test_witness",)),
+    "bms.life": ("firmware/bms/life.py", (), ("test_life", "test_witness")),
     "bms.levels": ("firmware/bms/levels.py", (), ("test_levels", "test_measurements")),
     "bms.end_wires": ("firmware/bms/end_wires.py", (), ("test_end_wires", "test_decisions")),
     "bms.fets": ("firmware/bms/fets.py", (), ("test_fets", "test_decisions", "test_pack_state",

@@ -23,9 +23,11 @@ _SAME_MV = const(150)       # scans that agree within this ...
 _LOOKS = const(4)           # ... so many in a row, are a gain
 _FAR = const(25)            # 1/25 = 4 %: more is no tolerance of any board
 _APART_MV = const(400)      # cells further apart than this may be a wire: nothing is learnt
-_TRACK_MV = const(120)      # a smaller error is followed ...
-_TRACK = const(16)          # ... by such a share, each ...
-_EVERY = const(8)           # ... so many scans
+_EVERY = const(8)           # scans from one look to the next
+_NEAR_MV = const(40)        # a smaller error is left to whoever compares changes, one up to ...
+_TRACK_MV = const(120)      # ... this is followed at rest ...
+_TRACK = const(16)          # ... by such a share
+_REST_MA = const(1000)
 _BOTH_CLOSED = const(0x05)  # AFE FET status: charge and discharge FET
 _PATH_UOHM = const(1750)    # between stack and terminals, about
 _UNIT = const(32768)
@@ -51,11 +53,14 @@ class Gain:
         self.gain = self._fine = self._looks = 0
 
     @micropython.native
-    def step(self, error_mv, level_mv):
-        """Learn from a scan: the input reads *error_mv* less than the *level_mv* it should."""
+    def step(self, error_mv, level_mv, rests):
+        """Learn from a scan: the input reads *error_mv* less than the *level_mv* it should.
+
+        rests   next to no current flows
+        """
         size = abs(error_mv)
         if self.known:
-            if size <= _TRACK_MV:
+            if rests and _NEAR_MV < size <= _TRACK_MV:
                 self._fine += error_mv * _UNIT // level_mv * _FINE // _TRACK
         elif size <= _AT_ONCE_MV:
             self._learn(error_mv, level_mv)
@@ -113,11 +118,12 @@ class Levels:
         stack_mv = values[STACK_MV]
         if total_mv < 8000 or stack_mv < 8000:
             return
-        self.stack.step(total_mv - stack_mv, total_mv)
+        rests = abs(values[CURRENT_MA]) <= _REST_MA
+        self.stack.step(total_mv - stack_mv, total_mv, rests)
         cal[CAL_STACK_GAIN] = stack_cal + self.stack.gain
         if closed and self.stack.known and abs(total_mv - stack_mv) <= _AT_ONCE_MV:
             drop_mv = values[CURRENT_MA] // 1000 * _PATH_UOHM // 1000
-            pack.step(stack_mv + drop_mv - values[PACK_MV], stack_mv)
+            pack.step(stack_mv + drop_mv - values[PACK_MV], stack_mv, rests)
             cal[CAL_PACK_GAIN] = pack_cal + pack.gain
         elif not pack.known:
             pack.forget()

@@ -34,6 +34,7 @@ from bms.protection_rules import (
     BOTH,
     CHARGE,
     DISCHARGE,
+    FAULT_CURRENT,
     FAULT_SCAN,
     FAULT_SIGN,
     FAULT_UNPROVEN,
@@ -49,7 +50,6 @@ from bms.readings import (
     STACK_MV,
 )
 from bms.rights import Rights
-from bms.sign_watch import CellWatch
 from bms.soc import StateOfCharge
 from bms.soc_feed import SocFeed
 from bms.states import (
@@ -60,6 +60,7 @@ from bms.states import (
     SLEEP,
     STANDBY,
 )
+from bms.witness import Witness
 from micropython import const
 
 _REFUSED = rules.mask_of("PWR-03")      # pre-discharge is tried again for the host
@@ -84,6 +85,7 @@ class Pack(Faults):
     system_cpct        state of charge of all packs together, -1: this one stands for itself
     afe_misled         the AFE holds a FET off for a reading that was wrong and is no longer
     testing            a self-test of the start still runs: nothing is closed
+    witness             Witness: what contradicts the current, and what stands still
     passed             the pack has been beyond self-test since start
     rest_ma            parameter: less flows for other reasons than a use
     protected, decided  number of the scan that went through the protections, through the decision
@@ -129,7 +131,7 @@ class Pack(Faults):
         self.system_cpct = -1
         self.cautions = Cautions()
         self._flow = Flow()
-        self._cell_watch = CellWatch()
+        self.witness = Witness(profile.CELLS)
         self._fet_watch = FetWatch()
         self._doubts = Doubts()
         self._end_wires = EndWires(profile.CELLS)
@@ -183,7 +185,7 @@ class Pack(Faults):
 
     def _load(self):
         p = self.params
-        for part in (self._flow, self._cell_watch, self._fet_watch, self._doubts,
+        for part in (self._flow, self.witness, self._fet_watch, self._doubts,
                      self.cautions, self.fets.sparing):
             part.load(p)
         self._other_way_ma = p["other_way_ma"]
@@ -251,6 +253,9 @@ class Pack(Faults):
             self.protected = measured.seq
         doubts = self._doubts
         if doubts.is_alive(measured, self):
+            balancing = self.balancing
+            self.witness.step(measured, self.fets.actual,
+                              balancing.written != 0 or not balancing.settled, self)
             watch = self._fet_watch
             fault = watch.step(measured, self.fets)
             if fault:
@@ -258,8 +263,6 @@ class Pack(Faults):
         doubts.step(measured, self)
         self.afe_misled = (protection.disbelieved != 0 and
                            protection.disbelieved & ~doubtful_trips(measured, self.faults) != 0)
-        if self._cell_watch.contradicts(values, self.direction, measured.dt_ms):
-            self.set_fault(FAULT_SIGN, True, values[CURRENT_MA], 0)
         if self.has(FAULT_SCAN):
             self.set_fault(FAULT_SCAN, False)
 
@@ -286,6 +289,8 @@ class Pack(Faults):
 
         charge_uah   of the AFE's integrator, charging positive; None: it was lost
         """
+        if self.witness.suspects:
+            self.witness.counted(charge_uah, dt_ms)
         self._soc_feed.count(charge_uah, dt_ms, self.measurements.values, self.fets.actual,
                              not self.has(FAULT_WELD))
         if charge_uah is not None and self.soc.zero_is_known:
@@ -298,7 +303,7 @@ class Pack(Faults):
     def _raise_conduction(self, fault):
         """A FET, or the sensor: by what is seen now the other is not to blame (SAF-05)."""
         watch = self._fet_watch
-        accused = self.has(FAULT_UNPROVEN) or self.has(FAULT_SIGN)
+        accused = self.has_any((FAULT_UNPROVEN, FAULT_SIGN, FAULT_CURRENT))
         if fault == FAULT_UNPROVEN:
             self.set_fault(FAULT_WELD, False)
             if accused:
@@ -315,6 +320,7 @@ class Pack(Faults):
     def clear(self):
         """Host command: latched faults and locks may go; what still holds comes back."""
         self.clear_faults()
+        self.witness.clear(self)
         self.protection.unlock()
         self.protection.release(_REFUSED)
         self.protection.take_changes(self._on_change)
@@ -375,7 +381,7 @@ class Pack(Faults):
         self.limiter_in = limiting or self.joining.soft
         self.allowance.step(current_ma, self._nominal_ma, measured.dt_ms)
         free = 0
-        if not (self._doubts.soon or self._fet_watch.soon or self._cell_watch.soon
+        if not (self._doubts.soon or self._fet_watch.soon or self.witness.soon
                 or self.power.leaves()):
             free = self.offered() & ~self.protection.pending
         self._limit_scans -= 1

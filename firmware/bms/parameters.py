@@ -181,6 +181,8 @@ TABLE = (
     (273, "cal_pack_offset_mv", "mV", -1500, 1500, 0, "MEA-04 terminals offset, subtracted"),
     (274, "cal_ld_gain_ppm", "ppm", -30000, 30000, 0, "MEA-04 load-detect pin gain"),
     (275, "cal_ld_offset_mv", "mV", -1500, 1500, 0, "MEA-04 load-detect offset, subtracted"),
+    (300, "path_uohm", "uOhm", 200, 5000, 1750, "MEA-07 shunt, FETs and leads from stack to "
+     "terminals"),
     (320, "other_way_ms", "ms", 200, 10000, 1000, "PRO-32 current the other way releases after"),
     (322, "diode_spare_ma", "mA", 6000, 100000, 10000, "PRO-28 current through the diode of a FET "
      "that closes it: above"),

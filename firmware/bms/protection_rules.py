@@ -205,6 +205,16 @@ FAULTS: tuple = (
      "the current sensor shows a current that does not flow"),
     ("PRF-02-slaves", 0, 51, False, TOLD_LINK, (1, 65), "",
      "more slaves on the parallel bus than the product allows"),
+    ("MEA-07-current", BOTH, 25, True, TOLD_SYSTEM, (68,), "mA",
+     "cells or terminals contradict the current"),
+    ("MEA-07-cells", BOTH, 26, True, TOLD_CELL, (68,), "",
+     "the reading of a cell stands still"),
+    ("MEA-07-stack", BOTH, 27, True, TOLD_CELL, (68,), "",
+     "the reading of the stack voltage stands still"),
+    ("MEA-07-terminals", BOTH, 28, True, TOLD_SYSTEM, (68,), "",
+     "the reading of the terminals stands still"),
+    ("MEA-07-temp", BOTH, 31, True, TOLD_NTC, (68,), "sensor",
+     "a thermistor stands still"),
     ("SAF-09-flash", 0, 29, False, TOLD_NOTICE, (7, 66), "",
      "the flash does not take what is to be stored"),
     ("PRO-27", BOTH, 34, False, TOLD_SYSTEM, (68,), "starts",
@@ -294,6 +304,11 @@ FAULT_BLIND = _fault("MEA-03-blind")
 FAULT_SIGN = _fault("MEA-03-sign")
 FAULT_CLOSES = _fault("PRO-28-fet")
 FAULT_UNPROVEN = _fault("PRO-28-current")
+FAULT_CURRENT = _fault("MEA-07-current")
+FAULT_CELLS = _fault("MEA-07-cells")
+FAULT_STACK = _fault("MEA-07-stack")
+FAULT_TERMINALS = _fault("MEA-07-terminals")
+FAULT_TEMPS = _fault("MEA-07-temp")
 FAULT_LINK = _fault("COM-03-lost")
 FAULT_ADDRESS = _fault("DIP-02")
 FAULT_MANY = _fault("PRF-02-slaves")

@@ -1,15 +1,8 @@
-"""A current whose sign is not borne out: by the terminals, or by the cells (MEA-03)."""
+"""A current whose sign the terminals contradict (MEA-03); cells and all else: witness.py."""
 
-import micropython
 from bms.fet_watch import resistive_mv
-from bms.readings import MAX_CELL_MV, MIN_CELL_MV, NO_READING
-from bms.states import CHARGING, DISCHARGING
-from bms.timer import SOON_MS, longer
 from micropython import const
 
-_SIGN_HIGH_MV = const(40)   # beyond the over-voltage protection while discharging ...
-_SIGN_LOW_MV = const(200)   # ... or below the under-voltage protection while charging ...
-_SIGN_MS = const(3000)      # ... for so long
 _AGAINST_MA = const(400)    # current that the terminals contradict
 _AGAINST = const(5)         # each such scan counts so much, ...
 _AGAINST_MOST = const(15)   # ... one without takes 1 off, and so much is a fault
@@ -58,33 +51,3 @@ class TerminalWatch:
             self._against -= 1
         self.weighing = self._against + self.no_charge + self.no_discharge > 0
         return wrong
-
-
-class CellWatch:
-    """A cell far beyond its limit while the current seems to relieve it.
-
-    "The other way" keeps a protection from tripping; it may not do so without end.
-
-    soon    it is about to be called wrong
-    """
-
-    def __init__(self):
-        self.soon = False
-        self._ms = -1               # -1: not | ms since it was first seen
-        self._high_mv = self._low_mv = 0
-
-    def load(self, params):
-        self._high_mv = params["cell_ov_trip_mv"] + _SIGN_HIGH_MV
-        self._low_mv = params["cell_uv_trip_mv"] - _SIGN_LOW_MV
-
-    @micropython.native
-    def contradicts(self, values, direction, dt_ms):
-        """True if the sign of the current is wrong, by the *values* of a scan."""
-        if (direction == DISCHARGING and values[MAX_CELL_MV] >= self._high_mv
-                or direction == CHARGING and NO_READING < values[MIN_CELL_MV] <= self._low_mv):
-            self._ms = longer(self._ms, dt_ms)
-            self.soon = self._ms >= _SIGN_MS - SOON_MS
-            return self._ms >= _SIGN_MS
-        self._ms = -1
-        self.soon = False
-        return False

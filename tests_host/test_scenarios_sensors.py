@@ -1,0 +1,162 @@
+"""No sensor alone, on the bench: dead, stuck, turned and shifted channels, and healthy boards."""
+
+import random
+
+import pytest
+
+WITHIN_S = {5_000: 60, 30_000: 5, 100_000: 5, 160_000: 5}
+
+
+def start(rig, target, settle_ms=8000, seed=1, **more):
+    plant = {"soc": 0.6, "temp_c": 25}
+    plant.update(more.pop("plant", {}))
+    rig.open(board=target, plant=plant, seed=seed, **more)
+    rig.run(settle_ms)
+
+
+def faults(rig):
+    return rig.get()["report"]["faults"]
+
+
+def seconds_to_fault(rig, most_s):
+    """(seconds until there is a fault, its names); None if there is none."""
+    start_ms = rig.get()["t_ms"]
+    while True:
+        now = rig.get()
+        if now["report"]["faults"]:
+            return (now["t_ms"] - start_ms) / 1000, now["report"]["faults"]
+        if now["t_ms"] >= start_ms + most_s * 1000:
+            return None
+        rig.run(500)
+
+
+def both_open(rig):
+    fets = rig.get()["wire"]["fets"]
+    return not fets["chg"] and not fets["dsg"]
+
+
+@pytest.mark.req("MEA-07")
+@pytest.mark.targets("host", "unix")
+@pytest.mark.parametrize("fault, names", (
+    ({"shunt_gain": 0}, ["MEA-07-current"]), ({"shunt_gain": 0.3}, ["MEA-07-current"]),
+    ({"shunt_sign": -1}, ["MEA-03-sign"])), ids=("dead", "weak", "turned"))
+@pytest.mark.parametrize("load_ma", (30_000, 100_000, 160_000))
+def test_a_wrong_sensor_is_named_within_5_s_of_a_load(rig, target, fault, names, load_ma):
+    start(rig, target)
+    rig.set(fault=fault)
+    rig.set(load_ma=load_ma)
+    found = seconds_to_fault(rig, 8)
+    assert found and found[0] <= WITHIN_S[load_ma] and found[1] == names
+    assert both_open(rig)
+
+
+@pytest.mark.req("MEA-07")
+@pytest.mark.targets("host")
+@pytest.mark.parametrize("fault", (
+    {"shunt_gain": 0}, {"shunt_gain": 0.3}, {"shunt_gain": 2}, {"shunt_sign": -1}),
+    ids=("dead", "weak", "double", "turned"))
+@pytest.mark.parametrize("stimulus", (
+    {"charger_mv": 57_600, "charger_ma": 30_000}, {"load_ma": 30_000}), ids=("charge", "load"))
+def test_a_sensor_that_breaks_under_current(rig, target, fault, stimulus):
+    start(rig, target)
+    rig.set(**stimulus)
+    rig.run(10_000)
+    rig.set(fault=fault)
+    found = seconds_to_fault(rig, 8)
+    assert found and found[0] <= 5
+    assert found[1] in (["MEA-07-current"], ["MEA-03-sign"])
+
+
+@pytest.mark.req("MEA-07")
+@pytest.mark.targets("host")
+@pytest.mark.parametrize("fault, names", (
+    ({"shunt_gain": 0}, ["MEA-07-current"]), ({"shunt_sign": -1}, ["MEA-03-sign"])),
+    ids=("dead", "turned"))
+@pytest.mark.parametrize("stimulus", (
+    {"charger_mv": 57_600, "charger_ma": 5_000}, {"load_ma": 5_000}), ids=("charge", "load"))
+def test_at_5_a_within_a_minute(rig, target, fault, names, stimulus):
+    start(rig, target)
+    rig.set(fault=fault)
+    rig.set(**stimulus)
+    found = seconds_to_fault(rig, 65)
+    assert found and found[0] <= 60 and found[1] == names
+
+
+@pytest.mark.req("MEA-07")
+@pytest.mark.targets("host", "unix")
+@pytest.mark.parametrize("offset_ma", (-5000, -3500, 3500, 5000))
+def test_an_offset_of_more_than_3_a_is_no_weld(rig, target, offset_ma):
+    start(rig, target)
+    rig.set(fault={"shunt_offset_ma": offset_ma})
+    found = seconds_to_fault(rig, 65)
+    assert found and found[0] <= 60 and found[1] == ["MEA-07-current"]
+    assert both_open(rig)
+
+
+@pytest.mark.req("MEA-07")
+@pytest.mark.targets("host")
+def test_the_current_has_two_tries_then_it_waits_for_a_host(rig, target):
+    start(rig, target)
+    rig.set(fault={"shunt_gain": 0})
+    for _ in range(2):                  # about 0 with both FETs open, for a minute
+        rig.set(load_ma=30_000)
+        assert seconds_to_fault(rig, 8)
+        rig.set(load_ma=0)
+        rig.run(56_000)
+        assert faults(rig)
+        rig.run(10_000)
+        assert not faults(rig) and not both_open(rig)
+    rig.set(load_ma=30_000)
+    assert seconds_to_fault(rig, 8)
+    rig.set(load_ma=0)
+    rig.run(300_000)
+    assert faults(rig) == ["MEA-07-current"]
+    rig.set(fault={"shunt_gain": None})
+    rig.command_text("clear")
+    rig.run(3000)
+    assert not faults(rig) and not both_open(rig)
+    rig.set(load_ma=30_000)
+    rig.run(20_000)
+    assert not faults(rig)
+
+
+@pytest.mark.req("MEA-07")
+@pytest.mark.req("MEA-06")
+@pytest.mark.targets("host", "unix")
+@pytest.mark.parametrize("soc, stimulus", (
+    (0.0, {"charger_mv": 56_000, "charger_ma": 2_000}), (0.99, {"load_ma": 20_000})),
+    ids=("empty-is-charged", "full-is-discharged"))
+def test_an_empty_and_a_full_pack_are_the_normal_case(rig, target, soc, stimulus):
+    start(rig, target, plant={"soc": soc, "imbalance_mv": 150})
+    rig.set(**stimulus)
+    rig.run(60_000)
+    assert not faults(rig)
+
+
+@pytest.mark.req("MEA-06")
+@pytest.mark.targets("host")
+@pytest.mark.parametrize("seed", range(1, 5))
+def test_a_healthy_board_raises_nothing(rig, target, seed):
+    dice = random.Random(seed)
+    start(rig, target, seed=seed, spread=1, settle_ms=dice.choice((4000, 9000)),
+          plant={"soc": dice.uniform(0.2, 0.9), "temp_c": dice.choice((0, 10, 25, 45))})
+    for _ in range(8):
+        kind = dice.randrange(4)
+        if kind == 0:
+            rig.set(load_ma=dice.choice((1000, 5000, 20_000, 90_000)))
+            rig.run(dice.choice((700, 4000, 12_000)))
+        elif kind == 1:
+            rig.set(load_ma=0, charger_mv=57_000, charger_ma=dice.choice((1000, 10_000, 50_000)))
+            rig.run(dice.choice((700, 4000, 12_000)))
+        elif kind == 2:
+            rig.set(load_ma=0, charger_mv=None, charger_ma=None)
+            rig.run(dice.choice((700, 4000, 12_000)))
+        else:                           # an inverter that pulses
+            load_ma = dice.choice((5000, 60_000))
+            on_ms, off_ms = dice.choice((5, 50, 100, 700)), dice.choice((5, 50, 100, 700))
+            for _ in range(6000 // (on_ms + off_ms)):
+                rig.set(load_ma=load_ma)
+                rig.run(on_ms)
+                rig.set(load_ma=0)
+                rig.run(off_ms)
+        assert not faults(rig)
