@@ -1176,7 +1176,15 @@ class TestUpdate(Case):
         self.told = []
 
     def flow(self, current_ma):
-        put16(self.afe.regs, 0x3A, current_ma // 10 & 0xFFFF)
+        """A current, and what it does to cells, stack and terminals: 0.5 mOhm a cell."""
+        regs = self.afe.regs
+        before_ma = ((regs[0x3A] | regs[0x3B] << 8) ^ 0x8000) - 0x8000
+        put16(regs, 0x3A, current_ma // 10 & 0xFFFF)
+        moved_mv = (current_ma // 10 - before_ma) * 10 // 2000
+        for reg in range(0x14, 0x34, 2):
+            put16(regs, reg, (regs[reg] | regs[reg + 1] << 8) + moved_mv)
+        for reg in (0x34, 0x36):
+            put16(regs, reg, (regs[reg] | regs[reg + 1] << 8) + 16 * moved_mv // 10)
 
     def watch(self, ms, dt_ms=100):
         """[(ms, FETs closed, charge limit, discharge limit)] at each change."""
