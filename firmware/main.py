@@ -108,6 +108,7 @@ class App:
         storage.keep("soc", pack.soc)
         storage.keep("requests", pack.requests)
         storage.keep("power", pack.power)
+        storage.keep("pin", pack.rights.pin)
         storage.keep("starts", pack.cautions.starts)
         self._trips = TripMemory(pack.protection)
         storage.keep("trips", self._trips)
@@ -178,7 +179,8 @@ class App:
             "limits": lambda words: limit_reasons.text_of(pack),
             "afe": lambda words: afe_config.realised(params, SHUNT_UOHM, profile.CELLS),
             "clear": lambda words: self._clear(), "profile": self._set_profile,
-            "unlock": self._unlock, "clock": self._clock_command, "save": self._save,
+            "pin": self._pin, "unlock": self._unlock, "clock": self._clock_command,
+            "save": self._save,
             "deep_try": self._deep_try,
             "fleet": self._fleet, "codes": self._codes,
             "counters": lambda words: storage.counters.text(),
@@ -188,7 +190,7 @@ class App:
         }, self._provoke, storage.records, storage.stored)
         pcs_port = SerialPort(pcs, protocol, _out("PCS_DE"))
         debug_port = SerialPort(port.debug_uart(), DebugPort(
-            link, AsciiPort(self.system, pack, identity, Trusted())))
+            link, AsciiPort(self.system, pack, identity, Trusted(pack.rights.pin))))
         self._pcs = pcs_port
         storage.ports += [pcs_port, self.parallel]      # the debug port's bytes come by DMA
         storage.senders += self.can, self.panel
@@ -345,10 +347,31 @@ class App:
         return "charging is tried at %d mA for at most %d s" % (
             self.params["deep_charge_ma"], self.params["deep_try_s"])
 
+    def _pin(self, words):
+        """The owner's PIN (SAF-11): `pin 1234` gives it, `pin set 1234` sets one, `pin off` takes
+        it away, `pin lock` ends what was opened; `pin` alone says how it stands."""
+        pin = self.pack.rights.pin
+        now_ms = port.ticks_ms()
+        try:
+            if words == ["lock"]:
+                pin.close()
+            elif words == ["off"] or len(words) == 2 and words[0] == "set":
+                pin.set(words[1] if len(words) == 2 else "", now_ms)
+            elif len(words) == 1:
+                pin.enter(words[0], now_ms)
+            elif words:
+                raise ValueError("pin NUMBER, pin set NUMBER, pin off, pin lock")
+        finally:
+            stored = self.storage.save(pin, now_ms)
+        text = "no PIN is set" if not pin.is_set else (
+            "open for %d s" % pin.open_s if pin.open_s else
+            "locked, wait %d s" % pin.locked_s if pin.locked_s else "locked")
+        return text if stored else text + "; the flash does not take it"
+
     def _unlock(self, words):
         """Let the inverter ports write for some minutes (COM-07); 0 ends it."""
         rights = self.pack.rights
-        rights.unlock(int(words[0]) if words else None)
+        rights.unlock(int(words[0]) if words else None, port.ticks_ms())
         return "writing is allowed on the inverter ports for %d s" % rights.left_s
 
     def _why(self, _):

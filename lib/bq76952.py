@@ -657,10 +657,7 @@ class BQ76952:
         for address, data in rows:
             self.write_block(address, data)
             yield
-        for address, data in rows:
-            if not self.holds(address, data):
-                raise AfeError("data memory 0x%04x does not hold %s" % (address, data.hex()))
-            yield
+        yield from self.verify(rows)
         self.command(EXIT_CFGUPDATE)
         self._wait_status(CFGUPDATE | POR, 0)
         yield

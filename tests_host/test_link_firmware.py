@@ -333,10 +333,48 @@ class TestParameters(TestCase):
         self.assertEqual(self.ask(0x06, b"\x00\xff"), b"\xff\xff")
 
 
+class TestPin(TestCase):
+    """Without the owner's PIN the port reads and answers questions (SAF-11)."""
+
+    ACTS = ((0x08, struct.pack("<Hi", 4, 2000)), (0x09, b""), (0x0B, b"heap_full"),
+            (0x0A, b"quiet"))
+
+    def setUp(self):
+        super().setUp()
+        self.params.set("bench_enable", 1)
+        self.pack.rights.pin.set("4711", 0)
+
+    def test_what_changes_anything_is_refused(self):            # req: SAF-11
+        for kind, payload in self.ACTS:
+            code, text = self.refusal(kind, payload)
+            self.assertEqual((code, "PIN" in text), (4, True), kind)
+        self.assertEqual(self.params["cell_ov_delay_ms"], 3000)
+
+    def test_what_reads_is_answered(self):                      # req: SAF-11
+        for kind, payload in ((0x01, b""), (0x02, b"\0"), (0x03, b""), (0x04, bytes(4) + b"\5"),
+                              (0x05, b"\0"), (0x06, b"\0\0"), (0x07, b"\4\0"), (0x0A, b"why"),
+                              (0x0C, b"\0")):
+            self.ask(kind, payload)
+
+    def test_with_it_everything_is_as_ever(self):               # req: SAF-11
+        self.pack.rights.pin.enter("4711", 0)
+        self.ask(*self.ACTS[0])
+        self.assertEqual(self.params["cell_ov_delay_ms"], 2000)
+
+    def test_a_provocation_is_on_record(self):                  # req: SAF-11
+        self.pack.rights.pin.enter("4711", 0)
+        self.ask(0x0B, b"task_hang control")
+        log = self.pack.events
+        self.assertEqual([log.get(log.newest, k) for k in (2, 3)], [ev.PROVOKE, 1])
+
+
 class TestRefusals(TestCase):
     def test_unknown_types(self):                               # req: COM-06
         for kind in (0x00, 0x0E, 0x42, 0x7F, 0x81, 0xFF):
             self.assertEqual(self.refusal(kind)[0], 1, kind)
+
+    def test_bench_enable_is_0_as_delivered(self):              # req: SAF-10
+        self.assertEqual(self.params["bench_enable"], 0)
 
     def test_wrong_lengths(self):                               # req: COM-06
         for kind, payload in ((0x02, b""), (0x02, b"\x00\x00"), (0x04, b"\x00"), (0x05, b""),
@@ -357,6 +395,7 @@ class TestRefusals(TestCase):
         self.assertEqual(self.refusal(0x0A, b"\xff\xfe")[0], 3)
 
     def test_provoking_needs_its_parameter(self):
+        self.params.set("bench_enable", 1)
         self.assertEqual(self.ask(0x0B, b"task_raise pcs"), b"")
         self.assertEqual(self.provoked, ["task_raise pcs"])
         self.assertEqual(self.refusal(0x0B, b"bad"), (3, "known: good"))

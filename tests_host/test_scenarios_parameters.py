@@ -1,9 +1,11 @@
 """Parameters in a pack that works: as sets, lost and damaged ones, who may change them."""
 
+import os
 import shutil
 
 import pytest
 
+import link
 import rig as rig_module
 
 SET = {
@@ -179,3 +181,58 @@ def test_a_third_product_is_a_file(target, tmp_path):
         assert rig.get()["report"]["faults"] == []
     finally:
         rig.close()
+
+
+def refused(rig, *words, **values):
+    """The reason why a command, or a set of parameters, is refused; None: it is not."""
+    try:
+        if words:
+            rig.command_text(" ".join(words))
+        else:
+            rig.param(values=values)
+    except link.Refused as error:
+        return error.text
+    return None
+
+
+@pytest.mark.req("SAF-11", "PAR-02")
+@pytest.mark.targets("host", "unix")
+def test_without_the_pin_the_debug_port_only_reads(rig, target):
+    opened = rig.open(target, plant={"soc": 0.6})
+    rig.run(4000)
+    rig.command_text("unlock 5")
+    assert rig.command_text("pin") == "no PIN is set"
+    assert rig.command_text("pin set 4711") == "locked"
+    assert rig.get()["report"]["soc"] > 5                       # reads and answers as ever
+    for question in ("why", "limits", "power", "counters", "clock", "profile", "codes"):
+        rig.command_text(question)
+    acts = ("clear", "save", "unlock 5", "profile b1-5.1-48", "clock 2027-01-01T00:00:00", "sleep")
+    for act in acts:
+        assert "PIN" in refused(rig, act), act
+    assert "PIN" in refused(rig, nominal_ma=40_000)
+    with pytest.raises(link.Refused, match="PIN"):
+        rig.set(fault={"task_hang": "control"})
+    fd = os.open(opened["ports"]["debug"], os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    os.write(fd, b"~250046DE501A010AC80AAA0AC80A1409E20A14F7B7\r")      # PACE sets temperatures
+    rig.run(500)
+    os.close(fd)
+    assert rig.param("chg_ut_trip_dc")["value"] == 50
+    for left in (4, 3, 2, 1):
+        assert refused(rig, "pin 0000") == f"wrong PIN, {left} tries left"
+    assert refused(rig, "pin 0000") == "wrong PIN: wait 60 s"
+    assert "wait" in refused(rig, "pin 4711")
+    rig.run(2000)
+    rig.power(False)
+    rig.run(61_000)
+    rig.power(True)
+    rig.run(4000)
+    assert "wait" in refused(rig, "pin 4711")                   # a restart forgives nothing
+    rig.run(61_000)
+    assert rig.command_text("pin 4711").startswith("open for ")
+    assert refused(rig, nominal_ma=40_000) is None
+    rig.set(fault={"task_raise": "panel"})
+    rig.command_text("pin lock")
+    assert "PIN" in refused(rig, nominal_ma=50_000)
+    kinds = [e["event"] for e in rig.events()["events"]]
+    assert kinds.count("pin_wrong") == 5 and {"ports_unlocked", "pin_set", "pin_open",
+                                              "provoke"} <= set(kinds)

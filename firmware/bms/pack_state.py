@@ -319,6 +319,7 @@ class Pack(Faults):
 
     def clear(self):
         """Host command: latched faults and locks may go; what still holds comes back."""
+        self.events.add(self.now_ms, ev.CLEAR)
         self.clear_faults()
         self.witness.clear(self)
         self.protection.unlock()

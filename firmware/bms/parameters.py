@@ -116,7 +116,7 @@ TABLE = (
      "13 Pytes"),
     (111, "can_keep_alive", "", 0, 2, 0, "COM-08 CAN inverter heard by: 0 as its kind does, 1 its "
      "frames only, 2 acknowledging ours too"),
-    (120, "bench_enable", "", 0, 1, 1, "Debug port may provoke faults (test bench)"),
+    (120, "bench_enable", "", 0, 1, 0, "SAF-10 the debug port may provoke faults (test bench)"),
     (130, "ocv_rest_s", "s", 600, 14400, 2700, "SOC-01 rest before a rest voltage counts"),
     (131, "ocv_rest_ma", "mA", 100, 10000, 2500, "SOC-01 rest: current at or below"),
     (132, "cell_uohm", "uOhm", 50, 20000, 1100, "SOC-01 a cell's resistance with diffusion"),
@@ -175,6 +175,7 @@ TABLE = (
     (350, "ignored_ma", "mA", 500, 20000, 3000, "PRO-30 by this current"),
     (200, "cal_current_gain_ppm", "ppm", -30000, 30000, 0, "MEA-04 current gain"),
     (201, "cal_current_offset_ma", "mA", -500, 500, 0, "MEA-04 current offset, subtracted"),
+    (360, "pin_open_min", "min", 1, 1440, 10, "SAF-11 writing is allowed after the PIN for"),
     (270, "cal_stack_gain_ppm", "ppm", -30000, 30000, 0, "MEA-04 stack gain"),
     (271, "cal_stack_offset_mv", "mV", -1500, 1500, 0, "MEA-04 stack offset, subtracted"),
     (272, "cal_pack_gain_ppm", "ppm", -30000, 30000, 0, "MEA-04 terminals gain"),

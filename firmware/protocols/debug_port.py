@@ -7,9 +7,17 @@ from protocols.ascii_frame import SOI
 
 
 class Trusted:
-    """Rights of a port that needs no unlocking."""
+    """Rights of a port that needs no unlocking, but the owner's PIN where one is set (SAF-11).
 
-    may_write = True
+    pin   Pin, or None
+    """
+
+    def __init__(self, pin=None):
+        self._pin = pin
+
+    @property
+    def may_write(self):
+        return self._pin is None or self._pin.may_write
 
 
 class DebugPort:

@@ -23,6 +23,12 @@ _LONGEST_OUT = 768
 _TEXT_ROOM = 704             # the table of 15 packs (command `fleet`) has up to 640
 _GAP_MS = 500          # a pause this long inside a frame drops it
 
+# Commands that need no PIN: they change nothing. Those of LOOKS do so without a further word
+QUESTIONS = ("why", "limits", "afe", "fleet", "codes", "counters", "errors", "power", "pin")
+LOOKS = ("clock", "profile")
+# what a bench may provoke: places are numbers in event records
+PROVOKED = ("task_raise", "task_hang", "heap_full", "self_test")
+
 _UNKNOWN = 1
 _BAD_LENGTH = 2
 _BAD_VALUE = 3
@@ -261,6 +267,7 @@ class Link:
 
         The answer repeats what was taken, and says whether it is stored (SAF-09).
         """
+        self._need_right()
         if not length or length % 6:
             raise Refused(_BAD_LENGTH, "%d bytes of payload, expected 6 for each value" % length)
         params = self._pack.params
@@ -280,7 +287,15 @@ class Link:
         self.out[_HEAD + length] = self._stored()
         return length + 1
 
+    def _need_right(self):
+        """What changes anything needs the owner's PIN, where one is set (SAF-11)."""
+        pin = self._pack.rights.pin
+        if not pin.may_write:
+            raise Refused(_REFUSED, "locked: give the PIN first, with the command pin")
+        pin.use()
+
     def _param_restore(self, length, now_ms):
+        self._need_right()
         self._pack.params.restore()
         self._pack.events.add(now_ms, ev.PARAMETER, 0xFF)
         return 0
@@ -290,6 +305,8 @@ class Link:
         command = self._commands.get(words[0]) if words else None
         if command is None:
             raise Refused(_BAD_VALUE, "commands: " + " ".join(sorted(self._commands)))
+        if words[0] not in QUESTIONS and not (len(words) == 1 and words[0] in LOOKS):
+            self._need_right()
         try:
             text = command(words[1:]) or ""
         except ValueError as error:
@@ -297,10 +314,15 @@ class Link:
         return self._put(0, text.encode()[:_TEXT_ROOM])
 
     def _provoked(self, length, now_ms):
+        self._need_right()
         if not self._pack.params["bench_enable"]:
             raise Refused(_REFUSED, "bench_enable is 0: faults cannot be provoked")
+        text = self._text_in(length)
         try:
-            self._provoke(self._text_in(length))
+            self._provoke(text)
         except ValueError as error:
             raise Refused(_BAD_VALUE, str(error))
+        kind = text.split(" ")[0]
+        self._pack.events.add(now_ms, ev.PROVOKE,
+                              PROVOKED.index(kind) if kind in PROVOKED else 0xFF)
         return 0

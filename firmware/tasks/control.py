@@ -26,12 +26,12 @@ from bq76952 import (
     SAFETY_STATUS_C,
     AfeError,
 )
-from tasks.afe_update import IDLE, WRITING, AfeUpdate
+from tasks.afe_update import CLOSING, IDLE, WRITING, AfeUpdate
 
 REST_MS = 500                   # between scans while the pack is asleep or off
 _JOB_BUDGET_US = 20_000         # of a period, for configuring the AFE: others wait that long
 _PART_BUDGET_US = 10_000        # of a step with a slow AFE: one row, at most 55 ms
-_UPDATE_BUDGET_US = 40_000      # while both FETs are open for a change of some rows
+_UPDATE_BUDGET_US = 90_000      # both FETs are open for a change of some rows: at one go
 _FIRST_BUDGET_US = 60_000       # at start-up, when nothing else is urgent
 _BACK_OFF_MS = 500              # before the first retry; doubled each time up to the longest
 _LONGEST_BACK_OFF_MS = 8_000
@@ -476,7 +476,7 @@ class Control:
         self.acted = pack.decided
         if not allowed:
             self._bothoff(0)
-        elif allowed == BOTH and not fets.actual:
+        elif allowed == BOTH and not fets.actual and self._update.phase != CLOSING:
             allowed = CHARGE            # one at a time: each is seen to close before the next
         self._limiter(pack.limiter_in)
         try:
