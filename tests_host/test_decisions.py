@@ -444,8 +444,9 @@ class TestOpen(Case):
                         scan_regs(pack_mv=48_000, stack_mv=51_000)):
             for _ in range(3):
                 self.assertEqual(self.held(scan_regs(pack_mv=48_000), 999), 0)
-                self.scan(between, 2000)
                 self.scan(between)
+                self.scan(scan_regs(), 2000)
+                self.scan(scan_regs())
 
     def test_it_stays_until_the_host_clears_it(self):           # req: SAF-05
         self.held(scan_regs(pack_mv=48_000), 1000)
@@ -932,13 +933,26 @@ class TestDoubts(Case):
         put16(regs, 0x70, 0)
         for _ in range(4):
             self.assertEqual(self.held(regs, 999), 0)
+            self.held(scan_regs(), 2000)        # forgotten at half its pace (PRO-28)
             self.scan(scan_regs())
 
-    def test_one_good_scan_is_a_break(self):                    # req: MEA-03
+    def test_a_doubt_that_toggles_is_a_fault(self):             # req: MEA-03 PRO-28
+        regs = scan_regs()
+        put16(regs, 0x70, 0)
+        scans = 0
+        while not self.pack.faults:
+            self.scan(scan_regs() if scans & 1 else regs)
+            scans += 1
+            self.assertTrue(scans < 60)
+        self.assertEqual(self.pack.faults, rules.FAULT_NTC)
+        self.assertTrue(scans > 20)
+
+    def test_two_good_scans_are_a_break_of_one(self):           # req: MEA-03
         regs = scan_regs()
         put16(regs, 0x70, 0)
         for _ in range(4):
             self.scan(regs, 1000)
+            self.scan(scan_regs(), 1000)
             self.scan(scan_regs(), 1000)
         self.assertEqual(self.pack.faults, 0)
 

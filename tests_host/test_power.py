@@ -80,11 +80,21 @@ class TestIntoSleep(Case):
         self.params.set("sleep_cell_mv", 2900)
         self.params.set("sleep_cell_s", 100)
         self.run_s(100, lowest_mv=2899)
-        self.run_s(3, lowest_mv=2900)           # not below
+        self.run_s(300, lowest_mv=2900)         # not below: forgotten at half the pace
         self.run_s(100, lowest_mv=2899)
         self.assertEqual(self.power.mode, pw.AWAKE)
         self.run_s(1, lowest_mv=2899)
         self.assertEqual((self.power.mode, self.power.reason), (pw.LEAVING, pw.LOW_CELL))
+
+    def test_a_cell_just_at_its_limit_is_low(self):             # req: PWR-10 PRO-28
+        self.params.set("sleep_cell_mv", 2900)
+        self.params.set("sleep_cell_s", 100)
+        seconds = 0
+        while self.power.mode == pw.AWAKE:
+            self.run_s(1, lowest_mv=2899 + (seconds & 1))
+            seconds += 1
+            self.assertTrue(seconds < 500)
+        self.assertTrue(seconds > 200)
 
     def test_a_low_cell_of_a_pack_in_use_is_none(self):         # req: PWR-10
         self.params.set("sleep_cell_s", 100)

@@ -22,7 +22,7 @@ from bms.readings import (
     SUM_IMPLAUSIBLE,
     WIRE_OPEN,
 )
-from bms.timer import SOON_MS, longer
+from bms.timer import SOON_MS, leaky, longer
 from micropython import const
 
 # doubt about a scan, fault it becomes when it lasts
@@ -73,7 +73,7 @@ class Doubts:
         """A doubt about the readings that lasts is a fault; it goes after as long without."""
         if measured.doubts or self._doubting or faults.faults & _DOUBT_FAULTS:
             self._time_doubts(measured, faults)
-            self._doubting = max(self._doubt_ms) >= 0
+            self._doubting = max(self._doubt_ms) >= 0 or min(self._doubt_ms) < -1
 
     def _time_doubts(self, measured, faults):
         for i in range(len(_DOUBTS)):
@@ -82,10 +82,11 @@ class Doubts:
             if fault == FAULT_BLIND:        # the other doubts take turns: none of them lasts
                 wrong = (measured.values[MAX_CELL_MV] == NO_READING
                          and not faults.faults & _CELL_FAULTS)
-            if wrong == faults.has(fault):
-                self._doubt_ms[i] = -1
+            if wrong == faults.has(fault):      # a doubt that toggles leaks; what is over is over
+                self._doubt_ms[i] = -1 if wrong else leaky(self._doubt_ms[i], measured.dt_ms,
+                                                           False)
                 continue
-            ms = longer(self._doubt_ms[i], measured.dt_ms)
+            ms = leaky(self._doubt_ms[i], measured.dt_ms, True)
             self._doubt_ms[i] = ms
             later_ms = _BLIND_LATER_MS if wrong and fault == FAULT_BLIND else 0
             if wrong and ms >= self._delay_ms + later_ms - SOON_MS:

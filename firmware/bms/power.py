@@ -103,7 +103,7 @@ class Power:
         self._reference_mv = -1
         self._idle_s = 0            # nobody used it
         self._over_s = -1           # over-discharged, -1: not
-        self._low_s = -1            # lowest cell below the sleep voltage, -1: not
+        self._low_s = -1            # half seconds with the lowest cell below the sleep voltage
         self._pause_s = 0
         self._slept_s = 0           # since sleep began, less the periods that ended with a wake
         self.full_trips = self.full_s = 0
@@ -300,12 +300,12 @@ class Power:
         self._idle_s = 0 if used else self._longer(self._idle_s, seconds)
         self._over_s = self._longer(self._over_s, seconds) if conditions & OVER_DISCHARGED else -1
         low = not used and 0 < lowest_mv < self._sleep_cell_mv
-        self._low_s = self._longer(self._low_s, seconds) if low else -1
+        self._low_s = -1 if used else self._leaky(self._low_s, seconds, low)
         if self._pause_s > 0:
             self._pause_s -= seconds
         elif self._over_s >= self._sleep_uv_s:
             return self._begin(OVER_DISCHARGE, conditions)
-        elif self._low_s >= self._sleep_cell_s:
+        elif self._low_s >= 2 * self._sleep_cell_s:
             return self._begin(LOW_CELL, conditions)
         elif self._idle_s >= self._sleep_standby_s:
             return self._begin(STANDBY, conditions)
@@ -317,6 +317,18 @@ class Power:
         if past_s < 0:
             return 0
         return past_s + seconds if past_s < _LONGEST_S else past_s
+
+    @staticmethod
+    def _leaky(past, seconds, holds):
+        """The same in half seconds, and it leaks at half its pace: a cell just at its limit does
+        not keep the pack awake until it is empty (PRO-28)."""
+        if holds:
+            if past == -1:
+                return 0
+            return max(0, past) + 2 * seconds if past < 2 * _LONGEST_S else past
+        if past < 0:
+            return -1
+        return past - seconds if past >= seconds else -2
 
     def _begin(self, reason, conditions):
         self.refused = NONE
@@ -410,7 +422,8 @@ class Power:
         if self._asked:
             return self._wake(self._asked)
         self._ms += dt_ms
-        self._charge_ms = self._charge_ms + dt_ms if conditions & CHARGES else 0
+        self._charge_ms = max(0, self._charge_ms + (dt_ms if conditions & CHARGES
+                                                    else -(dt_ms >> 1)))
         if self._charge_ms >= _CHARGE_MS:
             self.tries = 0
             return self._wake(BY_CHARGE)
