@@ -88,11 +88,11 @@ class TestReference(TestCase):
         self.assertEqual(self.ask(request("42", "02FF")), self.ask(request("42", "FF")))
 
     def test_management_92(self):                               # req: COM-01 COM-05
-        # 56.000 V, 46.000 V, +100.0 A, -100.0 A, charge and discharge enabled
+        # 55.600 V, 46.000 V, +100.0 A, -100.0 A, charge and discharge enabled
         for _ in range(60):                     # limits rise slowly
             self.regs[0x38] ^= 1                # a scan that never changes is a frozen one
             self.scan(1000)
-        answer = frame("20024600B01402DAC0B3B003E8FC18C0")
+        answer = frame("20024600B01402D930B3B003E8FC18C0")
         self.assertEqual(self.ask("~20024692E00202FD2E\r"), answer)
         self.assertEqual(self.ask("~20024692C0040201FCCD\r"), answer)
 
@@ -100,7 +100,7 @@ class TestReference(TestCase):
         self.pack.afe_ready = False
         self.scan()
         self.assertEqual(self.ask("~20024692E00202FD2E\r"),
-                         frame("20024600B01402DAC0B3B00000000000"))
+                         frame("20024600B01402D930B3B00000000000"))
 
     def test_parameters_47(self):                               # req: COM-01
         # 3600/2800/2700 mV, 58/5 degC, 50 A, 57.6/45.6/44.0 V, 58/-20 degC, -50 A
