@@ -1,6 +1,5 @@
 """Calendar and seconds since 2020-01-01, both UTC: seconds stay small integers until 2054."""
 
-UNIX_2020 = 1_577_836_800
 _DAY_S = 86_400
 _BEFORE = (0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334)     # days before a month
 _MONTH_DAYS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)

@@ -37,7 +37,6 @@ UNITS = {MAX_CELL_MV: "mV", MIN_CELL_MV: "mV", CELL_DIFF_MV: "mV", CELL_SUM_MV: 
          DEEP_CELL_MV: "mV", CHARGE_IGNORED_S: "s", DISCHARGE_IGNORED_S: "s",
          MAX_TEMP_DC: "dC", MOS_DC: "dC", AMBIENT_DC: "dC", SOC_CPCT: "cpct"}
 
-CELLS_MOST = const(16)
 # Calibration array: gains as 32768ths beyond 1, offsets to subtract
 CAL_CELL_GAIN = const(0)
 CAL_CELL_OFFSET = const(16)

@@ -8,7 +8,7 @@ from protocols.ascii_port import AsciiPort
 from protocols.modbus import Modbus, PaceRegisters, VoltronicRegisters
 
 _AS_HEARD, _PYLONTECH, _PACE, _PACE_MODBUS, _VOLTRONIC = range(5)
-_CAN_ONLY = 2                   # of the parameter inverter_port
+RS485_ONLY, CAN_ONLY = 1, 2     # of the parameter inverter_port
 
 
 class Pcs(AsciiPort):
@@ -31,7 +31,7 @@ class Pcs(AsciiPort):
         self._taken = p.changed
         self._spoken = p["pcs_protocol"]
         self._modbus.registers = self._registers[1 if self._spoken == _VOLTRONIC else 0]
-        self._silent = p["inverter_port"] == _CAN_ONLY
+        self._silent = p["inverter_port"] == CAN_ONLY
 
     def take(self, byte, now_ms):
         """Take one received byte; return the length of the answer now in *out*, or 0."""

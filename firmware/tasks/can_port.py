@@ -4,6 +4,7 @@ from whatever happens to the bus or to the controller chip (COM-02)."""
 import micropython
 from bms import events as ev
 from protocols import can_layout as layout
+from protocols.pcs import RS485_ONLY
 
 PERIOD_MS = 50
 BITRATE = 500_000
@@ -17,8 +18,6 @@ _ALL = 0x7FF
 
 # Items of the events CAN_ERROR and CAN_GOOD
 NO_CHIP, CONFIGURATION_LOST, BUS_OFF, NOT_ACKNOWLEDGED = range(4)
-
-BOTH_PORTS, RS485_ONLY, CAN_ONLY = range(3)     # parameter inverter_port
 
 _STOPPED, _BUS_OFF = 0, 4                       # of machine.CAN's states
 
