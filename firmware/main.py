@@ -206,6 +206,7 @@ class App:
                  SUPERVISOR_REST_MS),
             Task("self_tests", self.self_tests, SELF_TEST_MS, 61, 500),
         ]
+        self.supervisor.stuck = self.stuck
         self.scheduler = Scheduler(tasks, port.ticks_us, self.mark, self.supervisor.record_error)
         self.supervisor.scheduler = self.scheduler
         self.control.task = tasks[0]

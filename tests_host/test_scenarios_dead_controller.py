@@ -37,6 +37,7 @@ def test_a_task_that_hangs_leaves_both_fets_open_within_a_second(rig, target, ta
     assert opening_ms(rig, at_ms) <= 1000 + SLOW.get(task, 0)
     rig.run(6000)
     assert last_boot(rig)["item"] == 1 + TASKS.index(task)
+    assert rig.command_text("errors").startswith(f"before this start {task} was stuck or late")
     seen = rig.get()
     assert seen["wire"]["fets"]["chg"] and seen["wire"]["fets"]["dsg"]
     assert seen["report"]["faults"] == []

@@ -46,6 +46,7 @@ class Supervisor:
         self.scheduler = None
         self.tests = None
         self.prompt = None
+        self.stuck = 0              # 1 + index of the task that the last reset was for, 0: none
         self.last_error = LastError()
         self._uptime_s = 0
         self._last_ms = -1          # -1: no step yet | ticks of the last one
@@ -116,8 +117,11 @@ class Supervisor:
 
     def errors_text(self):
         """For a person: which tasks raised since start, and what was raised last."""
-        lines = ["%s: %d times" % (task.name, task.errors)
-                 for task in self.scheduler.tasks if task.errors]
+        tasks = self.scheduler.tasks
+        lines = ["%s: %d times" % (task.name, task.errors) for task in tasks if task.errors]
+        if 0 < self.stuck <= len(tasks):
+            lines.append("before this start %s was stuck or late, and the watchdog reset the "
+                         "controller" % tasks[self.stuck - 1].name)
         if self.last_error.text:
             lines.append("last: " + self.last_error.text)
         return "\n".join(lines) or "no task ever raised"
