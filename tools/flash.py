@@ -174,7 +174,8 @@ class Board:
                 raise FlashError(f"{self.port} has gone; was the board unplugged?") from None
             raise FlashError(
                 f"no MicroPython answers on {self.port} within {self._timeout_s:g} s. Is this "
-                "the board's USB port? A board without MicroPython takes the UF2: hold BOOTSEL "
+                "the board's USB port? Where an owner's PIN is set, give it on the debug port "
+                "first. A board without MicroPython takes the UF2: hold BOOTSEL "
                 "while plugging it in and give the folder of its drive as PORT") from None
         finally:
             sys.stdout.close()

@@ -41,7 +41,7 @@ class PromptWish:
         if self.ready:
             return
         if not self._asked:
-            self._asked = self._heard()
+            self._asked = self._heard() and self._pack.rights.pin.may_write     # SAF-11
             return
         pack = self._pack
         if self._since_ms < 0:

@@ -27,7 +27,7 @@ _GAP_MS = 500          # a pause this long inside a frame drops it
 QUESTIONS = ("why", "limits", "afe", "fleet", "codes", "counters", "errors", "power", "pin")
 LOOKS = ("clock", "profile")
 # what a bench may provoke: places are numbers in event records
-PROVOKED = ("task_raise", "task_hang", "heap_full", "self_test")
+PROVOKED = ("task_raise", "task_hang", "heap_full", "self_test", "task_storm")
 
 _UNKNOWN = 1
 _BAD_LENGTH = 2
