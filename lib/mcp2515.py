@@ -66,6 +66,7 @@ _CRYSTALS_MHZ = (8, 10, 12, 16, 20, 24)
 _CRYSTAL_PCT = const(8)         # a measured crystal is one of these within so much
 _TEST_BRP = const(19)           # 40 us a bit with 16 quanta of a 16 MHz crystal
 _TEST_BITS = const(53)          # of its frame on the wire, with a stuff bit
+_IDLE_US = const(1_000)         # 11 bits of the slowest crystal: some wait so long before a frame
 _RESET_US = const(200)          # 128 clocks of the slowest crystal, and some
 _MODE_POLLS = const(50)
 _FRAME_BITS = const(320)        # of the longest frame, twice: another may be on the wire
@@ -258,6 +259,7 @@ class MCP2515:
         self._configure(_TEST_BRP, 0xAC, 0x03)
         self._write_registers(_RXB0CTRL, bytes((_ANY_ID,)))
         self._set_mode(_OP_LOOPBACK)
+        self._wait(_IDLE_US)
         self._load(0, 0x2A5, 0, b"\x3c")
         self._out[0] = _RTS | 1
         self._send_bytes(1)

@@ -115,6 +115,19 @@ def test_the_crystal_is_measured_and_the_rate_is_right(mhz):
     assert len(bench.chip.sent) == 1
 
 
+@pytest.mark.req("COM-02")
+@pytest.mark.parametrize("mhz", [8, 10, 12, 16, 20, 24])
+@pytest.mark.parametrize("idle_bits", [0, 5, 11])
+def test_a_node_that_waits_before_its_first_frame_is_measured_alike(mhz, idle_bits):
+    bench = Bench(mhz * 1_000_000, start=False)
+    bench.chip.idle_bits = idle_bits
+    bench.start()
+    assert bench.can.crystal_hz == mhz * 1_000_000
+    assert bench.can.send(0x351, b"12345678") is not None
+    bench.wait(400)
+    assert len(bench.chip.sent) == 1
+
+
 def test_a_crystal_that_none_has_is_refused():
     bench = Bench(14_000_000, start=False)
     with pytest.raises(OSError) as caught:

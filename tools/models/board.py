@@ -57,6 +57,8 @@ ROWS = (
     ("latches", 1, 0.0, LINEAR, (0.0, 1.0), None),
     # AFE: beyond one half: Cell Balance Max Cells limits the host's masks too
     ("host_max_cells", 1, 0.0, LINEAR, (0.0, 1.0), None),
+    # CAN controller: recessive bits before its first frame after a change of mode
+    ("can_idle_bits", 1, 0.0, LINEAR, (0.0, 11.0), None),
 )
 NAMES = tuple([row[0] for row in ROWS])
 

@@ -140,6 +140,7 @@ class Mcp2515Model:
     sent         [end_us, id, flags, data, dlc] of the frames the far end got, oldest first
     no_ack, destroyed, flood   faults: cable out; every frame of this chip is hit; bursts of
                  frames that pass the filters
+    idle_bits    recessive bits that it waits for before its first frame, in loop-back too: 0 to 11
     ignored      writes that the chip did not take, since power-on
     resets       by instruction or fault, since power-on
     """
@@ -150,6 +151,7 @@ class Mcp2515Model:
         self.no_ack = False
         self.destroyed = False
         self.flood = False
+        self.idle_bits = 0
         self.ignored = 0
         self.resets = 0
         self.lost = 0               # frames of the far end that nobody took
@@ -449,6 +451,8 @@ class Mcp2515Model:
             return False
         self._mode = min(regs[CANCTRL] >> 5, CONFIG)
         self._mode_us = NEVER_US
+        if self._mode in (NORMAL, LOOPBACK) and self.idle_bits:
+            self._free_us = max(self._free_us, now_us + self._bits_us(self.idle_bits))
         if self._mode == CONFIG:
             regs[_TEC] = regs[_REC] = 0
             regs[_EFLG] &= _RX0OVR | _RX1OVR

@@ -440,6 +440,7 @@ class Stand:
         crystal_hz = options.get("can_crystal_hz") or 16_000_000
         self.can = Mcp2515Model(now_us, int(_number("can_crystal_hz", crystal_hz, 1_000_000,
                                                     40_000_000)), seed)
+        self.can.idle_bits = int(self.board["can_idle_bits"] + 0.5)
         self.powered = True
         self.levels = dict(_PULLS)
         self.faults = {}
