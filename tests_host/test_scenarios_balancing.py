@@ -31,6 +31,10 @@ def bleeding(rig, target, cells=None, **params):
     """The same, and it is being balanced; the time it is."""
     at_the_top(rig, target, cells, **params)
     rig.run(PAUSE_MS + 1500)            # the step of all cells at once is a doubt, and a pause
+    for _ in range(4):                  # one scan in three is settled
+        if rig.get()["wire"]["balance"]:
+            break
+        rig.run(SCAN_MS)
     now_ms = rig.get()["t_ms"]
     assert masks(rig, now_ms - 1000), report(rig)
     return now_ms

@@ -445,7 +445,7 @@ def speed(size, rows):
     out = rows["Speed of the rig on this computer (differs from run to run)"] = []
     for board, aim in (("host", 50), ("unix", 30), ("rp2040", 1)):
         with Rig() as rig:
-            rig.open(board, plant={"soc": 0.5})
+            rig.open(board, plant={"soc": 0.5}, spread=0)
             rig.set(load_ma=LOAD_MA)
             rig.run(1000)
             simulated_s = size[f"{board}_s"]

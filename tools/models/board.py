@@ -24,9 +24,9 @@ LINEAR, LOG, INVERSE = 0, 1, 2
 #   name             count  ideal    scale    full             today
 ROWS = (
     # AFE: chip select high until the answer to a direct command is there
-    ("answer_us", 1, 30.0, LOG, (20.0, 1000.0), (30.0, 30.0)),
+    ("answer_us", 1, 30.0, LOG, (20.0, 1000.0), None),
     # AFE: the same after a sub-command or a write of its configuration
-    ("config_answer_us", 1, 50.0, LOG, (50.0, 5000.0), (50.0, 50.0)),
+    ("config_answer_us", 1, 50.0, LOG, (50.0, 5000.0), None),
     # AFE: cells, before calibration; reference, cell and offset together stay within +-10 mV
     ("cell_gain", CELLS, 1.0, LINEAR, (0.9992, 1.0008), (1.0, 1.0)),
     ("cell_offset_mv", CELLS, 0.0, LINEAR, (-4.0, 4.0), (-1.5, 1.5)),
@@ -41,7 +41,7 @@ ROWS = (
     # AFE: current source of the load detection on LD
     ("ld_source_ua", 1, 100.0, LOG, (35.0, 172.0), (35.0, 172.0)),
     # AFE: pull-up of the thermistor inputs against its factory trim; thermistors in 0.1 K
-    ("ntc_pull_gain", 1, 1.0, LINEAR, (0.9, 1.1), (1.0, 1.0)),
+    ("ntc_pull_gain", 1, 1.0, LINEAR, (0.9, 1.1), None),
     ("ntc_offset_dc", 6, 0.0, LINEAR, (-3.0, 3.0), (-3.0, 3.0)),
     # what hangs on the terminals: capacitors of an inverter with their series resistance
     # (leads, switch, their own), and what leaks
@@ -51,8 +51,8 @@ ROWS = (
     # resistor in the pre-discharge path
     ("pdsg_ohm", 1, 1.0, LINEAR, (0.95, 1.05), (0.95, 1.05)),
     # AFE: silence after SET_CFGUPDATE and after EXIT_CFGUPDATE
-    ("entry_silence_us", 1, 0.0, LINEAR, (0.0, 2000.0), (0.0, 0.0)),
-    ("exit_silence_us", 1, 0.0, LINEAR, (0.0, 1000.0), (0.0, 0.0)),
+    ("entry_silence_us", 1, 0.0, LINEAR, (0.0, 2000.0), None),
+    ("exit_silence_us", 1, 0.0, LINEAR, (0.0, 1000.0), None),
     # AFE: beyond one half: a frame that comes while it is busy waits and is not lost
     ("latches", 1, 0.0, LINEAR, (0.0, 1.0), None),
     # AFE: beyond one half: Cell Balance Max Cells limits the host's masks too
