@@ -70,7 +70,6 @@ _FINE_US = const(32)        # a pause is learnt to this, and to a 32nd of itself
 _PAUSES_US = (50, 100, 200, 500, 1_000)     # before the same question is asked again
 _PATIENCE_US = const(20_000)    # the same question is asked for so long
 _EXECUTES_US = const(40_000)    # a sub-command may run for so long
-_ASKS = const(12)           # questions to learn the pause by
 _POLLS = const(100)         # of Battery Status
 _LOOKS = const(8)           # at a FET that is permitted and held off
 _LOOK_US = const(2_500)
@@ -116,6 +115,10 @@ def _joined(image):
         yield start, block
 
 
+# two registers in turn, so that an answer tells which question it is for
+_PROBE = b"\x7f\xff\x92\x12\xff\x8e" * 2
+
+
 class AfeError(Exception):
     """The chip did not answer as the data sheet says within the tries allowed."""
 
@@ -150,7 +153,6 @@ class BQ76952:
         self.charge_65536ths = 0
         self.charge_s = 0
         self.gap_us = _GAP_US
-        self._waited_us = 0         # from the newest question to its answer
         self._cells = cells
         unused = range(CELL_1 + 2 * (cells - 1), CELL_1 + 2 * _TOP_INPUT)
         scan = tuple(reg for reg in SCAN if reg not in unused)
@@ -177,6 +179,9 @@ class BQ76952:
             (view[3 * a:3 * b + 3], tx[3 * a:3 * b + 3], 3 * (b - a + 1), b - a, high[a:b],
              status[a:b], views[a:b + 1])
             for a, b in zip(ends, ends[1:]))
+        self._probe = bytearray(len(_PROBE))
+        view = memoryview(self._probe)
+        self._probes = tuple(view[k:k + 3] for k in range(0, len(_PROBE), 3))
         self._wrong = 0             # answers of the parts so far, as check_frames() counts
         self.regs = bytearray(128)
         self._jump = _ANY_JUMP      # until a first scan there is nothing to compare with
@@ -362,7 +367,6 @@ class BQ76952:
             value = self._answer(reg)
             if value >= 0 or waited_us >= _PATIENCE_US:
                 self._rest(tries)
-                self._waited_us = waited_us
                 return value if value >= 0 else -1
             pause_us = _PAUSES_US[tries if tries < 4 else 4]
             tries += 1
@@ -377,31 +381,41 @@ class BQ76952:
     def _find_pause(self):
         """Find the pause that the chip needs; AfeError if it is too long for scans.
 
-        It lies between the longest that was too short and the shortest that was enough: the
-        middle is tried next, until both are near each other. Two registers take turns, because
-        an answer to the question before would do for the same question again.
+        It is doubled until it is enough; then it lies between the longest that was too short and
+        the shortest that was enough, and the middle is tried until both are near each other.
         """
+        self.read_register(FET_STATUS)          # is there anybody?
         short_us = 0
-        enough_us = _GAP_US
-        for k in range(_ASKS):
-            gap_us = enough_us
-            if gap_us - short_us > _FINE_US + gap_us // 32 and short_us:
-                gap_us = (gap_us + short_us) // 2
-            gap_us = min(gap_us, _GAP_MOST_US)
-            self.gap_us = gap_us
-            self._wait(max(_PAUSES_US[4], enough_us))       # questions before are over
-            self.read_register(FET_STATUS if k & 1 else BATTERY_STATUS)
-            waited_us = self._waited_us
-            if waited_us > gap_us:
-                short_us = gap_us
-                enough_us = max(enough_us, waited_us) if enough_us <= gap_us else enough_us
-                if gap_us == _GAP_MOST_US:
-                    raise AfeError("answers take more than %d us: too long for a scan" % gap_us)
-            elif gap_us == enough_us or not short_us:
-                return
+        gap_us = _GAP_US
+        while not self._is_enough(gap_us):
+            short_us = gap_us
+            if gap_us == _GAP_MOST_US:
+                raise AfeError("answers take more than %d us: too long for a scan" % gap_us)
+            gap_us = min(2 * gap_us, _GAP_MOST_US)
+        while short_us and gap_us - short_us > _FINE_US + gap_us // 32:
+            middle_us = (gap_us + short_us) // 2
+            if self._is_enough(middle_us):
+                gap_us = middle_us
             else:
-                enough_us = gap_us
-        self.gap_us = min(enough_us, _GAP_MOST_US)
+                short_us = middle_us
+        self.gap_us = gap_us
+
+    def _is_enough(self, gap_us):
+        """True if frames *gap_us* apart, clocked as those of a scan, are all answered in time."""
+        buf = self._probe
+        for _ in range(_TRIES):
+            self._wait(_PAUSES_US[4] + gap_us)      # questions before are over
+            load_frames(buf, _PROBE, len(_PROBE))
+            run_frames(self._transfer, self._cs, self._wait, self._probes, gap_us)
+            noise = False
+            for k in range(3, len(_PROBE), 3):
+                if buf[k] == 0xFF and buf[k + 1] == 0xFF and not buf[k + 2]:
+                    return False
+                if buf[k] != _PROBE[k - 3] or CRC8[CRC8[buf[k]] ^ buf[k + 1]] != buf[k + 2]:
+                    noise = True
+            if not noise:
+                return True
+        return False
 
     @micropython.native
     def read_register(self, reg):
@@ -624,6 +638,7 @@ class BQ76952:
         AfeError if a row does not read back or the chip does not follow.
         """
         self._find_pause()
+        yield
         self.identify()
         yield
         self.command(ALL_FETS_OFF)
