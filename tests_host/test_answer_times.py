@@ -85,6 +85,7 @@ def test_configured_in_a_second_and_each_scan_is_right_and_in_its_period(latency
     took_us, longest_us = bus.configure()
     assert took_us < 1_000_000 and longest_us < 60_000
     bus.afe.set_fets(True, True)
+    bus.pass_ms(500)                    # pre-discharge
     assert (bus.chip.chg, bus.chip.dsg) == (1, 1)
     for ma in (0, 20_000, 60_000, 0):
         bus.load(ma)
