@@ -71,9 +71,12 @@ def test_half_the_spread_is_half_the_error():
 
 
 def test_widening_one_range_moves_no_other_figure(monkeypatch):
-    before = board.draw(11)
-    monkeypatch.setattr(board, "ROWS", tuple(
-        row[:5] + (None,) if row[0] == "pack_gain" else row for row in board.ROWS))
-    after = board.draw(11)
-    assert before.pop("pack_gain") != after.pop("pack_gain")
+    rows = board.ROWS
+    drawn = []
+    for today in ((30.0, 30.0), None):
+        monkeypatch.setattr(board, "ROWS", tuple(
+            row[:5] + (today,) if row[0] == "answer_us" else row for row in rows))
+        drawn.append(board.draw(11))
+    before, after = drawn
+    assert before.pop("answer_us") != after.pop("answer_us")
     assert before == after
