@@ -699,6 +699,9 @@ class TestStoragePath(TestCase):
             def read(self, name):
                 return None
 
+            def write(self, name, data):
+                pass
+
         class Ring:
             newest = oldest = 0
             wants_erase = must_erase = False

@@ -297,9 +297,10 @@ class TestParameters(TestCase):
             "cell_ov_trip_mv", "cell_ov_release_mv", "cell_ov_alarm_mv")], [3350, 3250, 3310])
         self.assertEqual(self.params.changed, before + 1)
         log = self.pack.events
-        self.assertEqual([[log.get(log.newest - k, c) for c in (2, 3, 5, 6)] for k in (2, 1, 0)],
-                         [[ev.PARAMETER, 2, 3350, 3600], [ev.PARAMETER, 3, 3250, 3300],
-                          [ev.PARAMETER, 1, 3310, 3500]])
+        self.assertEqual(sorted([log.get(log.newest - k, c) for c in (2, 3, 5, 6)]
+                                for k in (2, 1, 0)),
+                         [[ev.PARAMETER, 1, 3310, 3500], [ev.PARAMETER, 2, 3350, 3600],
+                          [ev.PARAMETER, 3, 3250, 3300]])
 
     def test_all_or_none(self):                                 # req: PAR-04 PAR-03
         events = self.pack.events.newest

@@ -1,8 +1,11 @@
 """Power cuts, clock, parameters and records on the bench."""
 
+import contextlib
 import os
 
 import pytest
+
+import link
 
 
 def opened(rig, target, **more):
@@ -120,7 +123,8 @@ def test_two_thousand_events_a_cut_and_the_newest_thousand_in_order(rig, target)
     assert newest >= 2000
     rig.run(5000)                           # a report that was answered is a window for a write
     rig.set(fault={"cut_at_flash_op": 1, "torn": 0.4})
-    rig.param("boost_s", 100)
+    with contextlib.suppress(link.LinkError):       # the cut may come before the answer
+        rig.param("boost_s", 100)
     rig.run(3000)
     off_and_on(rig)
     events = rig.events()["events"]

@@ -21,6 +21,8 @@ def find(name):
     for letter in name:
         if letter not in _LETTERS:
             raise ValueError("%s is no name of a profile" % name)
+    if not name:
+        raise ValueError("a profile without a name is not in this firmware")
     module = module_name(name)
     try:
         found = getattr(__import__("profiles." + module), module)
