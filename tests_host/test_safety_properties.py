@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from bms import states
+from bms import power, states
 from bms import readings as rd
 from bms.pack_state import Pack
 from bms.parameters import RULES, TABLE, Parameters
@@ -42,11 +42,12 @@ class Item:
     """A row of section 3: names of its parameters and what happened to it so far."""
 
     def __init__(self, name, reading, sense, trip, release, delay, opens, out=None, soc=False,
-                 minute=False, afe=0):
+                 minute=False, afe=0, gone=None, lock="oc_lock_trips"):
+        self.gone, self.lock = gone, lock
         self.name, self.reading, self.sense = name, reading, sense
         self.trip, self.release, self.delay = trip, release, delay
         self.opens, self.out, self.soc, self.minute, self.afe = opens, out, soc, minute, afe
-        self.waits = out == {"charger"}
+        self.waits = out == {"charged"}
         self.at = 0
         self.bit = 1 << [row[0] for row in ITEMS].index(name)
         self.reset()
@@ -59,8 +60,11 @@ class Item:
         self.row = 0
         self.quiet_from = None
 
-    def step(self, now, value, has, afe_new, params):
-        """Advance to the scan at *now*; value None: not to be believed."""
+    def step(self, now, value, has, afe_new, params, at_once=False):
+        """Advance to the scan at *now*; value None: not to be believed.
+
+        at_once   nothing was closed since the start: the second scan is enough (PRO-27)
+        """
         out = self.out is not None and self.out & has
         dt_ms = now - self.at
         self.at = now
@@ -77,12 +81,13 @@ class Item:
             return
         ms = self.beyond.step(dt_ms, None if value is None else bool(
             self.sense and (value - params[self.trip]) * self.sense >= 0))
-        if trips or ms is not None and ms >= params[self.delay]:
+        delay_ms = params[self.delay] if self.delay else 0
+        if trips or ms is not None and ms >= (min(1, delay_ms) if at_once else delay_ms):
             self.tripped, self.tripped_at, self.waits_from = True, now, None
             self.beyond.reset()
             self.row += 1
-            self.locked = ((self.minute or self.waits)
-                           and self.row >= params["oc_lock_trips"])
+            self.locked = ((self.minute or self.waits or self.gone is not None)
+                           and self.row >= params[self.lock])
         elif self.row and now - self.quiet_from >= (
                 params["uv_wait_ms"] + 60_000 if self.waits
                 else params["in_a_row_forget_s"] * 1000):
@@ -94,6 +99,8 @@ class Item:
             self.row = 0
         elif self.locked:
             return
+        elif self.gone is not None:
+            free = bool(self.gone & has)
         elif self.minute:
             free = now - self.tripped_at >= params["oc_release_ms"]
         elif value is not None and self.sense and (not self.soc or "soc" in has):
@@ -106,7 +113,7 @@ class Item:
 
 
 def items():
-    dis, chg, seen = {"discharge"}, {"charge"}, {"charger"}
+    dis, chg, seen = {"discharge"}, {"charge"}, {"charged"}
     over, under, ov = 1, -1, {"relief"}
     return [
         Item("PRO-01", "high", over, "cell_ov_trip_mv", "cell_ov_release_mv", "cell_ov_delay_ms",
@@ -123,7 +130,8 @@ def items():
              minute=True, afe=0x800000),
         Item("PRO-07", "out", over, "dsg_oc2_trip_ma", None, "dsg_oc2_delay_ms", DISCHARGE, chg,
              minute=True, afe=0x200060),
-        Item("PRO-08", "none", 0, None, None, None, BOTH, {"charger", "free"}, afe=0x400080),
+        Item("PRO-08", "none", 0, None, None, None, BOTH, chg, afe=0x400080,
+             gone={"charger", "free"}, lock="short_lock_trips"),
         Item("PRO-09", "cold", under, "chg_ut_trip_dc", "chg_ut_release_dc", "temp_delay_ms",
              CHARGE, afe=0x0100),
         Item("PRO-10", "hot", over, "chg_ot_trip_dc", "chg_ot_release_dc", "temp_delay_ms",
@@ -138,6 +146,12 @@ def items():
              BOTH),
         Item("PRO-17", "mos", over, "mos_ot_trip_dc", "mos_ot_release_dc", "temp_delay_ms", BOTH,
              afe=0xC000),
+        # the readings of these are the firmware's own: test_deep.py, test_ignored.py
+        Item("PRO-29", "deep", under, "deep_floor_mv", "deep_end_mv", "cell_uv_delay_ms", CHARGE),
+        Item("PRO-30-charge", "charge ignored", over, "ignored_trip_s", None, None, CHARGE, dis,
+             minute=True),
+        Item("PRO-30-discharge", "discharge ignored", over, "ignored_trip_s", None, None,
+             DISCHARGE, chg, minute=True),
     ]
 
 
@@ -168,6 +182,7 @@ class PackMachine(RuleBasedStateMachine):
         self.now = 0                        # ms since start, does not wrap
         self.before = (0, 0)
         self.seen = False                   # a scan since start
+        self.untried = BOTH                 # FETs that were not closed since
         self.failed = 0
         self.scanned_at = 0
         self.settled = False                # nothing was done to the pack since its last step
@@ -245,6 +260,8 @@ class PackMachine(RuleBasedStateMachine):
         self.pack.measurements.take(regs, self.ticks)
         self.faults_before = self.pack.faults
         self.wanted_now = fets.wanted
+        self.untried = (BOTH if self.pack.power.mode >= power.STORING
+                        else self.untried & ~fets.wanted)
         self.pack.step(self.ticks, True)
         self.seen, self.failed = True, 0
         self.most_failed = self.params["failed_scans"]
@@ -334,7 +351,8 @@ class PackMachine(RuleBasedStateMachine):
                 self.soc_at_table() < params["ov_release_soc_cpct"]):
             has.add("soc")
         short = self.items[7]
-        if short.tripped and not self.actual_before and number(0x38) * 10 * 10 > stack * 6:
+        if short.tripped and not self.actual_before and (
+                number(0x38) * 10 > params["load_removed_mv"]):
             self.free_scans += 1
         else:
             self.free_scans = 0
@@ -351,8 +369,14 @@ class PackMachine(RuleBasedStateMachine):
         if len(temps) < 4 or readings["mos"] is None or readings["ambient"] is None or (
                 self.faults_before & FAULT_NTC):
             new &= ~0x00F300
+        for name, slot in (("deep", rd.DEEP_CELL_MV), ("charge ignored", rd.CHARGE_IGNORED_S),
+                           ("discharge ignored", rd.DISCHARGE_IGNORED_S)):
+            readings[name] = None if measured[slot] == NO_READING else measured[slot]
+        deep = [item for item in self.items if item.name == "PRO-29"][0]
+        if "charger" in has and not deep.tripped and not self.pack.cautions.deep.stands:
+            has.add("charged")
         for item in self.items:
-            item.step(self.now, readings[item.reading], has, new, params)
+            item.step(self.now, readings[item.reading], has, new, params, self.untried == BOTH)
         right = terminals > -150
         if self.reversed:
             if right and self.was_right:
@@ -429,6 +453,7 @@ class PackMachine(RuleBasedStateMachine):
             assert allowed == 0             # a misled AFE is about to be reset
         elif self.settled and pack.state not in (states.OFF, states.SLEEP):
             waits = DISCHARGE if self.wrong_row else 0
+            waits |= pack.protection.pending & pack.cautions.starts.untried     # PRO-27
             assert allowed == BOTH & ~pack.protection.blocked & ~waits
 
     @invariant()

@@ -23,6 +23,7 @@ class Deep:
 
     most_ma   what the charge limit may be at most; NO_LIMIT_MA where nothing limits it
     trying    the host has allowed a try: the floor does not block
+    stands    the cells do not rise: a charger that is seen is no charging
     """
 
     NO_LIMIT_MA = const(0x3FFFFFFF)
@@ -33,7 +34,7 @@ class Deep:
         self._try_ms = 0
         self._rise_ms = -1          # -1: not charged | ms since the last rise
         self._from_mv = 0           # lowest cell at that rise
-        self._stands = False        # the cells do not rise: charging detected is no release
+        self.stands = False
         self._end_mv = self._charge_ma = self._longest_ms = 0
 
     def load(self, params):
@@ -57,7 +58,7 @@ class Deep:
         self.trying = True
         self._try_ms = 0
         self._rise_ms = -1
-        self._stands = False
+        self.stands = False
         protection.release(_ROW)
 
     @micropython.native
@@ -72,7 +73,7 @@ class Deep:
             return conditions
         if lowest_mv > self._end_mv:
             self.most_ma = self.NO_LIMIT_MA
-            self.trying = self._stands = False
+            self.trying = self.stands = False
             self._rise_ms = -1
         elif not discharges:
             self.most_ma = self._charge_ma
@@ -80,26 +81,26 @@ class Deep:
             self._watch_rise(lowest_mv, conditions & CHARGER_SEEN, dt_ms)
         if self.trying:
             self._try_ms = longer(self._try_ms, dt_ms)
-            if self._stands or self._try_ms >= self._longest_ms:
+            if self.stands or self._try_ms >= self._longest_ms:
                 self.trying = False
         # during a try, and while the sag of a load explains it, the floor says nothing
         values[DEEP_CELL_MV] = NO_READING if self.trying or discharges else lowest_mv
-        if conditions & CHARGER_SEEN and not self._stands and not trips & _ROW:
+        if conditions & CHARGER_SEEN and not self.stands and not trips & _ROW:
             conditions |= CHARGED
         return conditions
 
     def _watch_rise(self, lowest_mv, charged, dt_ms):
         """Whether the lowest cell rises while charging is detected."""
-        if self._rise_ms < 0 or not charged and not self._stands:
+        if self._rise_ms < 0 or not charged and not self.stands:
             self._rise_ms = 0 if charged else -1
             self._from_mv = lowest_mv
             return
         if lowest_mv >= self._from_mv + _RISE_MV:
             self._from_mv = lowest_mv
             self._rise_ms = 0
-            self._stands = False
+            self.stands = False
             return
         self._rise_ms = longer(self._rise_ms, dt_ms)
         if lowest_mv <= self._from_mv - _FALL_MV or self._rise_ms >= _RISE_MS:
-            self._stands = True
+            self.stands = True
             self._from_mv = min(self._from_mv, lowest_mv)
