@@ -30,7 +30,7 @@ def opening_times(rig, since_ms):
     """{FET: ms after *since_ms* at which it opened first}."""
     times = {}
     for t_ms, signal, value in rig.trace(since_ms)["edges"]:
-        if signal.startswith("fets.") and value == 0:
+        if signal[5:] in BOTH and signal.startswith("fets.") and value == 0:
             times.setdefault(signal[5:], t_ms - since_ms)
     return times
 
