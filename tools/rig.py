@@ -21,7 +21,6 @@ import json
 import math
 import os
 import pathlib
-import re
 import sys
 import threading
 import time
@@ -30,12 +29,16 @@ import traceback
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import link                                                     # noqa: E402
+from rig_fields import (                                        # noqa: E402
+    BOARD_FAULTS, FAULT_KINDS, FIRMWARE_FAULTS, MODEL_FAULTS, SET_FIELDS, WIRE_FAULTS, RigError,
+    can_bytes, can_row, inverter_options, is_text, number, plant_of, profile_module, profiles,
+    refuse, truth,
+)
 from rig_fleet import BAR_FIELDS, BUS_FAULTS, Fleet, Linked    # noqa: E402
-from rig_inverter import MODES, OFF, Inverter                   # noqa: E402
-from rig_inverter import PORTS as INVERTER_PORTS                # noqa: E402
+from rig_inverter import OFF, Inverter                          # noqa: E402
 from rig_ports import CanPort, DebugMux, Port, Rs485Faults      # noqa: E402
 from rig_targets import (                                       # noqa: E402
-    FIRMWARE, PicoTarget, SerialTarget, SimTarget, TargetError, read_pins, stand_tables,
+    FIRMWARE, PicoTarget, SerialTarget, SimTarget, TargetError, read_pins,
 )
 
 BOARDS = ("host", "unix", "rp2040")
@@ -56,128 +59,6 @@ _BOOT_LIMIT_US = 15_000_000
 _MOST_CAN_FRAMES = 400_000
 _LONGEST_RUN_MS = 400 * 24 * 3600 * 1000
 _BEHIND_S = 1.0                 # a play that is so late does not hurry to catch up
-
-
-class RigError(Exception):
-    """A command that was refused or failed. details: further fields of the answer."""
-
-    def __init__(self, text, **details):
-        super().__init__(text)
-        self.details = details
-
-
-# ---- what a field may be -------------------------------------------------------------------
-
-
-def _want(name, value, right):
-    raise RigError(f"{name} is {json.dumps(value, default=str)}; it must be {right}")
-
-
-def number(low, high, whole=False):
-    """Check of a number."""
-    right = f"{'a whole number' if whole else 'a number'} from {low:g} to {high:g}"
-
-    def check(name, value):
-        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
-            _want(name, value, right)
-        if not low <= value <= high:
-            _want(name, value, right)
-        return value
-
-    return check
-
-
-def truth(name, value):
-    if value is not True and value is not False:
-        _want(name, value, "true or false")
-    return value
-
-
-def _is_text(name, value):
-    if not isinstance(value, str) or not value:
-        _want(name, value, "a text")
-    return value
-
-
-def _inverter(value):
-    """"can", "pcs", null, or an object with more of the inverter's world -> options or None."""
-    if value is None:
-        return None
-    options = {"port": value} if not isinstance(value, dict) else dict(value)
-    if options.get("port") not in INVERTER_PORTS:
-        _want("inverter", value, 'null, "can" or "pcs" (or an object with port, mode, pv_w, '
-                                 'load_w, grid, hour_s)')
-    checks = {"port": _is_text, "mode": _mode, "pv_w": number(0, 100_000),
-              "load_w": number(0, 100_000), "grid": truth, "hour_s": number(1, 3600)}
-    for name, given in options.items():
-        if name not in checks:
-            raise RigError(f"inverter has no field {name!r}; it takes {', '.join(checks)}")
-        checks[name](f"inverter {name}", given)
-    return options
-
-
-def _mode(name, value):
-    if value not in MODES:
-        _want(name, value, "one of " + ", ".join(MODES))
-
-
-def flag(name, value):
-    if value not in (True, False, 0, 1):
-        _want(name, value, "true or false (null clears it)")
-    return bool(value)
-
-
-# What the models check and do (tools/models/stand.py); the rest is the rig's own.
-MODEL_FIELDS, MODEL_FAULTS = stand_tables()
-SET_FIELDS = (*MODEL_FIELDS, "inverter")
-WIRE_FAULTS = {"rs485_noise": number(0, 1), "rs485_echo": flag, "rs485_babble": number(0, 1)}
-# of the controller itself: its flash and its supply
-BOARD_FAULTS = {"flash_bad_block": number(0, 255, whole=True), "flash_full": flag,
-                "flash_erase_ms": number(1, 1000, whole=True),
-                "mcu_frozen": flag, "mcu_clock_stopped": flag,
-                "cut_at_flash_op": number(1, 1_000_000, whole=True), "torn": number(0, 1),
-                "supply_dip_ms": number(0.1, 600_000)}
-FIRMWARE_FAULTS = {"task_hang": _is_text, "task_raise": _is_text, "task_storm": _is_text,
-                   "heap_full": flag}
-FAULT_KINDS = (*MODEL_FAULTS, *WIRE_FAULTS, *BOARD_FAULTS, *FIRMWARE_FAULTS)
-
-
-def _can_bytes(ident, extended, remote, data, dlc):
-    """A frame as the models take it."""
-    word = ident | extended << 31 | remote << 30
-    return word.to_bytes(4, "big") + bytes((dlc,)) + data
-
-
-def _can_row(row):
-    """[id, hex] -> a frame as the models take it."""
-    right = 'a list [id, data in hex], such as [773, "0000000000000000"]'
-    if not isinstance(row, (list, tuple)) or len(row) != 2 or not isinstance(row[1], str):
-        _want("send", row, right)
-    ident = number(0, 0x1FFFFFFF, whole=True)("send id", row[0])
-    try:
-        data = bytes.fromhex(row[1])
-    except ValueError:
-        _want("send", row, right)
-    if len(data) > 8:
-        _want("send", row, right + ", with 8 bytes at most")
-    return _can_bytes(ident, ident > 0x7FF, False, data, len(data))
-
-
-def _profiles():
-    folder = FIRMWARE[0] / "profiles"
-    return sorted(p.stem for p in folder.glob("*.py") if not p.stem.startswith("_"))
-
-
-def profile_module(name):
-    """Name of a profile as a module's: b1-5.1-48 lives in b1_5_1_48.py."""
-    return name.replace("-", "_").replace(".", "_")
-
-
-def _plant_of(firmware, profile):
-    """What the file of *profile* says of its cells, as fields of a plant."""
-    path = pathlib.Path(firmware) / "profiles" / (profile_module(profile) + ".py")
-    found = path.exists() and re.search(r"^CAPACITY_MAH *= *([0-9_]+)", path.read_text(), re.M)
-    return {"capacity_ah": int(found[1]) / 1000} if found else {}
 
 
 def _ms(us):
@@ -254,11 +135,11 @@ class Rig:
 
     def _dispatch(self, command):
         if not isinstance(command, dict):
-            _want("the command", command, 'an object such as {"cmd": "run", "ms": 100}')
+            refuse("the command", command, 'an object such as {"cmd": "run", "ms": 100}')
         fields = dict(command)
         name = fields.pop("cmd", None)
         if not isinstance(name, str) or name not in _COMMANDS:
-            _want("cmd", name, "one of " + ", ".join(_COMMANDS))
+            refuse("cmd", name, "one of " + ", ".join(_COMMANDS))
         method, known, needed = _COMMANDS[name]
         rig = self._module_of(name, fields)
         for field in fields:
@@ -329,10 +210,10 @@ class Rig:
         spread   how much of its tolerances this seed's board has: 0 is an ideal one
         """
         if not isinstance(board, str) or not (board in BOARDS or board.startswith("serial:")):
-            _want("board", board, "host, unix, rp2040 or serial:<port>")
-        _is_text("profile", profile)
-        if profile_module(profile) not in _profiles() and self._firmware is FIRMWARE:
-            _want("profile", profile, "one of " + ", ".join(_profiles()))
+            refuse("board", board, "host, unix, rp2040 or serial:<port>")
+        is_text("profile", profile)
+        if profile_module(profile) not in profiles() and self._firmware is FIRMWARE:
+            refuse("profile", profile, "one of " + ", ".join(profiles()))
         number(0, 15, whole=True)("dip", dip)
         number(0, 2**31 - 1, whole=True)("seed", seed)
         number(0, 1)("spread", spread)
@@ -340,9 +221,9 @@ class Rig:
             raise RigError('plant is a list: that is for a fleet; open one with {"cmd": "fleet", '
                            '"modules": n, "plant": [...]}')
         if plant is not None and not isinstance(plant, dict):
-            _want("plant", plant, 'an object such as {"soc": 0.5, "temp_c": 25}')
+            refuse("plant", plant, 'an object such as {"soc": 0.5, "temp_c": 25}')
         if params is not None and not isinstance(params, dict):
-            _want("params", params, "an object {name: value}")
+            refuse("params", params, "an object {name: value}")
         for name, value in (params or {}).items():
             number(-2**31, 2**31 - 1, whole=True)(name, value)
         with self._take():
@@ -362,7 +243,7 @@ class Rig:
         return self._greet(profile, params)
 
     def _make_target(self, board, profile, dip, seed, plant, spread, uid=None):
-        plant = {**_plant_of(self._firmware[0], profile), **plant}
+        plant = {**plant_of(self._firmware[0], profile), **plant}
         stand = {"seed": seed, "dip": dip, "rocker": 1, "plant": plant, "profile": profile,
                  "spread": spread}
         if self._noise is not None:
@@ -415,7 +296,7 @@ class Rig:
 
     def _open_serial(self, port, params):
         if not port:
-            _want("board", "serial:", "serial: and a port, as serial:/dev/ttyUSB0")
+            refuse("board", "serial:", "serial: and a port, as serial:/dev/ttyUSB0")
         self._target = SerialTarget(port)
         self._client = link.Client(self._target.exchange)
         hello = self._client.hello()
@@ -518,7 +399,7 @@ class Rig:
         if self._inverter is not None:
             say, frames, act = self._inverter.step(self._target.t_us)
             heard["pcs"] += say
-            self._can_out += [_can_row(row) for row in frames]
+            self._can_out += [can_row(row) for row in frames]
             if act is not None:
                 self._target.set(dict(act))
         if self._faults.active:
@@ -526,7 +407,7 @@ class Rig:
             heard["pcs"] = self._faults.to_pack(heard["pcs"], echo, us, PCS_BAUD)
         heard["debug"] = self._mux.client(heard["debug"])
         for ident, extended, remote, data, dlc in self._can.read():
-            self._can_out.append(_can_bytes(ident, extended, remote, data, dlc))
+            self._can_out.append(can_bytes(ident, extended, remote, data, dlc))
         frames, self._can_out = self._can_out, []
         return [(name, 0, waiting[name] + heard[name]) for name in PORTS
                 if waiting[name] or heard[name]] + [("can", 0, raw) for raw in frames]
@@ -555,7 +436,7 @@ class Rig:
                sent as an extended one
         """
         number(0, 1e12)("since_ms", since_ms)
-        rows = [_can_row(row) for row in (send or [])]
+        rows = [can_row(row) for row in (send or [])]
         with self._take():
             if isinstance(self._bench(), SerialTarget):
                 raise RigError("not controllable: a real board's CAN is reached by an adapter")
@@ -708,7 +589,7 @@ class Rig:
                 return {}
             if name is None:
                 raise RigError("param needs a name (and a value to set it), or restore: true")
-            _is_text("name", name)
+            is_text("name", name)
             if value is None:
                 return {"name": name, "value": self._client.get_param(name)}
             number(-2**31, 2**31 - 1, whole=True)("value", value)
@@ -724,7 +605,7 @@ class Rig:
         if name is not None or value is not None or restore:
             raise RigError("values is a set of its own; leave name, value and restore out")
         if not isinstance(values, dict) or not values:
-            _want("values", values, "an object {name: value}")
+            refuse("values", values, "an object {name: value}")
         for one in values:
             number(-2**31, 2**31 - 1, whole=True)(f"values.{one}", values[one])
         with self._take():
@@ -738,7 +619,7 @@ class Rig:
 
     def typed(self, text):
         """A line typed at the pack's console; what it answers. A reset answers nothing."""
-        _is_text("text", text)
+        is_text("text", text)
         return {"text": self.command_text(text) or ""}
 
     def command_text(self, text):
@@ -763,7 +644,7 @@ class Rig:
                 if name not in SET_FIELDS:
                     raise RigError(f"set has no field {name!r}; it takes {', '.join(SET_FIELDS)}")
             values = dict(fields)
-            inverter = _inverter(values.pop("inverter")) if "inverter" in values else False
+            inverter = inverter_options(values.pop("inverter")) if "inverter" in values else False
             if inverter is not False and isinstance(target, SerialTarget):
                 raise RigError("not controllable: inverter (a real board has a real one)")
             faults = values.pop("fault", {})
@@ -802,7 +683,7 @@ class Rig:
     def _split_faults(self, faults):
         """({kind: value} of the models, of the wire, of the firmware), the last two checked."""
         if not isinstance(faults, dict):
-            _want("fault", faults, "an object {kind: value or null}")
+            refuse("fault", faults, "an object {kind: value or null}")
         model, wire, firmware = {}, {}, {}
         for kind, value in faults.items():
             if kind in MODEL_FAULTS:
@@ -863,18 +744,18 @@ class Rig:
         """
         if open is not None:
             if not isinstance(open, dict) or "open" in open:
-                _want("open", open, 'an object such as {"modules": 4}')
+                refuse("open", open, 'an object such as {"modules": 4}')
             return self.fleet(**open)
         number(1, 15, whole=True)("modules", modules)
         if board not in BOARDS:
-            _want("board", board, "host, unix or rp2040")
+            refuse("board", board, "host, unix or rp2040")
         if board == "rp2040" and modules > 2:
             raise RigError("two modules run on rp2040; more than that only on host and unix")
         plants = plant if isinstance(plant, list) else [plant] * modules
         dips = list(range(1, modules + 1)) if dip is None else dip
         for name, values in (("plant", plants), ("dip", dips)):
             if not isinstance(values, list) or len(values) != modules:
-                _want(name, values, f"a list of {modules}, one a module")
+                refuse(name, values, f"a list of {modules}, one a module")
         for address in dips:
             number(0, 15, whole=True)("dip", address)
         number(0, 1)("spread", spread)
