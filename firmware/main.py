@@ -93,6 +93,7 @@ class App:
             refused = str(error)
             profile = find(_DEFAULT)
             params = check_profile(profile)
+        debug_uart = port.debug_uart()      # first: its ring takes a large piece of the heap
         self.params = params
         self.refused = refused
         self.pack = pack = Pack(profile, params, SCAN_MS)
@@ -189,7 +190,7 @@ class App:
             "sleep": self._sleep, "power": lambda words: pack.power.text(),
         }, self._provoke, storage.records, storage.stored)
         pcs_port = SerialPort(pcs, protocol, _out("PCS_DE"))
-        debug_port = SerialPort(port.debug_uart(), DebugPort(
+        debug_port = SerialPort(debug_uart, DebugPort(
             link, AsciiPort(self.system, pack, identity, Trusted(pack.rights.pin))))
         self._pcs = pcs_port
         storage.ports += [pcs_port, self.parallel]      # the debug port's bytes come by DMA
