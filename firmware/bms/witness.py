@@ -124,6 +124,7 @@ class Witness:
         self._zero = self._zero_n = 0       # zero in sixteenths, blocks that it is the mean of
         self._sum_i = self._sum_d = self._sum_n = 0
         self._window_fets = -1
+        self._mean_ma = self._mean_d = 0
         # what was learnt, at 25 degC
         self._ref_uohm = self._ref_path_uohm = 0
         self._step_uohm = 0         # of the newest step, 0: none, and the current after it
@@ -304,14 +305,17 @@ class Witness:
                     self._zero_n += 1
                 self._zero += error // self._zero_n
 
-    def _path(self, fets):
-        """(mean current, drop in 1/8 mV beyond its zero, its uncertainty) of the window, both
-        FETs closed; the uncertainty is 0 if nothing is known."""
+    def _mean_drop(self):
+        """The window's mean current into _mean_ma, its drop beyond the zero into _mean_d (1/8 mV).
+
+        returns  how unsure the drop is; 0: nothing is known
+        """
         n = self._sum_n
-        if n < 1 or fets != BOTH or self._window_fets != BOTH or not self._zero_n:
-            return 0, 0, 0
-        unsure = 4 + _root(_NOISE_D // n + _NOISE_D // self._zero_n)
-        return self._sum_i // n, self._sum_d // n - self._zero // 16, unsure
+        if n < 1 or self._fets != BOTH or self._window_fets != BOTH or not self._zero_n:
+            return 0
+        self._mean_ma = self._sum_i // n
+        self._mean_d = self._sum_d // n - self._zero // 16
+        return 4 + _root(_NOISE_D // n + _NOISE_D // self._zero_n)
 
     @micropython.native
     def _compare(self, i_ma, t, s, values):
@@ -395,11 +399,11 @@ class Witness:
     @micropython.native
     def _look_at_drop(self, i_ma, values):
         """A steady current beside its drop at the terminals."""
-        mean_ma, drop, unsure = self._path(self._fets)
+        unsure = self._mean_drop()
         if not unsure:
             return
-        if mean_ma < 0:
-            drop = -drop
+        mean_ma = self._mean_ma
+        drop = -self._mean_d if mean_ma < 0 else self._mean_d
         size_ma = abs(mean_ma)
         given = self._ref_path_uohm or self._path_uohm
         due = given * (size_ma // 10) // 12_500
@@ -499,11 +503,12 @@ class Witness:
         fets = self._fets
         event_ma = self._event_i
         if kind == UNBORNE or kind == GAIN:
-            mean_ma, drop, unsure = self._path(fets)
+            unsure = self._mean_drop()
             if not unsure or self._sum_n < 2:
                 return 0
+            mean_ma = self._mean_ma
             due = (self._ref_path_uohm or self._path_uohm) * (abs(mean_ma) // 10) // 12_500
-            drop = -drop if mean_ma < 0 else drop
+            drop = -self._mean_d if mean_ma < 0 else self._mean_d
             if drop + unsure < due * 2 // 3 or drop - unsure > due * 19 // 10:
                 return -1
             return 1 if self._sum_n >= 64 else 0
@@ -515,9 +520,10 @@ class Witness:
             # the least that moves cells so far: of a resistance 20 times that of good ones
             by_cells_ma = (t - self._base_t) * 446 // self._cell_uohm * 14 // self._inner
         if fets == BOTH:
-            _, drop, unsure = self._path(fets)
+            unsure = self._mean_drop()
             if not unsure:
                 return 0
+            drop = self._mean_d
             shown = self._path_uohm * (event_ma // 10) // 12_500
             if kind == DEAD:
                 drop -= shown
