@@ -121,6 +121,33 @@ def test_the_current_has_two_tries_then_it_waits_for_a_host(rig, target):
 
 
 @pytest.mark.req("MEA-07")
+@pytest.mark.targets("host")
+def test_a_load_that_stays_is_cut_off_at_each_try(rig, target):
+    start(rig, target)
+    rig.set(fault={"shunt_gain": 0}, load_ma=160_000)
+    rig.run(150_000)
+    closed_ms, since = 0, None
+    for t_ms, signal, value in rig.trace(0)["edges"]:
+        if signal == "fets.dsg" and t_ms > 8000:
+            if value:
+                since = t_ms
+            elif since is not None:
+                assert t_ms - since <= 5000
+                closed_ms += t_ms - since
+                since = None
+    assert closed_ms and since is None and both_open(rig)
+
+
+@pytest.mark.req("MEA-07")
+@pytest.mark.targets("host")
+def test_a_dead_sensor_under_load_from_the_start(rig, target):
+    rig.open(board=target, plant={"soc": 0.6})
+    rig.set(fault={"shunt_gain": 0}, load_ma=60_000)
+    rig.run(12_000)
+    assert faults(rig) == ["MEA-07-current"] and both_open(rig)
+
+
+@pytest.mark.req("MEA-07")
 @pytest.mark.req("MEA-06")
 @pytest.mark.targets("host", "unix")
 @pytest.mark.parametrize("soc, stimulus", (

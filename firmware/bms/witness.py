@@ -48,6 +48,7 @@ _SURE = const(60)           # 1/112 mV of a cell: far beyond the noise of a step
 _CALM = const(3)            # steady blocks that are calm
 _MOVED_UV = const(2_000)    # of a cell in a block: less may be noise
 _NOISE = const(1_000_000)   # resistance times step of which half is beyond the noise
+_NEAR = const(3)            # blocks between two sides whose drift is not known
 _EVEN_MA = const(150)       # a current that changes by less until the step stands still
 _DRIFT = const(24)          # 1/112 mV of a cell in a block: less is noise
 _FAR = const(100_000)       # no step moves cells by more
@@ -133,7 +134,7 @@ class Witness:
         self._kind = NOTHING
         self._since = 0
         self._base_i = self._base_t = self._base_s = 0
-        self._event_i = 0
+        self._event_i = self._event_t = 0
         self._sync = -1             # counts of the integrator: -1 none | 0 one | 1 borne out
 
     def load(self, params):
@@ -216,7 +217,6 @@ class Witness:
     def _forgive(self, faults):
         self.offset_suspected = False
         self._zero_ms = 0
-        self._held = 0
         self._drop()
         faults.set_fault(FAULT_CURRENT, False)
         faults.set_fault(FAULT_SIGN, False)
@@ -323,14 +323,14 @@ class Witness:
         ring = self._ring
         held = self._held
         number = self._number
-        if held >= 3 and not self._kind:
+        if held >= 2 and not self._kind:
             # rows of the ring: newest first
             age = number - ring[4]
             if age > _OLDEST:
                 held = 0
             else:
                 step_ma = i_ma - ring[5]
-                gap = ring[4] - ring[8]
+                gap = ring[4] - ring[8] if held > 2 else _OLDEST
                 slope = slope_s = 0
                 known = gap <= 3 and (abs(ring[5] - ring[9]) * age // gap
                                       <= max(_EVEN_MA, abs(step_ma) >> 3))
@@ -342,6 +342,7 @@ class Witness:
                 if self._judge(step_ma, t - ring[6] - slope, s - ring[7] - slope_s, known, age,
                                i_ma, values):
                     self._event_i = i_ma
+                    self._event_t = t
                     self._base_i, self._base_t, self._base_s = ring[5], ring[6], ring[7]
                     held = 0
         for k in range(11, 3, -1):
@@ -375,7 +376,7 @@ class Witness:
                 return False
             if size_ma >= _STEP_MA and uohm <= dead_uohm and good_uohm >= _NOISE // size_ma:
                 return self._suspect(ALONE)
-        if not known or size_ma >= _STEP_MA:
+        if size_ma >= _STEP_MA or not known and age > _NEAR:
             return False
         still = self._i_low == self._i_high
         moved = abs(moved)
@@ -383,7 +384,8 @@ class Witness:
             self._sum_n = 0             # what the drop was before is over
         # the most that cells move for so little current, and that a curve bends
         allowed = (good_uohm * _MOST // 90 * (size_ma + 30) // 100
-                   + (abs(i_ma) * age // 10 if not still else 0) + 2 * _SURE)
+                   + (abs(i_ma) * age // 10 if not still else 0)
+                   + (2 * _SURE if known else 10 * _SURE))
         if moved <= allowed or abs(moved_s) * 2 < moved:
             return False
         if abs(i_ma) > _QUIET_MA and self._i_low != self._i_high:
@@ -495,8 +497,15 @@ class Witness:
         if self._sync < 1 or age < 1 or not steady:
             return
         if (said < 0 or age >= _LATE and kind <= DEAD
-                or kind <= AGAINST and age >= 2 and not self._zero_n):
+                or age >= 2 and not self._zero_n and self._goes_on(kind, t)):
             self._accuse(kind, i_ma, faults)
+
+    def _goes_on(self, kind, t):
+        """Of terminals nothing is known: the cells alone, whose sag grows while a current flows."""
+        if kind != DEAD:
+            return kind <= AGAINST
+        grown = t - self._event_t
+        return abs(grown) >= _DRIFT and (grown > 0) == (self._event_t > self._base_t)
 
     def _terminals(self, kind, t, known):
         """1: the terminals bear out what is shown | -1: they contradict it, too | 0: not yet."""
