@@ -501,7 +501,7 @@ class Witness:
             self._accuse(kind, i_ma, faults)
 
     def _goes_on(self, kind, t):
-        """Of terminals nothing is known: the cells alone, whose sag grows while a current flows."""
+        """Terminals are not known: the cells alone. Their sag grows while a current flows."""
         if kind != DEAD:
             return kind <= AGAINST
         grown = t - self._event_t
