@@ -176,6 +176,20 @@ class TestLife(unittest.TestCase):
         self.assertEqual(self.blocks(4), {})
         self.assertEqual(list(self.blocks(4, 8000)), [FAULT_CELLS])
 
+    def test_what_stands_still_is_to_blame_for_a_drop(self):    # req: MEA-07 SAF-05
+        for slot, fault in ((rd.STACK_MV, FAULT_STACK), (rd.PACK_MV, FAULT_TERMINALS)):
+            self.setUp()
+            self.stuck = (-slot,)
+            self.blocks(5)
+            self.assertTrue(self.life.drop_lives())
+            self.assertFalse(self.life.blame_for_drop(self.faults))
+            self.blocks(3)
+            self.assertFalse(self.life.drop_lives())
+            self.assertTrue(self.life.blame_for_drop(self.faults))
+            self.assertEqual(list(self.faults.seen), [fault])
+            self.stuck = ()
+            self.assertEqual(self.blocks(20), {})
+
     def test_fewer_cells(self):                                 # req: MEA-07 PRF-03
         self.life = Life(8)
         self.cells = array("H", (3300 for _ in range(16)))

@@ -23,6 +23,8 @@ from micropython import const
 _A_SCAN = const(3)          # channels looked at in a scan, in turn
 _BACK = const(3)            # changes that prove a stuck channel to be alive again
 _LATE = const(2)            # visits and blocks are not of one time
+_LONG_VISITS = const(6)     # without a change: a drop is not believed, and the channel to blame
+_ALL_VISITS = const(4)      # ... of every cell
 _MASK = const(0x1FFFFFFF)
 _SENSORS = const(4)         # thermistors of cells
 _LONGEST = const(1 << 28)
@@ -43,6 +45,7 @@ class Life:
                 rows.append((kind, slot, first + i if first >= 0 else -1, fault, visits))
         count = len(rows)
         self._rows = tuple(rows)
+        self._stack = min(16, cells)        # channels of stack and terminals
         self._last = array("i", (NO_READING for _ in range(count)))
         self._still = array("i", (0 for _ in range(count)))     # visits without a change
         self._ref = array("i", (0 for _ in range(count)))       # of its witness at the last change
@@ -152,6 +155,25 @@ class Life:
                 return
         faults.set_fault(fault, False)
 
+    @micropython.native
+    def drop_lives(self):
+        """True if stack and terminals moved lately: their difference says something."""
+        still = self._still
+        at = self._stack
+        return still[at] < _LONG_VISITS and still[at + 1] < _LONG_VISITS
+
+    def blame_for_drop(self, faults):
+        """Stack and terminals are too far apart: True if one of them has stood still for long.
+
+        It is a fault then, and the FETs are not to blame.
+        """
+        blamed = False
+        for at in (self._stack, self._stack + 1):
+            if self._still[at] >= _LONG_VISITS:
+                self._is_stuck(at, self._last[at], faults)
+                blamed = True
+        return blamed
+
     def none_moves(self, faults):
         """Not one cell moved at a step that something else bears out."""
         for i in range(len(self._rows)):
@@ -161,9 +183,9 @@ class Life:
         faults.set_fault(FAULT_CELLS, True)
 
     def all_still(self):
-        """True if not one cell moved at its last two visits."""
+        """True if not one cell moved at its last visits."""
         for i in range(len(self._rows)):
-            if self._rows[i][1] < 0 and self._still[i] < 2:
+            if self._rows[i][1] < 0 and self._still[i] < _ALL_VISITS:
                 return False
         return True
 

@@ -35,6 +35,7 @@ from bms.protection_rules import (
     CHARGE,
     DISCHARGE,
     FAULT_CURRENT,
+    FAULT_OPEN,
     FAULT_SCAN,
     FAULT_SIGN,
     FAULT_UNPROVEN,
@@ -64,6 +65,7 @@ from bms.witness import Witness
 from micropython import const
 
 _REFUSED = rules.mask_of("PWR-03")      # pre-discharge is tried again for the host
+_ALIVE_MA = const(10_000)   # current under which stack and terminals never stand still
 _POWER_SCANS = const(10)    # awake, nobody waits for the step of that
 _AIM_SCANS = const(10)      # targets of the limits are worked out each so many scans
 _SOON_SCANS = const(2)      # limits are 0 so many scans before failing ones open the FETs (COM-05)
@@ -258,7 +260,8 @@ class Pack(Faults):
                               balancing.written != 0 or not balancing.settled, self)
             watch = self._fet_watch
             fault = watch.step(measured, self.fets)
-            if fault:
+            if fault and not (fault == FAULT_OPEN and abs(values[CURRENT_MA]) >= _ALIVE_MA
+                              and self.witness.life.blame_for_drop(self)):
                 self._raise_conduction(fault)
         doubts.step(measured, self)
         self.afe_misled = (protection.disbelieved != 0 and

@@ -118,6 +118,7 @@ class Witness:
         self._held = 0              # steady blocks in the ring
         # cells and stack that stand still
         self._calm = 0
+        self._i_still = 0           # blocks in which the current showed one value
         self._calm_t = self._calm_s = self._level_t = self._level_s = 0
         self._level_at = 0
         self._cold_dc = self._hot_dc = 0
@@ -232,6 +233,7 @@ class Witness:
         size_ma = abs(i_ma)
         steady = (self._i_high - self._i_low <= _STEADY_MA + (size_ma >> 4)
                   and self._t_high - self._t_low <= _STEADY_MV + (size_ma >> 11))
+        self._i_still = self._i_still + 1 if self._i_low == self._i_high else 0
         self.life.warm((size_ma // 1000) * (size_ma // 1000))
         self._see_calm(t, s, steady and not bled)
         if (abs(values[MIN_TEMP_DC] - self._cold_dc) > _JUMP_DC
@@ -298,9 +300,9 @@ class Witness:
         self._sum_i += i_ma
         self._sum_d += self._d
         self._sum_n = n + 1
-        if fets == BOTH and self._calm and abs(i_ma) < 1000 and not self._kind:
+        if fets == BOTH and self._calm and n and abs(i_ma) < 1000 and not self._kind:
             error = self._d * 16 - self._zero
-            if not self._zero_n or abs(error) <= 16 * _SCANS * 40:
+            if not self._zero_n or abs(error) <= 16 * _SCANS * 25:
                 if self._zero_n < _ZERO_MOST:
                     self._zero_n += 1
                 self._zero += error // self._zero_n
@@ -311,7 +313,8 @@ class Witness:
         returns  how unsure the drop is; 0: nothing is known
         """
         n = self._sum_n
-        if n < 1 or self._fets != BOTH or self._window_fets != BOTH or not self._zero_n:
+        if (n < 1 or self._fets != BOTH or self._window_fets != BOTH or not self._zero_n
+                or not self.life.drop_lives()):
             return 0
         self._mean_ma = self._sum_i // n
         self._mean_d = self._sum_d // n - self._zero // 16
@@ -378,7 +381,7 @@ class Witness:
                 return self._suspect(ALONE)
         if size_ma >= _STEP_MA or not known and age > _NEAR:
             return False
-        still = self._i_low == self._i_high
+        still = self._i_still >= _CALM
         moved = abs(moved)
         if moved > 4 * _SURE:
             self._sum_n = 0             # what the drop was before is over
@@ -388,7 +391,7 @@ class Witness:
                    + (2 * _SURE if known else 10 * _SURE))
         if moved <= allowed or abs(moved_s) * 2 < moved:
             return False
-        if abs(i_ma) > _QUIET_MA and self._i_low != self._i_high:
+        if abs(i_ma) > _QUIET_MA and not still:
             return False
         return self._suspect(DEAD)
 
@@ -474,7 +477,7 @@ class Witness:
         if abs(mean_ma - self._event_i) <= 1500 + (abs(self._event_i) >> 2):
             self._sync = 1
             self.wants_charge = False
-        elif self._i_low != self._i_high:
+        elif self._i_still < _CALM:
             self._drop()                # the scans did not show what flowed
         else:
             self._sync = 1
@@ -489,10 +492,12 @@ class Witness:
             self._drop()
             return
         said = self._terminals(kind, t, known)
+        if kind == ALONE and age and self.life.all_still():
+            self._drop()
+            self.life.none_moves(faults)
+            return
         if said > 0:                    # they bear the current out
             self._drop()
-            if kind == ALONE and self.life.all_still():
-                self.life.none_moves(faults)
             return
         if self._sync < 1 or age < 1 or not steady:
             return
@@ -533,15 +538,16 @@ class Witness:
             if not unsure:
                 return 0
             drop = self._mean_d
-            shown = self._path_uohm * (event_ma // 10) // 12_500
+            path_uohm = self._ref_path_uohm or self._path_uohm
+            shown = path_uohm * (event_ma // 10) // 12_500
             if kind == DEAD:
                 drop -= shown
                 unsure += abs(shown) >> 1
-                least = self._path_uohm * (abs(by_cells_ma) // 10) // 12_500
+                least = path_uohm * (abs(by_cells_ma) // 10) // 12_500
                 drop = -drop if by_cells_ma < 0 else drop
                 return -1 if drop > unsure else 1 if drop + unsure < least else 0
             # beyond half way between the two
-            by_cells = self._path_uohm * (by_cells_ma // 10) // 12_500
+            by_cells = path_uohm * (by_cells_ma // 10) // 12_500
             beyond = drop - (shown + by_cells) // 2
             if by_cells < shown:
                 beyond = -beyond
