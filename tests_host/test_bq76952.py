@@ -145,6 +145,41 @@ class TestScan(TestCase):
         self.assertEqual(self.cell(0), 3300)
 
 
+class TestFewerCells(TestCase):
+    """The lowest inputs and the top one are used; the last cell is shown behind the others."""
+
+    def test_the_top_input_is_the_last_cell(self):              # req: PRF-03
+        for cells in (15, 8, 3):
+            chip = FakeChip()
+            afe = BQ76952(chip, self.cs, no_wait, cells)
+            for k in range(16):
+                put16(chip.regs, 0x14 + 2 * k, 3300 + k)
+            for scan in (afe.scan, lambda afe=afe: self.in_parts(afe)):
+                self.assertTrue(scan())
+                found = [afe.regs[0x14 + 2 * k] | afe.regs[0x15 + 2 * k] << 8
+                         for k in range(cells)]
+                self.assertEqual(found, [3300 + k for k in range(cells - 1)] + [3315])
+            chip.log = []
+            afe.scan()
+            asked = {frame[0] for frame in chip.log}
+            self.assertEqual(asked & set(range(0x14 + 2 * (cells - 1), 0x32)), set())
+            self.assertTrue({0x32, 0x33, 0x34, 0x7F} <= asked)
+            self.assertEqual(afe.rereads, 0)
+
+    def in_parts(self, afe):
+        for part in range(4):
+            afe.scan_part(part)
+        return afe.end_scan()
+
+    def test_the_last_cell_is_bled_by_the_top_input(self):      # req: BAL-02 PRF-03
+        chip = FakeChip()
+        afe = BQ76952(chip, self.cs, no_wait, 8)
+        for mask, data in ((0x0080, b"\x00\x80"), (0x0081, b"\x01\x80"), (0x0040, b"\x40\x00")):
+            afe.set_balance(mask)
+            self.assertEqual(chip.payloads[-1], (0x0083, data))
+        self.assertRaises(ValueError, afe.set_balance, 0x00C0)  # neighbours on the stack
+
+
 class TestTornValues(TestCase):
     """The chip may take a new sample between the two bytes of a value."""
 

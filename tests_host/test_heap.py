@@ -201,6 +201,17 @@ class TestControlPath(TestCase):
         self.check(scan)
         self.assertEqual((afe.failures, afe.rereads), (0, 0))
 
+    def test_a_scan_in_parts(self):                             # req: SAF-04
+        afe = BQ76952(self.chip, FakePin(), no_wait)
+
+        def scan():
+            self.moved()
+            for part in range(4):
+                afe.scan_part(part)
+            if not afe.end_scan():
+                raise ValueError
+        self.check(scan)
+
     def test_the_configuration_compared_once_a_minute(self):    # req: SAF-04 PRO-23
         chip = QuietChip(self.regs)
         afe = BQ76952(chip, FakePin(), no_wait)

@@ -49,7 +49,8 @@ class Meter:
     """
 
     def __init__(self, image, stand=None):
-        options = {"seed": 1, "dip": 0, "rocker": 1, "plant": {"soc": 0.5}, "profile": "am5000"}
+        options = {"seed": 1, "dip": 0, "rocker": 1, "plant": {"soc": 0.5}, "profile": "am5000",
+                   "spread": 0}
         options.update(stand or {})
         self.target = PicoTarget(options, str(image))
         self.pico = pico = self.target._pico
