@@ -532,7 +532,7 @@ class Control:
             while (self._ticks_us() - start_us) & _MASK < budget_us:
                 next(self._job)
                 if self._afe.slow:
-                    budget_us = _PART_BUDGET_US
+                    budget_us = _JOB_BUDGET_US
         except StopIteration:
             self._job = None
             self._finish(now_ms)
