@@ -344,9 +344,9 @@ class PackMachine(RuleBasedStateMachine):
         if self.relieved and not over:
             self.uses.append(self.now)
         self.relieved = False
-        if "discharge" in has and len(self.uses) < 6:
+        if "discharge" in has and len(self.uses) < 6 and over:
             has.add("relief")
-            self.relieved = over
+            self.relieved = True
         if measured[rd.SOC_CPCT] != NO_READING and (
                 self.soc_at_table() < params["ov_release_soc_cpct"]):
             has.add("soc")

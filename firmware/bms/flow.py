@@ -140,16 +140,16 @@ class Flow:
         return conditions
 
     def _relieve(self, trips, discharging):
-        """RELIEF if a discharge may release an over-voltage: so often an hour only (PRO-32)."""
+        """RELIEF if a discharge may release an over-voltage: so often an hour only (PRO-32).
+
+        It keeps none from tripping: a sensor that is off shows a discharge while cells are charged.
+        """
         reliefs = self._reliefs
         over = trips & _OVER_VOLTAGE != 0
         if self._relieved and not over:
             reliefs.use()
-        self._relieved = False
-        if not discharging or not reliefs.left:
-            return 0
-        self._relieved = over
-        return rules.RELIEF
+        self._relieved = over and discharging and reliefs.left
+        return rules.RELIEF if self._relieved else 0
 
     def _are_free(self, values, actual, trips):
         """True once load detect has seen the terminals rise after a short circuit."""
