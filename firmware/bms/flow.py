@@ -142,7 +142,7 @@ class Flow:
     def _relieve(self, trips, discharging):
         """RELIEF if a discharge may release an over-voltage: so often an hour only (PRO-32).
 
-        It keeps none from tripping: a sensor that is off shows a discharge while cells are charged.
+        It keeps none from tripping: a sensor may show a discharge while cells are charged.
         """
         reliefs = self._reliefs
         over = trips & _OVER_VOLTAGE != 0
