@@ -44,7 +44,32 @@ class TestPredischarge(unittest.TestCase):
         self.assertEqual(self.begin(46_000, before_mv=46_000), [1])
         self.assertEqual(self.begin(46_900, before_mv=46_000), [1])
         self.setUp()
+        self.assertEqual(self.begin(21_000, before_mv=48_000), [0])     # a load: it fell
+        self.setUp()
+        self.setUp()
         self.assertEqual(self.begin(49_000, 49_000, before_mv=49_000), [0, 0])      # 3 V
+
+    def test_what_lies_in_between_is_probed_once(self):         # req: PWR-03
+        self.begin(15_000)
+        self.assertTrue(self.watch.pauses)
+        self.scan(0, active=False)              # a load: it pulls the terminals down
+        self.assertFalse(self.watch.pauses)
+        self.assertEqual([self.scan(15_000) for _ in range(2)], [0, 0])
+        self.assertFalse(self.watch.pauses)
+
+    def test_a_battery_behind_its_diode_is_refused(self):       # req: PWR-03 COM-09
+        self.assertEqual(self.begin(43_600), [0])
+        self.assertTrue(self.watch.pauses)
+        self.assertEqual([self.scan(41_000, active=False), self.scan(43_600)], [0, 0])
+        self.setUp()
+        self.begin(43_600)
+        self.assertEqual([self.scan(43_000, active=False), self.scan(43_600)], [0, 1])
+
+    def test_just_after_the_discharge_fet_was_closed_nothing_is_probed(self):   # req: PAR-04
+        self.values[rd.PACK_MV] = STACK
+        self.watch.look(self.values, False, 0, closed=True)
+        self.assertEqual(self.scan(6_000), 0)       # 52 V were its own
+        self.assertFalse(self.watch.pauses)
 
     def test_terminals_above_the_stack(self):                   # req: PWR-03
         self.assertEqual(self.begin(56_000, 56_000, before_mv=56_000), [0, 0])

@@ -2,16 +2,12 @@
 pre-discharge."""
 
 import micropython
-from micropython import const
-
 from bms.deep import Deep
+from bms.fets import FET_DSG, FET_PDSG
 from bms.ignored import IgnoredLimits
 from bms.predischarge import Predischarge
 from bms.starts import Starts
 from bms.states import DISCHARGING
-
-
-_FET_PDSG = const(0x08)     # bit of the FET status, as the AFE driver gives it
 
 
 class Cautions:
@@ -41,7 +37,8 @@ class Cautions:
         if dcl_ma:
             dcl_ma = min(max(dcl_ma, limits.discharge_target_ma), asked.dcl_ma)
         self._ignored.look(values, ccl_ma, dcl_ma, trips, dt_ms)
-        self.predischarge.look(values, pack.measurements.fets & _FET_PDSG != 0, trips)
+        fets = pack.measurements.fets
+        self.predischarge.look(values, fets & FET_PDSG != 0, trips, fets & FET_DSG != 0, dt_ms)
         conditions = self.deep.look(values, trips, conditions, pack.direction == DISCHARGING,
                                     dt_ms)
         return conditions | self.starts.look(pack.power.mode, pack.fets.wanted)

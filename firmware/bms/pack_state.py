@@ -421,6 +421,8 @@ class Pack(Faults):
         if blocked and self.power.mode == pw.TRYING:
             blocked = self._blocked_but_for(UNDER_VOLTAGE)
         blocked |= self.protection.pending & self.cautions.starts.untried       # PRO-27
+        if self.cautions.predischarge.pauses:
+            blocked |= DISCHARGE
         if self._flow.wrong_scans:
             blocked |= DISCHARGE
         return self.fets.decide(blocked | self.held | self.blocked_by_faults(), ready)
