@@ -6,6 +6,7 @@ from bms.deep import Deep
 from bms.fets import FET_DSG, FET_PDSG
 from bms.ignored import IgnoredLimits
 from bms.predischarge import Predischarge
+from bms.protection_rules import DISCHARGE
 from bms.starts import Starts
 from bms.states import DISCHARGING
 
@@ -22,6 +23,19 @@ class Cautions:
     def load(self, params):
         self.deep.load(params)
         self._ignored.load(params)
+
+    @micropython.native
+    def step(self, now_ms, faults):
+        """Now and then, scans or not."""
+        self.starts.step(now_ms, faults)
+
+    @micropython.native
+    def held(self, pending):
+        """FETs that have to wait. *pending*: those that a timer may soon hold off."""
+        held = pending & self.starts.untried
+        if self.predischarge.pauses:
+            held |= DISCHARGE
+        return held
 
     @micropython.native
     def look(self, pack, conditions, dt_ms):

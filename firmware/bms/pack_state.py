@@ -220,7 +220,7 @@ class Pack(Faults):
         if self._power_scans <= 0 or self.power.urgent or self.power.mode != pw.AWAKE:
             self._power_scans = _POWER_SCANS
             step_power(self, measured, fresh)
-            self.cautions.starts.step(now_ms, self)
+            self.cautions.step(now_ms, self)
         self._decide()
         if fresh:
             wanted = self.fets.wanted
@@ -420,9 +420,7 @@ class Pack(Faults):
         blocked = self.protection.blocked & ~self.fets.sparing.spared
         if blocked and self.power.mode == pw.TRYING:
             blocked = self._blocked_but_for(UNDER_VOLTAGE)
-        blocked |= self.protection.pending & self.cautions.starts.untried       # PRO-27
-        if self.cautions.predischarge.pauses:
-            blocked |= DISCHARGE
+        blocked |= self.cautions.held(self.protection.pending)
         if self._flow.wrong_scans:
             blocked |= DISCHARGE
         return self.fets.decide(blocked | self.held | self.blocked_by_faults(), ready)

@@ -48,6 +48,7 @@ class Predischarge:
         self._foreign = False           # why it was refused
         self.pauses = False
         self._probed = 0                # scans left in which the probe counts
+        self._first_mv = 0              # terminals at the end of the first pre-discharge
         self._since_ms = _RECENT_MS     # the discharge FET was closed
 
     @micropython.native
@@ -80,11 +81,14 @@ class Predischarge:
         """Whether it makes progress."""
         if pack_mv >= stack_mv - _APART_MV:
             return _WAIT
-        foreign = (self._before_mv >= _FOREIGN_MV      # where others hold it, it stays
-                   and abs(pack_mv - self._before_mv) < _RISE_MV)
+        before_mv = self._before_mv
+        foreign = before_mv >= _FOREIGN_MV and (        # where others hold it, it stays
+            pack_mv < self._first_mv + _RISE_MV if self._probed
+            else abs(pack_mv - before_mv) < _RISE_MV)
         if not foreign and pack_mv >= _SHORT_MV:
             if not self._probed and self._since_ms >= _RECENT_MS:
                 self.pauses = True
+                self._first_mv = pack_mv
                 self._probed = _PROBE_SCANS
             return _WAIT
         self._foreign = foreign         # at once: the AFE's time may be over before the next scan
