@@ -111,6 +111,22 @@ def test_a_clock_that_fails_costs_no_order(rig, target):
     assert abs(found[3][1] - 1000) <= 2 and abs(found[5][1] + 200_000) <= 3
 
 
+@pytest.mark.req("REC-01", "AS1-01")
+@pytest.mark.targets("host", "unix")
+def test_a_clock_chip_that_dies_is_said_within_a_minute(rig, target):
+    opened(rig, target)
+    rig.run(30_000)
+    assert "67 RTC fault" not in rig.command_text("codes")
+    seq = rig.events()["events"][-1]["seq"]
+    rig.set(fault={"rtc_dead": True})
+    rig.run(60_000)
+    assert "67 RTC fault" in rig.command_text("codes")
+    assert [e["item"] for e in rig.events(seq)["events"] if e["event"] == "clock"] == [1]   # lost
+    rig.set(fault={"rtc_dead": None})
+    rig.run(30_000)
+    assert "67 RTC fault" not in rig.command_text("codes")
+
+
 @pytest.mark.req("REC-02")
 @pytest.mark.targets("host", "unix")
 def test_two_thousand_events_a_cut_and_the_newest_thousand_in_order(rig, target):
