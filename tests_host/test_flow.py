@@ -217,6 +217,15 @@ class TestFlow(unittest.TestCase):
         self.flow.look(seen, 3, 0, 3)
         self.assertEqual([relieved() for _ in range(8)], [True] * 6 + [False] * 2)
 
+    def test_with_the_charge_fet_open_a_diode_drop_is_needed(self):     # req: PRO-28 PRO-32
+        over = mask_of("PRO-01")
+        for above_mv, relieves in ((0, False), (-249, False), (-250, True), (-800, True)):
+            self.setUp()
+            for _ in range(12):
+                told = self.flow.look(Seen(53_000 + above_mv, current_ma=-2000), 2, over, 2)
+            self.assertEqual(told & (DISCHARGES | RELIEF),
+                             DISCHARGES | RELIEF if relieves else DISCHARGES, above_mv)
+
     def test_a_discharge_without_over_voltage_uses_none_up(self):   # req: PRO-32
         for _ in range(10):
             self.scans(0, 30)

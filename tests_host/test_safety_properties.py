@@ -233,6 +233,9 @@ class PackMachine(RuleBasedStateMachine):
             put16(regs, 0x14 + 2 * i, cell)
         put16(regs, 0x34, stack // 10)
         pack_mv = stack if self.pack_mv is None else self.pack_mv
+        if self.pack_mv is None and self.current() < 0 and (
+                self.pack.fets.actual == DISCHARGE):    # through the charge FET's diode
+            pack_mv -= 700
         put16(regs, 0x36, pack_mv // 10)
         if not self.frozen:
             self.noise ^= 1
@@ -344,7 +347,8 @@ class PackMachine(RuleBasedStateMachine):
         if self.relieved and not over:
             self.uses.append(self.now)
         self.relieved = False
-        if "discharge" in has and len(self.uses) < 6 and over:
+        if "discharge" in has and len(self.uses) < 6 and over and (
+                self.actual_before & CHARGE or above <= -250):
             has.add("relief")
             self.relieved = True
         if measured[rd.SOC_CPCT] != NO_READING and (

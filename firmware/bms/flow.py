@@ -26,6 +26,7 @@ _OVER_VOLTAGE = mask_of("PRO-01", "PRO-03")
 _UNSURE = const(38)         # 1/38 = 2.6 % of the stack: terminals that nothing is learnt of yet
 _NEAR_MV = const(60)        # beyond what two channels of one reference differ by
 _NEAR_MS = const(1000)
+_DIODE_MV = const(250)      # the drop of a body diode that conducts is larger
 _RELIEFS = const(6)         # PRO-32: releases of an over-voltage by discharge ...
 _HOUR_MS = const(3_600_000)     # ... in an hour
 _FREE_SCANS = const(5)      # load detect: terminals up for so many scans
@@ -118,7 +119,8 @@ class Flow:
             conditions |= rules.DISCHARGING
         self._reliefs.step(dt_ms)
         if self._relieved or conditions & rules.DISCHARGING:
-            conditions |= self._relieve(trips, conditions & rules.DISCHARGING)
+            conditions |= self._relieve(trips, conditions & rules.DISCHARGING and (
+                actual & CHARGE or above_mv <= -_DIODE_MV or not measured.terminals_known))
         seen = charges or above_mv > charger_mv
         self.charger_seen = seen
         self._charger_ms = min(leaky(self._charger_ms, dt_ms, seen), least_ms)
@@ -142,13 +144,14 @@ class Flow:
     def _relieve(self, trips, discharging):
         """RELIEF if a discharge may release an over-voltage: so often an hour only (PRO-32).
 
-        It keeps none from tripping: a sensor may show a discharge while cells are charged.
+        It keeps none from tripping: a sensor may show a discharge while cells are charged. So with
+        the charge FET open the terminals have to be a diode drop away as well (PRO-28).
         """
         reliefs = self._reliefs
         over = trips & _OVER_VOLTAGE != 0
         if self._relieved and not over:
             reliefs.use()
-        self._relieved = over and discharging and reliefs.left
+        self._relieved = bool(over and discharging and reliefs.left)
         return rules.RELIEF if self._relieved else 0
 
     def _are_free(self, values, actual, trips):
