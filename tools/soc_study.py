@@ -633,7 +633,7 @@ coulombic efficiency 99.91-99.98 %, self-discharge 1.8-5.5 mA a cell, cell readi
 limit), 0.05 mA/K, noise 1-3 mA in 10 s. No seed was left out or drawn again: they are 1, 2, 3
 ...
 
-The inverter stops at a reserve of 5 to 50 % as *reported*, charges to 56.0 V and obeys the
+The inverter stops at a reserve of 5 to 50 % as *reported*, charges to 55.6 V and obeys the
 charge limit, which falls with the cold (none below 6 degC, about half at 10). In the coldest
 week the garage has 0 to 9 degC on average, and 6 degC less on a bad night. For three times one or
 two weeks nobody is at home. In the 60 days of November and December the sun never fills the pack;
