@@ -17,6 +17,7 @@ class Slots:
     files   read(name) -> bytes or None; write(name, data)
 
     present  copies that were there at load(), whole or not
+    number   of the copy that was loaded or saved last, 0: none
     """
 
     def __init__(self, files, name):
@@ -25,6 +26,10 @@ class Slots:
         self._seq = 0
         self.present = 0
         self._next = -1         # -1: not looked yet | which copy is written next
+
+    @property
+    def number(self):
+        return self._seq
 
     def load(self):
         """The newest whole copy, or None."""

@@ -488,7 +488,7 @@ class TestLosses(TestCase):
         self.start()
         self.assertEqual(self.lost(), 4)
         self.pack.clear()
-        self.run_steps(3)
+        self.run_steps(20)
         self.start()
         self.assertEqual(self.lost(), None)
 
@@ -498,6 +498,22 @@ class TestLosses(TestCase):
             Slots(self.files, "params-am5000").save(kept.pack_set(pairs))
             self.start()
             self.assertEqual(self.lost(), lost)
+
+    def test_an_older_copy_than_was_stored_is_a_loss(self):     # req: SAF-09
+        """A file system that lost its newest blocks shows what was there before."""
+        older = dict(self.files.all)
+        self.params.set("cell_ov_trip_mv", 3540)
+        self.run_steps(60)
+        newest = dict(self.files.all)
+        self.files.all.update(older)
+        self.start()
+        self.assertEqual((self.lost(), self.params["cell_ov_trip_mv"]), (0, 3560))
+        seq, = self.events(ev.STORE_LOST)
+        self.assertEqual(self.pack.events.get(seq, ev.VALUE), 5)
+        self.files.all.update(newest)
+        self.remove("stored")
+        self.start()
+        self.assertEqual((self.lost(), self.params["cell_ov_trip_mv"]), (None, 3540))
 
     def test_an_older_release_left_no_names(self):              # req: SAF-09
         self.remove("stored")

@@ -11,13 +11,13 @@ NAMES = ("boot", "alarm", "alarm_clear", "trip", "release", "lock", "fault", "fa
          "held", "ports_locked", "can_error", "can_good", "balance", "balance_end",
          "slave_lost", "slave_back", "first_out", "clock", "param_dropped", "store_error",
          "sleep", "wake", "sleep_refused", "store_lost", "ports_unlocked", "pin_open",
-         "pin_wrong", "pin_set", "profile", "clear", "provoke")
+         "pin_wrong", "pin_set", "profile", "clear", "provoke", "stored")
 (BOOT, ALARM, ALARM_CLEAR, TRIP, RELEASE, LOCK, FAULT, FAULT_CLEAR, STATE, AFE_CONFIGURED,
  AFE_ERROR, AFE_TRIP, FET_MISMATCH, TASK_ERROR, PARAMETER, DIP, RESET, UNLOCK, INVERTER_LOST,
  INVERTER_BACK, HELD, PORTS_LOCKED, CAN_ERROR, CAN_GOOD, BALANCE, BALANCE_END, SLAVE_LOST,
  SLAVE_BACK, FIRST_OUT, CLOCK, PARAM_DROPPED, STORE_ERROR, SLEEP, WAKE,
  SLEEP_REFUSED, STORE_LOST, PORTS_UNLOCKED, PIN_OPEN, PIN_WRONG, PIN_SET, PROFILE, CLEAR,
- PROVOKE) = range(len(NAMES))
+ PROVOKE, STORED) = range(len(NAMES))
 
 NO_CELL = -1
 # columns; CONTEXT is direction | state << 4 | SOC in 0.01 % << 8

@@ -4,6 +4,7 @@
 record of their own. Lost is
   a record that was written and is not there any more, or whose copies are both damaged
   a record whose contents cannot be taken over
+  a copy that is older than the newest that the event records say was stored
   everything: no record at all, but event records of earlier starts in the ring
 It stays lost, over restarts and though it is written anew, until a person says that it is known.
 """
@@ -11,7 +12,7 @@ It stays lost, over restarts and though it is written anew, until a person says 
 from bms.kept import number_of
 from slots import Slots
 
-LOST, DAMAGED, UNREADABLE, DROPPED = 1, 2, 3, 4
+LOST, DAMAGED, UNREADABLE, DROPPED, OLDER = 1, 2, 3, 4, 5
 
 
 class Losses:

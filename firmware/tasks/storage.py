@@ -16,8 +16,9 @@ from bms.kept import EVERYTHING, number_of
 from bms.records import Records
 from bms.protection_rules import FAULT_FLASH, FAULT_LOST
 from clock import FOUND
+from crc16 import crc16
 from slots import Slots
-from tasks.losses import DROPPED, LOST, UNREADABLE, Losses
+from tasks.losses import DROPPED, LOST, OLDER, UNREADABLE, Losses
 
 PERIOD_MS = 100
 _MASK = (1 << 30) - 1
@@ -30,8 +31,14 @@ _SETTLE_STEPS = 3               # parameters: the host may set several
 _COUNTERS_STEPS = 36_000
 _COUNTERS_RECORDS = 40          # keeps the records to be counted again at a start few
 _RETRY_STEPS = 600              # after the file system refused
+_LOOK_BACK = 128                # event records that are looked through at a start
 _TORN_MOST = 3                  # records in a row that the ring did not take: a fault
 STORED, WAITING, NOT_STORED = range(3)
+
+
+def _mark_of(name):
+    """A number that tells records apart by their names: parameters of two profiles."""
+    return crc16(name.encode(), 0, len(name), 0xFFFF)
 
 
 class ParameterKeeper:
@@ -197,6 +204,7 @@ class Storage:
                                  value)
         if self._params.lost:
             self.losses.lose(self._names[0], DROPPED)
+        self._look_for_older(now_ms)
         for name, how in self.losses.noticed:
             number = number_of(name)
             self.pack.events.add(now_ms, ev.STORE_LOST, number & 0xFF, -1, how,
@@ -212,6 +220,22 @@ class Storage:
                                        now_s - time_s if now_s and time_s else -1)
         if self._ring.wants_erase:
             self._ring.erase_ahead()    # nobody waits for anything yet
+
+    def _look_for_older(self, now_ms):
+        """A file system that lost its newest blocks shows the ones before, as if nothing was: the
+        event records know better."""
+        newest = self.records.written
+        seen = set()
+        for seq in range(newest, max(0, newest - _LOOK_BACK), -1):
+            record = self.records.read(seq, now_ms)
+            if record is None or record[1] != ev.STORED or record[5] in seen:
+                continue
+            seen.add(record[5])
+            for i in range(len(self._names)):
+                name = self._names[i]
+                if (name and _mark_of(name) == record[5] and self.keepers[i][0].number < record[4]
+                        and name not in self.losses.lost):
+                    self.losses.lose(name, OLDER)
 
     def _tell_of_losses(self):
         lost = self.losses.lost
@@ -319,11 +343,10 @@ class Storage:
 
     def _acknowledge(self, now_ms):
         """A person has cleared the fault: what stands now is what is to be kept."""
-        names = list(self.losses.lost)
         self.losses.acknowledge()
-        for name in names:
-            if name in self._names:
-                self._save(self._names.index(name), now_ms)
+        for i in range(len(self._names)):
+            if number_of(self._names[i]) >= 0:
+                self._save(i, now_ms)
         self._save(self._names.index(""), now_ms)
 
     def _write_records(self, now_ms):
@@ -353,8 +376,12 @@ class Storage:
                                  error.args[0] if error.args else 0)
             self._tell_of_flash(i, error.args[0] if error.args else 0)
             return False
-        if self._names[i]:
-            self.losses.stored(self._names[i])
+        name = self._names[i]
+        if name:
+            self.losses.stored(name)
+            if number_of(name) >= 0:
+                self.pack.events.add(now_ms, ev.STORED, number_of(name), -1, slots.number,
+                                     _mark_of(name))
         if self._refused:
             self._refused = False
             self._tell_of_flash(0, 0)
