@@ -182,6 +182,7 @@ class BQ76952:
         self._probe = bytearray(len(_PROBE))
         view = memoryview(self._probe)
         self._probes = tuple(view[k:k + 3] for k in range(0, len(_PROBE), 3))
+        self._spent_us = 0          # waiting for what is read again
         self._wrong = 0             # answers of the parts so far, as check_frames() counts
         self.regs = bytearray(128)
         self._jump = _ANY_JUMP      # until a first scan there is nothing to compare with
@@ -237,6 +238,10 @@ class BQ76952:
                     except AfeError:
                         pass
                 return False
+        if (self.gap_us > _SLOW_US and not 100 <= self.regs[CC2_CURRENT] < 156
+                and not self._refresh_pair(CC2_CURRENT)):
+            self.failures += 1      # its bytes may be of two samples, each time
+            return False
         self._jump = _JUMP
         cells = self._cells
         if cells != 16:             # the top input is the last cell
@@ -248,6 +253,7 @@ class BQ76952:
     def _mend(self):
         """Read again what check_frames() marked; False as soon as one read fails."""
         status = self._status
+        self._spent_us = 0
         most = _REREAD_US // (4 * (self.gap_us + _GAP_US))
         for k in range(self._count):
             if status[k] == OK:
@@ -264,7 +270,7 @@ class BQ76952:
                 good = self._refresh_pair(reg - self._high[k])
                 if not self._high[k]:
                     status[k + 1] = OK
-            if not good:
+            if not good or self._spent_us > _REREAD_US:
                 return False
             self.rereads += 1
         return True
@@ -304,7 +310,18 @@ class BQ76952:
                 high = self._read(reg + 1) if low >= 0 else -1
                 if high < 0:
                     return False
-            if not left:
+            edge = not left
+            if self.gap_us > _SLOW_US and before == high and not 100 <= low < 156:
+                # slow reads may each see another sample: look at the high byte some more
+                for _ in range(_LOOKS):
+                    found = self._read(reg + 1)
+                    if found < 0:
+                        return False
+                    if found != high:
+                        before = found
+                        edge = True
+                        break
+            if edge:
                 if high - before & 0xFF == 1:       # rose
                     before = high = before if low & 0x80 else high
                 elif before - high & 0xFF == 1:     # fell
@@ -367,6 +384,7 @@ class BQ76952:
             value = self._answer(reg)
             if value >= 0 or waited_us >= _PATIENCE_US:
                 self._rest(tries)
+                self._spent_us += waited_us
                 return value if value >= 0 else -1
             pause_us = _PAUSES_US[tries if tries < 4 else 4]
             tries += 1

@@ -72,7 +72,7 @@ def test_answers_after_5_ms_are_a_clear_fault_and_never_a_value(rig, target):
     assert "SAF-02-afe" in seen["faults"] and seen["current_ma"] is None
     assert fets(rig) == (0, 0)
     rig.set(fault={"afe_latency_us": 500})
-    rig.run(12_000)
+    rig.run(16_000)                     # the back-off before the next attempt is up to 8 s
     assert fets(rig) == (1, 1) and report(rig)["faults"] == []
     rig.set(fault={"afe_latency_us": 5000})
     rig.run(1500)
