@@ -1,11 +1,14 @@
 """A current whose sign the terminals contradict (MEA-03); cells and all else: witness.py."""
 
 from bms.fet_watch import resistive_mv
+from bms.protection_rules import BOTH
 from micropython import const
 
 _AGAINST_MA = const(400)    # current that the terminals contradict
 _AGAINST = const(5)         # each such scan counts so much, ...
 _AGAINST_MOST = const(15)   # ... one without takes 1 off, and so much is a fault
+_PULSE_MV = const(2500)     # both closed: a load that pulses as the AFE measures makes so much of
+                            # its sag a difference, since stack and terminals take turns
 _SURE_SCANS = const(3)      # scans until a current counts that the terminals spoke against
 
 
@@ -43,7 +46,8 @@ class TerminalWatch:
             self.no_discharge = _SURE_SCANS
         elif self.no_discharge:
             self.no_discharge -= 1
-        if actual and (current_ma > _AGAINST_MA and self.no_charge == _SURE_SCANS
+        believed = actual and (actual != BOTH or abs(above_mv) > far_mv + _PULSE_MV)
+        if believed and (current_ma > _AGAINST_MA and self.no_charge == _SURE_SCANS
                        or current_ma < -_AGAINST_MA and self.no_discharge == _SURE_SCANS):
             self._against = min(self._against + _AGAINST, _AGAINST_MOST)
             wrong = self._against == _AGAINST_MOST
