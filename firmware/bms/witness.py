@@ -54,6 +54,7 @@ _DRIFT = const(24)          # 1/112 mV of a cell in a block: less is noise
 _FAR = const(100_000)       # no step moves cells by more
 _QUIET_MA = const(4_000)    # a dead sensor shows less, or stands still
 _MOST = const(30)           # times the resistance of a good cell of this capacity
+_LARGE_MA = const(20_000)   # ... and of this one block is enough to be suspected
 _OFF_MA = const(3_000)      # what a shown current may be off
 _DIODE_MV = const(300)      # a body diode drops more
 _NO_PATH_MV = const(1500)
@@ -249,7 +250,7 @@ class Witness:
             self._compare(i_ma, t, s, values)
         if self._kind:
             self._follow(i_ma, t, steady and not bled, values, measured.terminals_known, faults)
-        elif self._sum_n >= 2 and size_ma >= _SIGN_MA and not self.offset_suspected:
+        elif self._sum_n >= (1 if size_ma >= _LARGE_MA else 2) and size_ma >= _SIGN_MA and not self.offset_suspected:
             self._look_at_drop(i_ma, values)
 
     @micropython.native
@@ -451,8 +452,7 @@ class Witness:
         self._kind = kind
         self._since = self._number
         self._sync = -1
-        if kind <= DEAD:
-            self._sum_n = 0
+        self._sum_n = 0                 # it has to be seen again
         self.wants_charge = self.suspects = True
         return True
 
@@ -518,7 +518,7 @@ class Witness:
         event_ma = self._event_i
         if kind == UNBORNE or kind == GAIN:
             unsure = self._mean_drop()
-            if not unsure or self._sum_n < 2:
+            if not unsure:
                 return 0
             mean_ma = self._mean_ma
             due = (self._ref_path_uohm or self._path_uohm) * (abs(mean_ma) // 10) // 12_500
