@@ -250,7 +250,8 @@ class Witness:
             self._compare(i_ma, t, s, values)
         if self._kind:
             self._follow(i_ma, t, steady and not bled, values, measured.terminals_known, faults)
-        elif self._sum_n >= (1 if size_ma >= _LARGE_MA else 2) and size_ma >= _SIGN_MA and not self.offset_suspected:
+        elif (size_ma >= _SIGN_MA and not self.offset_suspected
+              and self._sum_n >= (1 if size_ma >= _LARGE_MA else 2)):
             self._look_at_drop(i_ma, values)
 
     @micropython.native
