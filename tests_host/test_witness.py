@@ -19,6 +19,7 @@ class Pack:
         self.values = array("i", (0 for _ in range(rd.COUNT)))
         self.cells_mv = array("H", (0 for _ in range(16)))
         self.terminals_known = True
+        self.level_changes = 0
         self.doubts = 0
         self.dt_ms = 100
         self.faults = 0

@@ -84,9 +84,11 @@ class Levels:
     """Learns the gains of stack and terminals.
 
     stack, pack   Gain
+    changes       how often one of them changed
     """
 
     def __init__(self):
+        self.changes = 0
         self.stack = Gain()
         self.pack = Gain()
         self._scans = 0
@@ -120,10 +122,15 @@ class Levels:
             return
         rests = abs(values[CURRENT_MA]) <= _REST_MA
         self.stack.step(total_mv - stack_mv, total_mv, rests)
-        cal[CAL_STACK_GAIN] = stack_cal + self.stack.gain
+        self._set(cal, CAL_STACK_GAIN, stack_cal + self.stack.gain)
         if closed and self.stack.known and abs(total_mv - stack_mv) <= _AT_ONCE_MV:
             drop_mv = values[CURRENT_MA] // 1000 * _PATH_UOHM // 1000
             pack.step(stack_mv + drop_mv - values[PACK_MV], stack_mv, rests)
-            cal[CAL_PACK_GAIN] = pack_cal + pack.gain
+            self._set(cal, CAL_PACK_GAIN, pack_cal + pack.gain)
         elif not pack.known:
             pack.forget()
+
+    def _set(self, cal, slot, gain):
+        if cal[slot] != gain:
+            cal[slot] = gain
+            self.changes = self.changes + 1 & 0xFFFF

@@ -33,6 +33,7 @@ class Measurements:
     failed_row   failed scans in a row; failed_all: since start
     terminals_known   what the terminals' input reads beside the stack's is learnt (MEA-06);
                  until then the two may differ by 2.6 % and mean the same
+    level_changes     how often the correction of stack or terminals changed
     safety       AFE safety status A, B, C as one number (A lowest)
     battery      AFE battery status
     fets         AFE FET status
@@ -58,6 +59,7 @@ class Measurements:
         self.failed_row = 0
         self.failed_all = 0
         self.terminals_known = False
+        self.level_changes = 0
         self.safety = 0
         self.battery = 0
         self.fets = 0
@@ -113,6 +115,7 @@ class Measurements:
         self._levels.step(values, self.cells_mv, doubts, regs[_FET_STATUS], self._cal,
                           self._stack_cal, self._pack_cal)
         self.terminals_known = self._levels.pack.known
+        self.level_changes = self._levels.changes
         self.safety = regs[_SAFETY_A] | regs[_SAFETY_A + 2] << 8 | regs[_SAFETY_A + 4] << 16
         self.battery = regs[_BATTERY_STATUS] | regs[_BATTERY_STATUS + 1] << 8
         self.fets = regs[_FET_STATUS]

@@ -127,6 +127,7 @@ class Witness:
         self._zero = self._zero_n = 0       # zero in sixteenths, blocks that it is the mean of
         self._sum_i = self._sum_d = self._sum_n = 0
         self._window_fets = -1
+        self._changes = 0           # of Measurements.level_changes
         self._mean_ma = self._mean_d = 0
         # what was learnt, at 25 degC
         self._ref_uohm = self._ref_path_uohm = 0
@@ -243,14 +244,14 @@ class Witness:
         self._cold_dc = values[MIN_TEMP_DC]
         self._hot_dc = values[MAX_TEMP_DC]
         fets = self._fets
-        self._sum_drop(i_ma, fets)
+        self._sum_drop(i_ma, fets, steady, measured.level_changes)
         if bled:
             self._held = 0
         elif steady:
             self._compare(i_ma, t, s, values)
         if self._kind:
             self._follow(i_ma, t, steady and not bled, values, measured.terminals_known, faults)
-        elif (size_ma >= _SIGN_MA and not self.offset_suspected
+        elif (steady and size_ma >= _SIGN_MA and not self.offset_suspected
               and self._sum_n >= (1 if size_ma >= _LARGE_MA else 2)):
             self._look_at_drop(i_ma, values)
 
@@ -282,8 +283,12 @@ class Witness:
             self.life.moved(alone_uv, since)
 
     @micropython.native
-    def _sum_drop(self, i_ma, fets):
+    def _sum_drop(self, i_ma, fets, steady, changes):
         """The drop to the terminals: its zero at rest, its mean while the current stays."""
+        if changes != self._changes:        # another correction of the two readings
+            self._changes = changes
+            self._zero_n = self._sum_n = self._zero = 0
+            return
         if fets != self._window_fets or fets < 0:
             self._sum_n = 0
             self._window_fets = fets
@@ -292,6 +297,8 @@ class Witness:
         if n and abs(i_ma - self._sum_i // n) > 1000 + (abs(i_ma) >> 3):
             n = self._sum_n = 0             # a step: this block is half of before
             self._sum_i = self._sum_d = 0
+            return
+        if not steady:                      # the two are not read at one time
             return
         if not n:
             self._sum_i = self._sum_d = 0
