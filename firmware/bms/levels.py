@@ -25,8 +25,8 @@ _FAR = const(25)            # 1/25 = 4 %: more is no tolerance of any board
 _APART_MV = const(400)      # cells further apart than this may be a wire: nothing is learnt
 _EVERY = const(8)           # scans from one look to the next
 _NEAR_MV = const(40)        # a smaller error is left to whoever compares changes, one up to ...
-_TRACK_MV = const(120)      # ... this is followed at rest ...
-_TRACK = const(16)          # ... by such a share
+_TRACK_MV = const(120)      # ... this is followed by half, if it was there at rest ...
+_TRACK = const(16)          # ... at so many looks in a row
 _REST_MA = const(1000)
 _BOTH_CLOSED = const(0x05)  # AFE FET status: charge and discharge FET
 _PATH_UOHM = const(1750)    # between stack and terminals, about
@@ -60,8 +60,14 @@ class Gain:
         """
         size = abs(error_mv)
         if self.known:
-            if rests and _NEAR_MV < size <= _TRACK_MV:
-                self._fine += error_mv * _UNIT // level_mv * _FINE // _TRACK
+            if not rests or not _NEAR_MV < size <= _TRACK_MV:
+                self._looks = 0
+                return
+            self._looks += 1
+            if self._looks < _TRACK:
+                return
+            self._looks = 0
+            self._fine += error_mv * _UNIT // level_mv * _FINE // 2
         elif size <= _AT_ONCE_MV:
             self._learn(error_mv, level_mv)
         elif size * _FAR > level_mv:
@@ -77,6 +83,7 @@ class Gain:
 
     def _learn(self, error_mv, level_mv):
         self.known = True
+        self._looks = 0
         self._fine = error_mv * _UNIT // (level_mv - error_mv) * _FINE
 
 
