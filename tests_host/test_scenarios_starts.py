@@ -149,7 +149,8 @@ def test_an_ignored_charge_limit_opens_the_charge_fet(rig, target):
 @pytest.mark.parametrize("variant", (0, 3))
 def test_no_alarm_on_can_before_the_first_scan(rig, target, variant):
     rig.open(target, plant={"soc": 0.5}, params={"can_variant": variant})
-    rig.run(8000)                                   # the parameter is stored
+    rig.run(3000)
+    rig.command_text("save")
     restart(rig, 2000, 1)
     since_ms = now(rig)
     rig.run(3000)
