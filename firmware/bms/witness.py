@@ -299,6 +299,7 @@ class Witness:
             self._sum_i = self._sum_d = 0
             return
         if not steady:                      # the two are not read at one time
+            self._sum_n = 0
             return
         if not n:
             self._sum_i = self._sum_d = 0
@@ -497,6 +498,9 @@ class Witness:
         event_ma = self._event_i
         age = self._number - self._since
         if abs(i_ma - event_ma) > 1500 + (abs(event_ma) >> 2) or age > _LONGEST:
+            self._drop()
+            return
+        if kind >= UNBORNE and not steady:
             self._drop()
             return
         said = self._terminals(kind, t, known)
