@@ -123,7 +123,8 @@ def test_flash_that_takes_nothing_is_an_alarm_at_once(rig, target):
 def test_an_open_sense_wire_is_named(rig, target):
     rig.open(target, plant={"soc": 0.6})
     rig.run(6000)
-    for wire in (1, 7, 8, 15, 16, 0) if target == "host" else (5,):
+    # the lowest wire, 0, moves cells and stack apart: that is MEA-03-sum
+    for wire in (1, 7, 8, 15, 16) if target == "host" else (5,):
         newest = rig.get()["report"]["events"]
         rig.set(load_ma=20_000, fault={"open_wire": wire})
         rig.run(8000)
