@@ -111,7 +111,7 @@ def press_resets(rig, ms):
 def test_a_small_load_keeps_it_awake(rig, target, load_ma, state):
     """AM 4.1 (4): standby with no discharge. What the integrator counts over the time decides."""
     opened(rig, target, params={"sleep_standby_s": 600})
-    rig.set(load_ma=load_ma or None)
+    rig.set(load_ma=load_ma or None, fault={"can_no_ack": True})     # nobody communicates
     for _ in range(9):
         rig.run(100_000)
     assert rig.get()["report"]["state"] == state
