@@ -17,7 +17,7 @@ for base in ("../firmware", "../lib"):
             if name.endswith(".py") and not name.endswith(tuple(options.other_ports)):
                 freeze(base, os.path.relpath(os.path.join(folder, name), base))
 
-# The list of profiles, for bms/products.py: frozen modules stand in no folder.
+# The list of profiles, for bms/host/products.py: frozen modules stand in no folder.
 modules = sorted(name[:-3] for name in os.listdir("../firmware/profiles")
                  if name.endswith(".py") and not name.startswith("_"))
 text = "MODULES = (%s)\n" % "".join("%r, " % name for name in modules)

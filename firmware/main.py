@@ -14,15 +14,18 @@ import machine
 import bq_frames
 import civil
 import version
-from bms import afe_config, as1_codes, limit_reasons, words
-from bms import events as ev
-from bms.pack_state import Pack
-from bms.parameters import check_profile
-from bms.products import Choice, find, names
-from bms.prompt import PromptWish
-from bms.protection_rules import FAULT_HOT, FAULT_PROFILE, FIRST_OUT_FAULT, number_of
-from bms.self_test import fast_functions_agree
-from bms.trip_memory import TripMemory
+from bms.protect import second_line as afe_config
+from protocols import as1_codes
+from bms.limits import reasons as limit_reasons
+from bms.words import phrases as words
+from bms.words import events as ev
+from bms.pack import Pack
+from bms.words.parameters import check_profile
+from bms.host.products import Choice, find, names
+from bms.host.prompt import PromptWish
+from bms.words.rules import FAULT_HOT, FAULT_PROFILE, FIRST_OUT_FAULT, number_of
+from hot.agree import fast_functions_agree
+from bms.protect.trip_memory import TripMemory
 from bq76952 import BQ76952
 from checked_pin import CheckedPin, GuardedPin
 from clock import SET, Clock
@@ -33,13 +36,13 @@ from heap_holes import fill
 from hot import protect
 from mcp2515 import MCP2515
 from pcf8563 import PCF8563
-from protocols.ascii_port import AsciiPort
-from protocols.can_frames import CanFrames
-from protocols.debug_port import DebugPort, Trusted
-from protocols.link import Link
+from protocols.ascii.port import AsciiPort
+from protocols.can.frames import CanFrames
+from protocols.debug.port import DebugPort, Trusted
+from protocols.debug.link import Link
 from protocols.pcs import Pcs
-from protocols.report import Reporter
-from protocols.snapshot import Identity, System
+from protocols.debug.report import Reporter
+from bms.fleet.snapshot import Identity, System
 from scheduler import NEVER, Scheduler, Task
 from slots import Slots
 from tasks.can_port import PERIOD_MS as CAN_MS

@@ -5,10 +5,10 @@ run(seed, steps, every) prints "number hash" each *every* steps; run(seed, steps
 each decision from step *first* on.
 """
 
-from bms import indication
-from bms.pack_state import Pack
-from bms.parameters import TABLE, Parameters
-from bms.protection_rules import FAULTS, bit_of
+from bms.panel import indication
+from bms.pack import Pack
+from bms.words.parameters import TABLE, Parameters
+from bms.words.rules import FAULTS, bit_of
 from fakes import put16, scan_regs
 from profiles import am5000, b1_5_1_48
 

@@ -3,8 +3,8 @@
 import struct
 import unittest
 
-from bms import afe_config
-from bms.parameters import Parameters
+from bms.protect import second_line as afe_config
+from bms.words.parameters import Parameters
 
 SHUNT_UOHM = 250
 

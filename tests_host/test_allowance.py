@@ -3,8 +3,8 @@
 import struct
 import unittest
 
-from bms.allowance import Allowance
-from bms.parameters import Parameters
+from bms.limits.allowance import Allowance
+from bms.words.parameters import Parameters
 from fakes import reason
 
 NOMINAL, BOOST = 50_000, 100_000

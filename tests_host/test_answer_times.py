@@ -2,8 +2,8 @@
 
 import pytest
 from afe_model import AfeModel
-from bms import afe_config
-from bms.parameters import Parameters
+from bms.protect import second_line as afe_config
+from bms.words.parameters import Parameters
 from bq76952 import PARTS, BQ76952, AfeError
 from plant import Plant
 

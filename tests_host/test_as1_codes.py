@@ -2,9 +2,9 @@
 
 import unittest
 
-from bms import as1_codes
-from bms.protection_rules import FAULTS, ITEMS
-from bms.readings import MAX_TEMP_DC, MIN_TEMP_DC, NO_READING
+from protocols import as1_codes
+from bms.words.rules import FAULTS, ITEMS
+from bms.words.readings import MAX_TEMP_DC, MIN_TEMP_DC, NO_READING
 
 # AS1 user manual, chapter 6: all codes, those of the master, the errors
 MASTER_CODES = tuple(range(1, 22)) + tuple(range(25, 32)) + (54, 55, 56)

@@ -3,7 +3,7 @@
 import unittest
 
 from fakes import LATE, WRAP, Lcg
-from protocols.ascii_frame import (
+from protocols.ascii.frame import (
     BAD_CHKSUM,
     BAD_FORMAT,
     BAD_LCHKSUM,

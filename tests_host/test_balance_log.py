@@ -2,11 +2,11 @@
 
 import unittest
 
-from bms import balancing as bal
-from bms import events as ev
-from bms import readings as rd
-from bms.balance_log import BalanceLog
-from bms.events import Events
+from bms.charge import balancing as bal
+from bms.words import events as ev
+from bms.words import readings as rd
+from bms.charge.balance_log import BalanceLog
+from bms.words.events import Events
 from fakes import ON_MICROPYTHON, WRAP
 
 if ON_MICROPYTHON:

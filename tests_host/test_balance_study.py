@@ -6,7 +6,7 @@ A year of it was 0 days with a cell at its alarm but the first, which begins wit
 
 import pytest
 from balance_study import DAY_S, Pack
-from bms import readings as rd
+from bms.words import readings as rd
 
 
 @pytest.mark.req("COM-05", "PRO-01", "SOC-01")

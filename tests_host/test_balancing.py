@@ -4,12 +4,12 @@ sections 5 and 3. The AFE's side is played here: bled cells read 24 mV low, neig
 
 import unittest
 
-from bms import balancing as bal
-from bms import readings as rd
-from bms.balancing import Balancing
-from bms.measurements import Measurements
-from bms.parameters import Parameters
-from bms.protection_rules import mask_of
+from bms.charge import balancing as bal
+from bms.words import readings as rd
+from bms.charge.balancing import Balancing
+from bms.measure.measurements import Measurements
+from bms.words.parameters import Parameters
+from bms.words.rules import mask_of
 from bq76952 import BQ76952
 from fakes import (
     LATE,

@@ -2,11 +2,11 @@
 
 import unittest
 
-from bms.readings import NO_READING
-from protocols import can_layout as layout
+from bms.words.readings import NO_READING
+from protocols.can import layout
 from protocols import conditions
-from protocols.can_frames import CanFrames, pairs_of
-from protocols.snapshot import Identity, Snapshot
+from protocols.can.frames import CanFrames, pairs_of
+from bms.fleet.snapshot import Identity, Snapshot
 
 NUMBER = {row[layout.NAME]: i for i, row in enumerate(layout.VARIANTS)}
 

@@ -2,14 +2,14 @@
 
 import unittest
 
-from bms import events as ev
-from bms.pack_state import Pack
-from bms.parameters import TABLE, Parameters
+from bms.words import events as ev
+from bms.pack import Pack
+from bms.words.parameters import TABLE, Parameters
 from fakes import WRAP, put16, scan_regs
 from profiles import am5000
-from protocols import can_layout as layout
-from protocols.can_frames import CanFrames
-from protocols.snapshot import Identity, System
+from protocols.can import layout
+from protocols.can.frames import CanFrames
+from bms.fleet.snapshot import Identity, System
 from tasks import can_port
 from tasks.can_port import CanPort
 

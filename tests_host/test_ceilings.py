@@ -2,9 +2,9 @@
 
 import unittest
 
-from bms import ceilings
-from bms.charge_scale import ChargeScale
-from bms.parameters import TABLE, Parameters, check_profile
+from bms.words import ceilings
+from bms.charge.scale import ChargeScale
+from bms.words.parameters import TABLE, Parameters, check_profile
 from fakes import reason
 from profiles import am5000
 

@@ -2,13 +2,13 @@
 
 import unittest
 
-from bms import afe_config
-from bms import events as ev
-from bms import states as st
-from bms.pack_state import Pack
-from bms.parameters import Parameters
-from bms.power import AWAKE, TRYING
-from bms.protection_rules import FAULT_AFE, FAULT_FET, FAULT_SCAN
+from bms.protect import second_line as afe_config
+from bms.words import events as ev
+from bms.words import states as st
+from bms.pack import Pack
+from bms.words.parameters import Parameters
+from bms.power.power import AWAKE, TRYING
+from bms.words.rules import FAULT_AFE, FAULT_FET, FAULT_SCAN
 from bq76952 import AfeError
 from fakes import WRAP, FakePin, put16, scan_regs, set_cells
 from profiles import am5000
@@ -230,7 +230,7 @@ class TestBringUp(Case):
         self.assertEqual(self.pack.faults, FAULT_FET)
 
     def test_what_is_written_is_made_from_the_parameters(self):     # req: PRO-23
-        from bms import afe_config
+        from bms.protect import second_line as afe_config
         self.step(2)
         self.assertEqual(self.afe.images[0], afe_config.image(self.params, 250, 16))
 

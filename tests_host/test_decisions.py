@@ -2,14 +2,14 @@
 
 import unittest
 
-from bms import events as ev
-from bms import states as st
-from bms import protection_rules as rules
-from bms import readings as rd
-from bms.derating import CHARGE_LIMIT, DISCHARGE_LIMIT, Derating
-from bms.fets import Fets
-from bms.pack_state import Pack
-from bms.parameters import Parameters
+from bms.words import events as ev
+from bms.words import states as st
+from bms.words import rules
+from bms.words import readings as rd
+from bms.limits.derating import CHARGE_LIMIT, DISCHARGE_LIMIT, Derating
+from bms.protect.fets import Fets
+from bms.pack import Pack
+from bms.words.parameters import Parameters
 from fakes import LATE, NO_READING, WRAP, put16, scan_regs, set_cells
 from profiles import am5000
 

@@ -3,11 +3,11 @@
 import unittest
 from array import array
 
-from bms import readings as rd
-from bms.deep import Deep
-from bms.parameters import Parameters
-from bms.protection import Protection
-from bms.protection_rules import CHARGED, CHARGER_SEEN, ITEMS
+from bms.words import readings as rd
+from bms.protect.deep import Deep
+from bms.words.parameters import Parameters
+from bms.protect.protection import Protection
+from bms.words.rules import CHARGED, CHARGER_SEEN, ITEMS
 from fakes import NO_READING, reason
 
 ROW = sum(1 << i for i in range(len(ITEMS)) if ITEMS[i][0] == "PRO-29")

@@ -2,12 +2,12 @@
 
 import unittest
 
-from bms import readings as rd
-from bms.derating import interpolate, shift_of
-from bms.limit_reasons import OTHERS, reasons_of, text_of
-from bms.pack_state import Pack
-from bms.parameters import Parameters
-from bms.protection_rules import ITEMS
+from bms.words import readings as rd
+from bms.limits.derating import interpolate, shift_of
+from bms.limits.reasons import OTHERS, reasons_of, text_of
+from bms.pack import Pack
+from bms.words.parameters import Parameters
+from bms.words.rules import ITEMS
 from fakes import LATE, WRAP, put16, scan_regs, set_cells
 from profiles import am5000, b1_5_1_48
 

@@ -3,8 +3,8 @@
 import unittest
 from array import array
 
-from bms import readings as rd
-from bms.end_wires import EndWires
+from bms.words import readings as rd
+from bms.measure.end_wires import EndWires
 from fakes import NO_READING
 
 WIRE_MV = 250

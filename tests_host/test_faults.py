@@ -2,15 +2,16 @@
 
 import unittest
 
-from bms import events as ev
-from bms import protection_rules as rules
-from bms import words
-from bms.counters import Counters
-from bms.pack_state import Pack
-from bms.parameters import Parameters
+from bms.words import events as ev
+from bms.words import rules
+from bms.words import phrases as words
+from bms.records.counters import Counters
+from bms.pack import Pack
+from bms.words.parameters import Parameters
 from fakes import scan_regs
 from profiles import am5000
-from protocols import conditions, report
+from protocols import conditions
+from protocols.debug import report
 
 CHARGE, DISCHARGE, BOTH = 1, 2, 3
 

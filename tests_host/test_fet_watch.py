@@ -2,9 +2,9 @@
 
 import unittest
 
-from bms.fet_watch import FetWatch, resistive_mv
-from bms.protection_rules import FAULT_OPEN, FAULT_UNPROVEN, FAULT_WELD
-from bms.readings import CURRENT_MA, PACK_MV, STACK_MV
+from bms.measure.fet_watch import FetWatch, resistive_mv
+from bms.words.rules import FAULT_OPEN, FAULT_UNPROVEN, FAULT_WELD
+from bms.words.readings import CURRENT_MA, PACK_MV, STACK_MV
 
 CHARGE, DISCHARGE, BOTH = 1, 2, 3
 

@@ -2,7 +2,7 @@
 
 import unittest
 
-from bms.fets import CLOSES, DISOBEYS, OBEYS, Fets
+from bms.protect.fets import CLOSES, DISOBEYS, OBEYS, Fets
 
 CHARGE, DISCHARGE, BOTH = 1, 2, 3
 CHG, DSG = 0x01, 0x04               # bits of the AFE's FET status

@@ -2,9 +2,9 @@
 
 import unittest
 
-from bms.fleet import MODULES, Fleet
+from bms.fleet.fleet import MODULES, Fleet
 from fakes import LATE, NO_READING, WRAP, Lcg, show
-from protocols.snapshot import Snapshot
+from bms.fleet.snapshot import Snapshot
 
 
 def make():

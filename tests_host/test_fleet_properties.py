@@ -7,11 +7,11 @@ import os
 import random
 
 import pytest
-from bms.fleet import Fleet
+from bms.fleet.fleet import Fleet
 from bus_bar import BusBar, pack_ma
 from hypothesis import given, settings
 from hypothesis import strategies as some
-from protocols.snapshot import Snapshot
+from bms.fleet.snapshot import Snapshot
 
 pytestmark = pytest.mark.req("COM-03")
 STATES = int(os.environ.get("PACKCTL_FLEET_STATES", "20000"))

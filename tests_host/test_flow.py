@@ -2,12 +2,12 @@
 
 import unittest
 
-from bms import readings as rd
-from bms.flow import Flow
-from bms.protection_rules import CHARGER_SEEN, RELIEF, mask_of
-from bms.protection_rules import CHARGING as CHARGES
-from bms.protection_rules import DISCHARGING as DISCHARGES
-from bms.states import CHARGING, STANDBY
+from bms.words import readings as rd
+from bms.measure.flow import Flow
+from bms.words.rules import CHARGER_SEEN, RELIEF, mask_of
+from bms.words.rules import CHARGING as CHARGES
+from bms.words.rules import DISCHARGING as DISCHARGES
+from bms.words.states import CHARGING, STANDBY
 
 SHORT = mask_of("PRO-08")
 

@@ -6,14 +6,14 @@ import struct
 import unittest
 
 from bcd import to_bcd
-from bms import readings as rd
-from bms.counters import Counters
-from bms.events import STATE
-from bms.pack_state import Pack
-from bms.parameters import Parameters
-from bms.power import TRYING
-from bms.records import Records
-from bms.states import DISCHARGING, SLEEP
+from bms.words import readings as rd
+from bms.records.counters import Counters
+from bms.words.events import STATE
+from bms.pack import Pack
+from bms.words.parameters import Parameters
+from bms.power.power import TRYING
+from bms.records.records import Records
+from bms.words.states import DISCHARGING, SLEEP
 from bq76952 import BQ76952
 from clock import Clock
 from ds3231 import DS3231
@@ -22,10 +22,10 @@ from flash_ring import PAYLOAD, FlashRing
 from hc595 import ShiftRegisters
 from mcp2515 import MCP2515
 from profiles import am5000, b1_5_1_48
-from protocols.ascii_frame import length_field
-from protocols.can_frames import CanFrames
+from protocols.ascii.frame import length_field
+from protocols.can.frames import CanFrames
 from protocols.pcs import Pcs
-from protocols.snapshot import Identity, System
+from bms.fleet.snapshot import Identity, System
 from scheduler import Scheduler, Task
 from tasks.can_port import CanPort
 from tasks.control import Control
@@ -495,10 +495,10 @@ class TestProtocolPath(TestCase):
             self.answer(pylontech_frame(0x25, 0, cid2, info))
 
     def test_answers_on_the_debug_port(self):                   # req: SAF-04 COM-04
-        from protocols.ascii_port import AsciiPort
-        from protocols.debug_port import DebugPort, Trusted
-        from protocols.link import Link
-        from protocols.report import Reporter
+        from protocols.ascii.port import AsciiPort
+        from protocols.debug.port import DebugPort, Trusted
+        from protocols.debug.link import Link
+        from protocols.debug.report import Reporter
         uart, _ = self.serve(pylontech_frame(0x25, 1, 0x42, b"00"))
         identity = Identity("AM5000", (1, 2, 3), "AM5000A000000001")
         reporter = Reporter(self.pack, None, None)
@@ -529,8 +529,8 @@ class TestProtocolPath(TestCase):
 
     def test_a_report_on_the_debug_port(self):                  # req: SAF-04 COM-04
         from crc16 import crc16
-        from protocols.link import Link
-        from protocols.report import Reporter
+        from protocols.debug.link import Link
+        from protocols.debug.report import Reporter
 
         class Ctl:
             afe_starts = 1
@@ -702,7 +702,7 @@ class TestStoragePath(TestCase):
     """Nothing is due in these steps; what is written, seldom, does allocate."""
 
     def test_storage_step(self):                                # req: SAF-04 REC-02
-        from bms.counters import Counters
+        from bms.records.counters import Counters
         from clock import Clock
         from tasks.storage import Storage
 

@@ -3,10 +3,10 @@
 import unittest
 from array import array
 
-from bms import readings as rd
-from bms.ignored import IgnoredLimits
-from bms.parameters import Parameters
-from bms.protection_rules import ITEMS
+from bms.words import readings as rd
+from bms.protect.ignored import IgnoredLimits
+from bms.words.parameters import Parameters
+from bms.words.rules import ITEMS
 
 CHARGE_ROW, DISCHARGE_ROW = (
     sum(1 << i for i in range(len(ITEMS)) if ITEMS[i][0] == name)

@@ -2,8 +2,8 @@
 
 import unittest
 
-from bms import indication as ind
-from bms import states as st
+from bms.panel import indication as ind
+from bms.words import states as st
 from fakes import LATE, WRAP
 
 RUN, ALM, ONOFF = 0x40, 0x80, 0x100

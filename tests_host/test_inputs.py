@@ -2,7 +2,7 @@
 
 import unittest
 
-from bms.inputs import HeldButton, Steady
+from bms.panel.inputs import HeldButton, Steady
 from fakes import WRAP
 
 

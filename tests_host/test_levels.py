@@ -2,10 +2,10 @@
 
 import unittest
 
-from bms import readings as rd
-from bms.flow import Flow
-from bms.measurements import Measurements
-from bms.parameters import Parameters
+from bms.words import readings as rd
+from bms.measure.flow import Flow
+from bms.measure.measurements import Measurements
+from bms.words.parameters import Parameters
 from fakes import put16, scan_regs
 
 BOTH_CLOSED = 0x05

@@ -3,14 +3,9 @@
 import unittest
 from array import array
 
-from bms import readings as rd
-from bms.life import Life
-from bms.protection_rules import (
-    FAULT_CELLS,
-    FAULT_STACK,
-    FAULT_TEMPS,
-    FAULT_TERMINALS,
-)
+from bms.words import readings as rd
+from bms.measure.life import Life
+from bms.words.rules import FAULT_CELLS, FAULT_STACK, FAULT_TEMPS, FAULT_TERMINALS
 from fakes import NO_READING, Lcg
 
 

@@ -2,8 +2,8 @@
 
 import unittest
 
-from bms.limiter import HELD, LOOKING, OFF, ON, ChargeLimiter
-from bms.parameters import Parameters
+from bms.protect.limiter import HELD, LOOKING, OFF, ON, ChargeLimiter
+from bms.words.parameters import Parameters
 
 REST_MA, OTHER_WAY_MA = 300, 1000
 

@@ -3,13 +3,13 @@
 import struct
 import unittest
 
-from bms import events as ev
-from bms.pack_state import Pack
-from bms.parameters import Parameters
+from bms.words import events as ev
+from bms.pack import Pack
+from bms.words.parameters import Parameters
 from fakes import LATE, WRAP, Lcg, feed, put16, scan_regs
 from profiles import am5000
-from protocols.link import Link
-from protocols.report import Reporter
+from protocols.debug.link import Link
+from protocols.debug.report import Reporter
 
 
 class FakeSupervisor:
@@ -269,7 +269,7 @@ class TestAnswers(TestCase):
 
 class TestParameters(TestCase):
     def test_all_are_listed_with_everything(self):              # req: PAR-01
-        from bms.parameters import TABLE
+        from bms.words.parameters import TABLE
         rows = self.params_listed()
         self.assertEqual(len(rows), len(TABLE))
         self.assertEqual(rows["cell_ov_trip_mv"][:7],

@@ -2,10 +2,10 @@
 
 import unittest
 
-from bms import measurements
-from bms import readings as rd
-from bms.measurements import Measurements
-from bms.parameters import Parameters
+from bms.measure import measurements
+from bms.words import readings as rd
+from bms.measure.measurements import Measurements
+from bms.words.parameters import Parameters
 from fakes import LATE, NO_READING, WRAP, put16, scan_regs, set_cells
 
 

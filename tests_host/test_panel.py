@@ -2,10 +2,10 @@
 
 import unittest
 
-from bms import power as pw
-from bms import states as st
-from bms.pack_state import Pack
-from bms.parameters import Parameters
+from bms.power import power as pw
+from bms.words import states as st
+from bms.pack import Pack
+from bms.words.parameters import Parameters
 from fakes import LATE, WRAP, FakePin
 from profiles import am5000, b1_5_1_48
 from tasks.panel import Panel

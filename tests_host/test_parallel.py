@@ -3,16 +3,16 @@
 import unittest
 from array import array
 
-from bms import readings as rd
-from bms import joining
-from bms.joining import Joining
-from bms.parameters import Parameters
-from bms.protection_rules import BOTH
-from bms.resistance import Resistance
+from bms.words import readings as rd
+from bms.fleet import joining
+from bms.fleet.joining import Joining
+from bms.words.parameters import Parameters
+from bms.words.rules import BOTH
+from bms.fleet.resistance import Resistance
 from fakes import NO_READING, Lcg, show
-from protocols import parallel as wire
-from protocols.ascii_frame import OK, Parser
-from protocols.snapshot import Snapshot
+from protocols.parallel import wire
+from protocols.ascii.frame import OK, Parser
+from bms.fleet.snapshot import Snapshot
 
 
 def parsed(frame, length):

@@ -2,17 +2,17 @@
 
 import unittest
 
-from bms.pack_state import Pack
-from bms.parameters import Parameters
-from bms.protection_rules import BOTH, FAULT_ADDRESS, FAULT_LINK
+from bms.pack import Pack
+from bms.words.parameters import Parameters
+from bms.words.rules import BOTH, FAULT_ADDRESS, FAULT_LINK
 from fakes import LATE, WRAP, Lcg, put16, scan_regs
 from profiles import am5000
 from protocols import conditions
-from protocols import parallel as wire
-from protocols.ascii_frame import OK, Parser
-from protocols.parallel_nodes import Master, Slave
+from protocols.parallel import wire
+from protocols.ascii.frame import OK, Parser
+from protocols.parallel.nodes import Master, Slave
 from protocols.pcs import Pcs
-from protocols.snapshot import Identity, System
+from bms.fleet.snapshot import Identity, System
 
 NOT_ON = ("rp2040",)        # minutes of traffic; the frames and the port's task run there
 _BAUD = 38_400

@@ -2,7 +2,7 @@
 
 import unittest
 
-from bms.parameters import TABLE, Parameters
+from bms.words.parameters import TABLE, Parameters
 from fakes import reason
 
 # specification, section 3: the settable values of the rows that exist

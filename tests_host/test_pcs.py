@@ -3,17 +3,17 @@
 import unittest
 
 import civil
-from bms import events as ev
-from bms import power as pw
-from bms.pack_state import Pack
-from bms.parameters import Parameters
+from bms.words import events as ev
+from bms.power import power as pw
+from bms.pack import Pack
+from bms.words.parameters import Parameters
 from fakes import LATE, NO_READING, WRAP, Lcg, feed, put16, scan_regs, set_cells
 from profiles import am5000
-from protocols.ascii_port import AsciiPort
-from protocols.debug_port import DebugPort, Trusted
+from protocols.ascii.port import AsciiPort
+from protocols.debug.port import DebugPort, Trusted
 from protocols.modbus import PaceRegisters
 from protocols.pcs import Pcs
-from protocols.snapshot import Identity, Snapshot, System
+from bms.fleet.snapshot import Identity, Snapshot, System
 
 SERIAL = "AM5000A000000001"
 CHARGE, DISCHARGE, BOTH = 1, 2, 3

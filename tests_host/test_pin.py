@@ -2,11 +2,11 @@
 
 import unittest
 
-from bms import events as ev
-from bms.events import Events
-from bms.parameters import Parameters
-from bms.pin import Pin
-from bms.rights import Rights
+from bms.words import events as ev
+from bms.words.events import Events
+from bms.words.parameters import Parameters
+from bms.host.pin import Pin
+from bms.host.rights import Rights
 from fakes import reason
 
 

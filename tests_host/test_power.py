@@ -2,9 +2,9 @@
 
 import unittest
 
-from bms import power as pw
-from bms.parameters import Parameters
-from bms.power import Power
+from bms.power import power as pw
+from bms.words.parameters import Parameters
+from bms.power.power import Power
 from fakes import WRAP
 
 DAY_S = 86_400

@@ -2,12 +2,12 @@
 
 import unittest
 
-from bms import events as ev
-from bms import power as pw
-from bms.power_watch import step_power
-from bms.protection_rules import mask_of
-from bms.readings import CURRENT_MA, MIN_CELL_MV, PACK_MV
-from bms.states import CHARGING, DISCHARGING, STANDBY
+from bms.words import events as ev
+from bms.power import power as pw
+from bms.power.watch import step_power
+from bms.words.rules import mask_of
+from bms.words.readings import CURRENT_MA, MIN_CELL_MV, PACK_MV
+from bms.words.states import CHARGING, DISCHARGING, STANDBY
 
 OVER = mask_of("PRO-01", "PRO-03")
 UNDER = mask_of("PRO-02", "PRO-04")

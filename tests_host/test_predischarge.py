@@ -3,9 +3,9 @@
 import unittest
 from array import array
 
-from bms import readings as rd
-from bms.predischarge import Predischarge
-from bms.protection_rules import mask_of
+from bms.words import readings as rd
+from bms.protect.predischarge import Predischarge
+from bms.words.rules import mask_of
 
 ROW = mask_of("PWR-03")
 STACK = 52_000

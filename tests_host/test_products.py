@@ -2,7 +2,7 @@
 
 import unittest
 
-from bms import products
+from bms.host import products
 from fakes import reason
 
 

@@ -2,9 +2,9 @@
 
 import unittest
 
-from bms import readings as rd
-from bms.derating import CHARGE_LIMIT, DISCHARGE_LIMIT, interpolate
-from bms.parameters import RULES, TABLE, Parameters, check_profile
+from bms.words import readings as rd
+from bms.limits.derating import CHARGE_LIMIT, DISCHARGE_LIMIT, interpolate
+from bms.words.parameters import RULES, TABLE, Parameters, check_profile
 from fakes import reason
 from profiles import am5000, b1_5_1_48
 

@@ -2,8 +2,8 @@
 
 import unittest
 
-from bms.protection_rules import FAULT_PROMPT
-from bms.prompt import PromptWish
+from bms.words.rules import FAULT_PROMPT
+from bms.host.prompt import PromptWish
 
 
 class FakeAsked:

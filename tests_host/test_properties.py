@@ -13,20 +13,20 @@ from hypothesis import strategies as st
 
 import crc16_py
 import due_py
-from bms import parameters
-from bms import protection_rules as rules
-from bms import readings as rd
-from bms.pack_state import Pack
-from bms.parameters import Parameters
-from bms.protection import ALARM, LOCKED, TRIPPED, WAITS, Protection
+from bms.words import parameters
+from bms.words import rules
+from bms.words import readings as rd
+from bms.pack import Pack
+from bms.words.parameters import Parameters
+from bms.protect.protection import ALARM, LOCKED, TRIPPED, WAITS, Protection
 from fakes import Beyond, NO_READING, FakeUart, feed, scan_regs
 from hot import hex_text_py
 from profiles import am5000
-from protocols import ascii_frame
-from protocols.link import Link
+from protocols.ascii import frame as ascii_frame
+from protocols.debug.link import Link
 from protocols.pcs import Pcs
-from protocols.report import Reporter
-from protocols.snapshot import Identity, System
+from protocols.debug.report import Reporter
+from bms.fleet.snapshot import Identity, System
 from scheduler import Scheduler, Task
 from tasks.serial_port import SerialPort
 from test_link_firmware import FakeControl, FakeSupervisor, FakeTask, frame

@@ -3,10 +3,10 @@
 import unittest
 from array import array
 
-from bms import protection_rules as rules
-from bms import readings as rd
-from bms.parameters import Parameters
-from bms.protection import ALARM, LOCKED, TRIPPED, WAITS, Protection
+from bms.words import rules
+from bms.words import readings as rd
+from bms.words.parameters import Parameters
+from bms.protect.protection import ALARM, LOCKED, TRIPPED, WAITS, Protection
 from fakes import NO_READING
 
 CHARGE, DISCHARGE, BOTH = 1, 2, 3

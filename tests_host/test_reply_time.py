@@ -3,13 +3,13 @@
 import time
 import unittest
 
-from bms.pack_state import Pack
-from bms.parameters import Parameters
+from bms.pack import Pack
+from bms.words.parameters import Parameters
 from fakes import LATE, ON_MICROPYTHON, feed, scan_regs
 from profiles import am5000
-from protocols.ascii_port import MODULES
+from protocols.ascii.port import MODULES
 from protocols.pcs import Pcs
-from protocols.snapshot import Identity, Snapshot, System
+from bms.fleet.snapshot import Identity, Snapshot, System
 
 _MOST_US = 14_000       # after 20 ms between polls and the longest control step: within 50 ms
 

@@ -5,10 +5,10 @@ The numbers are the document's. Around each limit and each delay: one short, exa
 
 import unittest
 
-from bms import readings as rd
-from bms.pack_state import Pack
-from bms.parameters import Parameters
-from bms.protection_rules import ITEMS
+from bms.words import readings as rd
+from bms.pack import Pack
+from bms.words.parameters import Parameters
+from bms.words.rules import ITEMS
 from fakes import LATE, NO_READING, WRAP
 from profiles import am5000
 

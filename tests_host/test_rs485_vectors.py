@@ -4,13 +4,13 @@ import pathlib
 
 import pytest
 
-from bms.pack_state import Pack
-from bms.parameters import Parameters
+from bms.pack import Pack
+from bms.words.parameters import Parameters
 from fakes import feed, put16, scan_regs
 from profiles import am5000
-from protocols.ascii_frame import NOTHING, OK, Parser, encode
+from protocols.ascii.frame import NOTHING, OK, Parser, encode
 from protocols.pcs import Pcs
-from protocols.snapshot import Identity, System
+from bms.fleet.snapshot import Identity, System
 
 LINES = [line.split(" ", 1) for line in (pathlib.Path(__file__).parent / "vectors" / "rs485.txt")
          .read_text("utf-8").splitlines() if not line.startswith("#")]

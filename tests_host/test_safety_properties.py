@@ -12,11 +12,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from bms import power, states
-from bms import readings as rd
-from bms.pack_state import Pack
-from bms.parameters import RULES, TABLE, Parameters
-from bms.protection_rules import (
+from bms.power import power
+from bms.words import states
+from bms.words import readings as rd
+from bms.pack import Pack
+from bms.words.parameters import RULES, TABLE, Parameters
+from bms.words.rules import (
     FAULT_CELL,
     FAULT_HOT,
     FAULT_NTC,

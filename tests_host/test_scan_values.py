@@ -3,7 +3,7 @@
 import unittest
 from array import array
 
-from bms import readings as rd
+from bms.words import readings as rd
 from fakes import EXPECTED_KIND, NO_READING, Lcg, put16, scan_regs, set_cells, twins
 from hot import scan_values
 

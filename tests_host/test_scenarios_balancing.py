@@ -253,8 +253,8 @@ class ModelBench:
 
     def __init__(self, monkeypatch):
         from afe_model import AfeModel
-        from bms.pack_state import Pack
-        from bms.parameters import Parameters
+        from bms.pack import Pack
+        from bms.words.parameters import Parameters
         from bq76952 import BQ76952
         from plant import Plant
         from profiles import am5000

@@ -10,8 +10,8 @@ import can
 import can_dbc
 import cantools
 import pytest
-from protocols import can_layout as layout
-from protocols.pylontech import VER
+from protocols.can import layout
+from protocols.ascii.pylontech import VER
 from scenarios_protection import CASES
 from tasks import can_port
 from test_clients_rs485 import Line

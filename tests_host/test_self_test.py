@@ -2,7 +2,7 @@
 
 import unittest
 
-from bms import self_test
+from hot import agree as self_test
 from fakes import ON_MICROPYTHON
 
 

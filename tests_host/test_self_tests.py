@@ -4,12 +4,12 @@ import sys
 import unittest
 from array import array
 
-from bms import events as ev
-from bms import indication
-from bms import states as st
-from bms import protection_rules as rules
-from bms.pack_state import Pack
-from bms.parameters import Parameters
+from bms.words import events as ev
+from bms.panel import indication
+from bms.words import states as st
+from bms.words import rules
+from bms.pack import Pack
+from bms.words.parameters import Parameters
 from checked_pin import CheckedPin
 from fakes import ON_MICROPYTHON, WRAP, put16, scan_regs
 from memory_tests import Constants, RamBlock, march, sums

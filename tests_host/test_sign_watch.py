@@ -2,7 +2,7 @@
 
 import unittest
 
-from bms.sign_watch import TerminalWatch
+from bms.measure.sign_watch import TerminalWatch
 
 CHARGER_MV = 500
 

@@ -2,8 +2,8 @@
 
 import unittest
 
-from bms.parameters import Parameters
-from bms.small_use import SmallUse
+from bms.words.parameters import Parameters
+from bms.power.small_use import SmallUse
 
 
 class TestSmallUse(unittest.TestCase):

@@ -2,19 +2,19 @@
 
 import unittest
 
-from bms import events as ev
-from bms.charge_requests import ChargeRequests
-from bms.charge_voltage import ChargeVoltage
-from bms.inverter_watch import InverterWatch
-from bms.events import Events
-from bms.pack_state import Pack
-from bms.parameters import Parameters
-from bms.protection_rules import FAULTS, ITEMS
-from bms.readings import CURRENT_MA, MAX_CELL_MV
+from bms.words import events as ev
+from bms.limits.charge_requests import ChargeRequests
+from bms.limits.charge_voltage import ChargeVoltage
+from bms.host.inverter_watch import InverterWatch
+from bms.words.events import Events
+from bms.pack import Pack
+from bms.words.parameters import Parameters
+from bms.words.rules import FAULTS, ITEMS
+from bms.words.readings import CURRENT_MA, MAX_CELL_MV
 from fakes import LATE, NO_READING, WRAP, Lcg, put16, scan_regs, set_cells
 from profiles import am5000
 from protocols import conditions
-from protocols.snapshot import Snapshot, System
+from bms.fleet.snapshot import Snapshot, System
 
 
 class TestSnapshot(unittest.TestCase):

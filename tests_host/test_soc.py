@@ -2,9 +2,9 @@
 
 import unittest
 
-from bms import ocv
-from bms.parameters import Parameters
-from bms.soc import StateOfCharge
+from bms.charge import ocv
+from bms.words.parameters import Parameters
+from bms.charge.soc import StateOfCharge
 from fakes import ON_MICROPYTHON, Lcg
 
 if ON_MICROPYTHON:

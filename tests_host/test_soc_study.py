@@ -15,8 +15,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "tools" / "models")]
 
 import plant as truth_model  # noqa: E402
-from bms.parameters import Parameters  # noqa: E402
-from bms.soc import StateOfCharge  # noqa: E402
+from bms.words.parameters import Parameters  # noqa: E402
+from bms.charge.soc import StateOfCharge  # noqa: E402
 
 numpy = pytest.importorskip("numpy")
 import soc_study  # noqa: E402

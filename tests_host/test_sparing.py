@@ -2,9 +2,9 @@
 
 import unittest
 
-from bms import readings as rd
-from bms.protection_rules import ITEMS, mask_of
-from bms.sparing import Sparing
+from bms.words import readings as rd
+from bms.words.rules import ITEMS, mask_of
+from bms.protect.sparing import Sparing
 
 CHARGE, DISCHARGE, BOTH = 1, 2, 3
 OVER, UNDER = mask_of("PRO-01"), mask_of("PRO-02")

@@ -2,12 +2,12 @@
 
 import unittest
 
-from bms.parameters import Parameters
-from bms.power import ASLEEP, AWAKE, STORING, TRYING
-from bms.protection import Protection
-from bms.protection_rules import AT_ONCE, FAULT_STARTS, ITEMS
-from bms.starts import Starts
-from bms.trip_memory import TripMemory
+from bms.words.parameters import Parameters
+from bms.power.power import ASLEEP, AWAKE, STORING, TRYING
+from bms.protect.protection import Protection
+from bms.words.rules import AT_ONCE, FAULT_STARTS, ITEMS
+from bms.protect.starts import Starts
+from bms.protect.trip_memory import TripMemory
 from fakes import reason
 
 NOW_S = 200_000_000

@@ -2,13 +2,13 @@
 
 import unittest
 
-from bms import events as ev
-from bms import kept
-from bms import protection_rules as rules
-from bms.counters import Counters
-from bms.pack_state import Pack
-from bms.parameters import Parameters
-from bms.records import Records
+from bms.words import events as ev
+from bms.records import kept
+from bms.words import rules
+from bms.records.counters import Counters
+from bms.pack import Pack
+from bms.words.parameters import Parameters
+from bms.records.records import Records
 from clock import Clock
 from fakes import LATE, scan_regs
 from flash_ring import PAYLOAD

@@ -2,7 +2,7 @@
 
 import unittest
 
-from bms.timer import leaky, longer
+from bms.words.timer import leaky, longer
 
 
 class TestLonger(unittest.TestCase):

@@ -3,10 +3,10 @@
 import unittest
 from array import array
 
-from bms import readings as rd
-from bms.parameters import Parameters
-from bms.protection_rules import FAULT_CELLS, FAULT_CURRENT, FAULT_SIGN
-from bms.witness import Witness
+from bms.words import readings as rd
+from bms.words.parameters import Parameters
+from bms.words.rules import FAULT_CELLS, FAULT_CURRENT, FAULT_SIGN
+from bms.measure.witness import Witness
 from fakes import NO_READING, Lcg
 
 CHARGE, DISCHARGE, BOTH = 1, 2, 3

@@ -22,11 +22,11 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 for folder in ("firmware", "lib", "tools/mocks", "tools/models"):
     sys.path.insert(0, str(ROOT / folder))
 
-from bms import readings as rd                                  # noqa: E402
-from bms.balancing import Balancing                             # noqa: E402
-from bms.charge_voltage import ChargeVoltage                    # noqa: E402
-from bms.derating import Derating                               # noqa: E402
-from bms.parameters import Parameters                           # noqa: E402
+from bms.words import readings as rd  # noqa: E402
+from bms.charge.balancing import Balancing  # noqa: E402
+from bms.limits.charge_voltage import ChargeVoltage  # noqa: E402
+from bms.limits.derating import Derating  # noqa: E402
+from bms.words.parameters import Parameters  # noqa: E402
 from plant import Plant, Xorshift                               # noqa: E402
 from profiles import am5000                                     # noqa: E402
 

@@ -277,7 +277,7 @@ def parameter_table():
     """(number, name, ...) of every parameter."""
     sys.path.insert(0, str(TOOLS / "mocks"))
     sys.path.insert(0, str(ROOT / "firmware"))
-    from bms.parameters import TABLE
+    from bms.words.parameters import TABLE
     return TABLE
 
 

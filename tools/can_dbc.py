@@ -17,7 +17,7 @@ PATH = ROOT / "docs" / "packctl.dbc"
 for _folder in ("firmware", "lib", "tools/mocks"):
     sys.path.append(str(ROOT / _folder))
 
-from protocols import can_layout as layout  # noqa: E402
+from protocols.can import layout  # noqa: E402
 
 _BITS = {layout.U8: (8, "+"), layout.U16: (16, "+"), layout.I16: (16, "-"), layout.U32: (32, "+")}
 _HEAD = """VERSION "packctl"

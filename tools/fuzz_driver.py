@@ -17,19 +17,19 @@ _ROOT = _HERE + "/.."
 for _folder in ("tools/mocks", "lib", "firmware"):
     sys.path.insert(0, _ROOT + "/" + _folder)
 
-from bms.pack_state import Pack                                 # noqa: E402
-from bms.parameters import Parameters                           # noqa: E402
+from bms.pack import Pack  # noqa: E402
+from bms.words.parameters import Parameters  # noqa: E402
 from crc16 import crc16, crc16_modbus                           # noqa: E402
 from profiles import am5000                                     # noqa: E402
-from protocols import parallel as wire                          # noqa: E402
-from protocols.ascii_frame import NOTHING, OK, Parser           # noqa: E402
-from protocols.ascii_port import AsciiPort                      # noqa: E402
-from protocols.debug_port import DebugPort                      # noqa: E402
-from protocols.link import Link                                 # noqa: E402
-from protocols.parallel_nodes import Master, Slave              # noqa: E402
+from protocols.parallel import wire  # noqa: E402
+from protocols.ascii.frame import NOTHING, OK, Parser  # noqa: E402
+from protocols.ascii.port import AsciiPort  # noqa: E402
+from protocols.debug.port import DebugPort  # noqa: E402
+from protocols.debug.link import Link  # noqa: E402
+from protocols.parallel.nodes import Master, Slave  # noqa: E402
 from protocols.pcs import Pcs                                   # noqa: E402
-from protocols.report import Reporter                           # noqa: E402
-from protocols.snapshot import Identity, System                 # noqa: E402
+from protocols.debug.report import Reporter  # noqa: E402
+from bms.fleet.snapshot import Identity, System  # noqa: E402
 
 _MASK = (1 << 30) - 1
 _POOL = 1 << 16

@@ -44,53 +44,52 @@ _SLOWER = 4             # a mutant may take so much longer than the tests do wit
 _EXTRA_S = 3            # ... and that
 _MEMORY = 2 << 30
 
-_PACK_TESTS = ("test_pack_state", "test_rows", "test_decisions", "test_derating", "test_control",
+_PACK_TESTS = ("test_pack", "test_rows", "test_decisions", "test_derating", "test_control",
                "test_balancing")
 
-# module: (file, functions and classes left out, tests in the order in which they are run)
+# module: (functions and classes left out, tests in the order in which they are run)
 TARGETS = {
-    "bq_frames_py": ("lib/bq_frames_py.py", (), ("test_bq_frames", "test_bq76952")),
-    "hot.scan_values_py": ("firmware/hot/scan_values_py.py", (), ("test_scan_values",)),
-    "bms.measurements": ("firmware/bms/measurements.py", (),
-                         ("test_measurements", "test_decisions", "test_pack_state")),
-    "hot.protect_py": ("firmware/hot/protect_py.py", (), ("test_protect", "test_rows")),
-    "bms.protection_rules": ("firmware/bms/protection_rules.py", (),
-                             ("test_rows", "test_protection", "test_pack_state",
-                              "test_decisions")),
-    "bms.protection": ("firmware/bms/protection.py", (), ("test_protection", "test_rows",
-                                                          "test_pack_state")),
-    "bms.witness": ("firmware/bms/witness.py", (), ("test_witness",)),
-    "bms.life": ("firmware/bms/life.py", (), ("test_life", "test_witness")),
-    "bms.levels": ("firmware/bms/levels.py", (), ("test_levels", "test_measurements")),
-    "bms.end_wires": ("firmware/bms/end_wires.py", (), ("test_end_wires", "test_decisions")),
-    "bms.fets": ("firmware/bms/fets.py", (), ("test_fets", "test_decisions", "test_pack_state",
-                                              "test_control")),
-    "bms.limiter": ("firmware/bms/limiter.py", (), ("test_limiter",)),
-    "bms.derating": ("firmware/bms/derating.py", (), ("test_derating", "test_decisions")),
-    "bms.allowance": ("firmware/bms/allowance.py", (), ("test_allowance",)),
-    "bms.timer": ("firmware/bms/timer.py", (), ("test_fet_watch", "test_timer", *_PACK_TESTS)),
-    "bms.faults": ("firmware/bms/faults.py", (), (*_PACK_TESTS, "test_storage")),
-    "bms.doubts": ("firmware/bms/doubts.py", (), _PACK_TESTS),
-    "bms.fet_watch": ("firmware/bms/fet_watch.py", (), ("test_fet_watch", *_PACK_TESTS)),
-    "bms.sign_watch": ("firmware/bms/sign_watch.py", (), ("test_sign_watch", *_PACK_TESTS)),
-    "bms.flow": ("firmware/bms/flow.py", (), ("test_flow", *_PACK_TESTS)),
-    "bms.other_way": ("firmware/bms/other_way.py", (), ("test_flow", *_PACK_TESTS)),
-    "bms.polarity": ("firmware/bms/polarity.py", (), ("test_flow", *_PACK_TESTS)),
-    "bms.quota": ("firmware/bms/quota.py", (), ("test_flow", "test_sparing", "test_fets")),
-    "bms.sparing": ("firmware/bms/sparing.py", (), ("test_sparing", *_PACK_TESTS)),
-    "bms.notes": ("firmware/bms/notes.py", (), _PACK_TESTS),
-    "bms.power_watch": ("firmware/bms/power_watch.py", (), ("test_power_watch", *_PACK_TESTS)),
-    "bms.pack_state": ("firmware/bms/pack_state.py", ("remaining_mah", "count_charge"),
-                       _PACK_TESTS),
-    "bms.afe_config": ("firmware/bms/afe_config.py", ("realised",),
-                       ("test_afe_config", "test_control")),
-    "tasks.control": ("firmware/tasks/control.py", (), ("test_control", "test_balancing")),
-    "tasks.self_tests": ("firmware/tasks/self_tests.py", ("provoke", "Skipped"),   # for a bench
-                         ("test_self_tests",)),
-    "memory_tests": ("lib/memory_tests.py", (), ("test_self_tests",)),
-    "due_py": ("lib/due_py.py", (), ("test_due", "test_scheduler")),
-    "scheduler": ("lib/scheduler.py", (), ("test_scheduler",)),
+    "bq_frames_py": ((), ("test_bq_frames", "test_bq76952")),
+    "hot.scan_values_py": ((), ("test_scan_values",)),
+    "bms.measure.measurements": ((), ("test_measurements", "test_decisions", "test_pack")),
+    "hot.protect_py": ((), ("test_protect", "test_rows")),
+    "bms.words.rules": ((), ("test_rows", "test_protection", "test_pack", "test_decisions")),
+    "bms.protect.protection": ((), ("test_protection", "test_rows", "test_pack")),
+    "bms.measure.witness": ((), ("test_witness",)),
+    "bms.measure.life": ((), ("test_life", "test_witness")),
+    "bms.measure.levels": ((), ("test_levels", "test_measurements")),
+    "bms.measure.end_wires": ((), ("test_end_wires", "test_decisions")),
+    "bms.protect.fets": ((), ("test_fets", "test_decisions", "test_pack", "test_control")),
+    "bms.protect.limiter": ((), ("test_limiter",)),
+    "bms.limits.derating": ((), ("test_derating", "test_decisions")),
+    "bms.limits.allowance": ((), ("test_allowance",)),
+    "bms.words.timer": ((), ("test_fet_watch", "test_timer", *_PACK_TESTS)),
+    "bms.protect.faults": ((), (*_PACK_TESTS, "test_storage")),
+    "bms.measure.doubts": ((), _PACK_TESTS),
+    "bms.measure.fet_watch": ((), ("test_fet_watch", *_PACK_TESTS)),
+    "bms.measure.sign_watch": ((), ("test_sign_watch", *_PACK_TESTS)),
+    "bms.measure.flow": ((), ("test_flow", *_PACK_TESTS)),
+    "bms.measure.other_way": ((), ("test_flow", *_PACK_TESTS)),
+    "bms.measure.polarity": ((), ("test_flow", *_PACK_TESTS)),
+    "bms.protect.quota": ((), ("test_flow", "test_sparing", "test_fets")),
+    "bms.protect.sparing": ((), ("test_sparing", *_PACK_TESTS)),
+    "bms.protect.changes": ((), _PACK_TESTS),
+    "bms.power.watch": ((), ("test_power_watch", *_PACK_TESTS)),
+    "bms.pack": (("remaining_mah", "count_charge"), _PACK_TESTS),
+    "bms.protect.second_line": (("realised",), ("test_afe_config", "test_control")),
+    "tasks.control": ((), ("test_control", "test_balancing")),
+    "tasks.self_tests": (("provoke", "Skipped"), ("test_self_tests",)),
+    "memory_tests": ((), ("test_self_tests",)),
+    "due_py": ((), ("test_due", "test_scheduler")),
+    "scheduler": ((), ("test_scheduler",)),
 }
+
+
+def path_of(module):
+    """Path of *module* in the repository: in firmware/ or in lib/."""
+    path = module.replace(".", "/") + ".py"
+    return "firmware/" + path if (ROOT / "firmware" / path).exists() else "lib/" + path
+
 
 # Names that a table might confuse
 _CONFUSED = {"CHARGE": "DISCHARGE", "DISCHARGE": "CHARGE", "BOTH": "CHARGE", "ABOVE": "BELOW",
@@ -230,7 +229,7 @@ def _texts(parent, field, index, node, other, statement):
 
 def mutants_of(module):
     """Every Mutant of *module*, in the order of its source."""
-    file, left_out, _ = TARGETS[module]
+    file, left_out = path_of(module), TARGETS[module][0]
     tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
     found = []
     for place, (parent, field, index, node, where, statement) in enumerate(
@@ -244,7 +243,7 @@ def mutants_of(module):
 
 def mutated_tree(module, at):
     """The module's tree with the change *at* = (place, which)."""
-    file, left_out, _ = TARGETS[module]
+    file, left_out = path_of(module), TARGETS[module][0]
     tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
     if at is not None:
         for place, (parent, field, index, node, _, _) in enumerate(walk(tree, left_out)):
@@ -264,7 +263,7 @@ class _Mutated(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def __init__(self, module, tree):
         self._module = module
-        self._file = TARGETS[module][0]
+        self._file = path_of(module)
         self._tree = tree
 
     def find_spec(self, name, path=None, target=None):
@@ -332,7 +331,7 @@ def _child(module, at, tests, without, limit_s):
 def baseline(module):
     """(seconds that the tests take, ids of those that fail) with the module as it is."""
     read, write = os.pipe()
-    tests = TARGETS[module][2]
+    tests = TARGETS[module][1]
     pid = os.fork()
     if not pid:
         try:
@@ -379,7 +378,7 @@ def run_all(mutants, jobs, on_result):
                 limit_s, failed = base[mutant.module]
                 pid = os.fork()
                 if not pid:
-                    _child(mutant.module, mutant.at, TARGETS[mutant.module][2], failed, limit_s)
+                    _child(mutant.module, mutant.at, TARGETS[mutant.module][1], failed, limit_s)
                 running[pid] = mutant
             pid, status = os.wait()
             mutant = running.pop(pid, None)
@@ -408,7 +407,7 @@ def fingerprint(module):
     h = hashlib.sha256()
     files = sorted([*(ROOT / "firmware").rglob("*.py"), *(ROOT / "lib").glob("*.py"),
                     TESTS / "fakes.py", pathlib.Path(__file__).resolve(),
-                    *(TESTS / f"{name}.py" for name in TARGETS[module][2])])
+                    *(TESTS / f"{name}.py" for name in TARGETS[module][1])])
     for file in files:
         if file.exists():
             h.update(file.read_bytes())
@@ -466,7 +465,7 @@ def summary(modules, kept):
                 else:
                     alive.append(mutant)
             count[outcome or "not run"] += 1
-        rows.append((module, TARGETS[module][0], count, alive))
+        rows.append((module, path_of(module), count, alive))
     return rows
 
 

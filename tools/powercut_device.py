@@ -19,10 +19,10 @@ ROOT = HERE.rsplit("/", 1)[0]
 sys.path[0:0] = [ROOT + "/firmware", ROOT + "/lib", HERE + "/models"]
 
 import vfs                                                  # noqa: E402 - the paths come first
-from bms import events as ev                                # noqa: E402
-from bms import kept                                        # noqa: E402
-from bms.pack_state import Pack                             # noqa: E402
-from bms.parameters import TABLE, Parameters                # noqa: E402
+from bms.words import events as ev  # noqa: E402
+from bms.records import kept  # noqa: E402
+from bms.pack import Pack  # noqa: E402
+from bms.words.parameters import TABLE, Parameters  # noqa: E402
 from clock import Clock                                     # noqa: E402
 from flash_model import SECTOR, Cut, NorFlash, Partition    # noqa: E402
 from flash_ring import FlashRing                            # noqa: E402

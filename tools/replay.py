@@ -5,9 +5,10 @@
     .venv/bin/python tools/replay.py pack.json                              replay a file
 
 A file holds the profile, the parameters of now and the event records, as export() makes it. Each
-alarm and protection is put to bms/protection.py again, in a healthy pack with the recorded value
-and the parameters of that moment (records of changes are walked back): does it come, and with the
-recorded limit? What the AFE tripped by itself, or has no reading of its own, is not judged.
+alarm and protection is put to the protection table again, in a healthy pack with the recorded
+value and the parameters of that moment (records of changes are walked back): does it come, and
+with the recorded limit? What the AFE tripped by itself, or has no reading of its own, is not
+judged.
 """
 
 import argparse
@@ -20,10 +21,10 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path[0:0] = [str(ROOT / "tools" / "mocks"), str(ROOT / "lib"), str(ROOT / "firmware")]
 sys.path.insert(0, str(ROOT / "tools"))
 
-from bms import protection_rules as rules                       # noqa: E402
-from bms import readings as rd                                  # noqa: E402
-from bms.parameters import TABLE, Parameters                           # noqa: E402
-from bms.protection import ALARM, TRIPPED, Protection           # noqa: E402
+from bms.words import rules  # noqa: E402
+from bms.words import readings as rd  # noqa: E402
+from bms.words.parameters import TABLE, Parameters  # noqa: E402
+from bms.protect.protection import ALARM, TRIPPED, Protection  # noqa: E402
 
 _LONGEST_STEPS = 700            # of 100 ms: beyond the longest delay
 _HEALTHY = {rd.MAX_CELL_MV: 3310, rd.MIN_CELL_MV: 3305, rd.CELL_DIFF_MV: 5,

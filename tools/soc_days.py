@@ -19,7 +19,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 
 import soc_study
-from bms.parameters import Parameters
+from bms.words.parameters import Parameters
 from plant import Plant
 from profiles import am5000
 from rig import Rig

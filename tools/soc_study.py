@@ -1,7 +1,7 @@
 """A year of state of charge against an independent truth (`make soc-report`).
 
-The firmware's own estimator (firmware/bms/soc.py) is called every 10 s with what a current sensor
-with hidden errors shows; cells, sensor and inverter are soc_plant.c, the equations of
+The firmware's own estimator (firmware/bms/charge/soc.py) is called every 10 s with what a current
+sensor with hidden errors shows; cells, sensor and inverter are soc_plant.c, the equations of
 tools/models/plant.py, whose figures are used but for the spread drawn here. Time, weather,
 household and errors follow from the seed. Writes docs/soc.md and its pictures.
 
@@ -29,8 +29,8 @@ for folder in ("firmware", "lib", "tools/models", "tools/mocks"):
     sys.path.insert(0, str(ROOT / folder))
 
 import plant as truth_model  # noqa: E402
-from bms.parameters import Parameters  # noqa: E402
-from bms.soc import StateOfCharge  # noqa: E402
+from bms.words.parameters import Parameters  # noqa: E402
+from bms.charge.soc import StateOfCharge  # noqa: E402
 from profiles import am5000  # noqa: E402
 
 STEP_S = 10
@@ -676,8 +676,8 @@ published data:
   bits in 250 ms at three deviations, that is 10 mA at 0.25 mOhm, or 1.6 mA in 10 s.
 
 The firmware's own curve is another one, made from published electrode potentials
-(`firmware/bms/ocv.py`). Household, weather and loads are our own drawing; no measured year is
-behind them.
+(`firmware/bms/charge/ocv.py`). Household, weather and loads are our own drawing; no measured year
+is behind them.
 
 ## What the error is made of
 

@@ -22,7 +22,7 @@ def decode_scan(regs, cells_mv, out, cal, count, cell_low_mv, cell_high_mv, sum_
     cells_mv      array('H'), length *count*: cell voltages, overwritten
     out           array('i'): readings by the slots of bms.readings, overwritten except SOC_CPCT,
                   AMBIENT_DC, REVERSED and NEVER
-    cal           array('i'): calibration by the slots of bms.readings
+    cal           array('i'): calibration by the slots of bms.words.readings
     cell_low_mv   a cell at or below is implausible; cell_high_mv: at or above
     sum_error_mv  largest believable difference between sum of cells and stack
     wire_mv       two neighbours at least this far from the average, in opposite directions and

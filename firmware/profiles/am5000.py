@@ -1,7 +1,7 @@
 """Amensolar AM5000: 16S LFP, 51.2 V, 100 Ah. Source: its specification, chapters 2 and 3."""
 
-from bms import readings as rd
-from bms.derating import CHARGE_LIMIT, DISCHARGE_LIMIT
+from bms.words import readings as rd
+from bms.limits.derating import CHARGE_LIMIT, DISCHARGE_LIMIT
 
 NAME = "am5000"
 CELLS = 16

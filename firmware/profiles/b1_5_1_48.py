@@ -3,8 +3,8 @@
 Source: AS1 user manual, chapters 2.3 and 3.1.
 """
 
-from bms import readings as rd
-from bms.derating import CHARGE_LIMIT, DISCHARGE_LIMIT
+from bms.words import readings as rd
+from bms.limits.derating import CHARGE_LIMIT, DISCHARGE_LIMIT
 
 NAME = "b1-5.1-48"
 CELLS = 16

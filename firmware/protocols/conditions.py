@@ -8,7 +8,7 @@ table: packs tell each other these bits, so that none may change its meaning.
 import micropython
 from micropython import const
 
-from bms import protection_rules as rules
+from bms.words import rules
 
 # Bits beyond the protection table
 AFE_FAULT = const(1 << 20)      # front end: scans fail, frozen, not configured

@@ -1,6 +1,6 @@
 """Numbers and texts into the INFO of a frame, big-endian, held within their fields."""
 
-from bms.readings import NO_READING
+from bms.words.readings import NO_READING
 
 
 def put_u16(info, at, value):

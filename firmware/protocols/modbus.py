@@ -7,10 +7,10 @@ request does no harm; a request that is followed by more was none.
 Sources: PACE Modbus RTU V1.3 (2017), Voltronic LIB (2020).
 """
 
-from bms.afe_config import SHORT_DELAY_US
-from bms.readings import NO_READING
+from bms.protect.second_line import SHORT_DELAY_US
+from bms.words.readings import NO_READING
 from crc16 import crc16_modbus
-from protocols import settings
+from protocols.ascii import settings
 from protocols.conditions import PACE_MODBUS, VOLTRONIC, alarm_word, protection_word
 from protocols.fields import put_i16, put_u16, rounded
 

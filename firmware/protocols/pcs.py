@@ -4,7 +4,7 @@ Pylontech's and PACE's ASCII frames are told apart by the VER of each request; M
 mark, so it has to be chosen by parameter.
 """
 
-from protocols.ascii_port import AsciiPort
+from protocols.ascii.port import AsciiPort
 from protocols.modbus import Modbus, PaceRegisters, VoltronicRegisters
 
 _AS_HEARD, _PYLONTECH, _PACE, _PACE_MODBUS, _VOLTRONIC = range(5)

@@ -7,7 +7,7 @@ Changes that come while limits are told belong to the same opening.
 """
 
 import micropython
-from bms.readings import CURRENT_MA, NO_READING
+from bms.words.readings import CURRENT_MA, NO_READING
 from micropython import const
 
 IDLE, TELLING, WRITING, CLOSING = range(4)

@@ -2,8 +2,8 @@
 from whatever happens to the bus or to the controller chip (COM-02)."""
 
 import micropython
-from bms import events as ev
-from protocols import can_layout as layout
+from bms.words import events as ev
+from protocols.can import layout
 from protocols.pcs import RS485_ONLY
 
 PERIOD_MS = 50
@@ -26,7 +26,7 @@ class CanPort:
     """The CAN task.
 
     can      object with the interface of machine.CAN
-    system   snapshot.System; pack: PackState
+    system   snapshot.System; pack: Pack
     frames   can_frames.CanFrames
 
     state       of the controller, as machine.CAN numbers it; 0: stopped, or not there

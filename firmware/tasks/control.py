@@ -2,12 +2,12 @@
 
 import bq76952_map as m
 import micropython
-from bms import afe_config
-from bms import events as ev
-from bms.charge_scale import ChargeScale
-from bms.fets import CLOSES, DISOBEYS
-from bms.power import TRYING
-from bms.protection_rules import (
+from bms.protect import second_line as afe_config
+from bms.words import events as ev
+from bms.charge.scale import ChargeScale
+from bms.protect.fets import CLOSES, DISOBEYS
+from bms.power.power import TRYING
+from bms.words.rules import (
     BOTH,
     CHARGE,
     DISCHARGE,
@@ -59,7 +59,7 @@ _AFE_TRIPS = (
 class Control:
     """The control task.
 
-    afe       BQ76952; pack: PackState; shunt_uohm: the board's
+    afe       BQ76952; pack: Pack; shunt_uohm: the board's
     bothoff   pin: 0 forces both FETs off in hardware, whatever the AFE thinks
     limiter   pin: 1 puts the 10 A limiter into the charge path
     ticks_us  wrapping microseconds

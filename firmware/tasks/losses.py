@@ -9,7 +9,7 @@ record of their own. Lost is
 It stays lost, over restarts and though it is written anew, until a person says that it is known.
 """
 
-from bms.kept import number_of
+from bms.records.kept import number_of
 from slots import Slots
 
 LOST, DAMAGED, UNREADABLE, DROPPED, OLDER = 1, 2, 3, 4, 5

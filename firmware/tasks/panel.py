@@ -1,11 +1,11 @@
 """Lamps, buzzer, dry contacts, button and switches: what a person at the front sees and does."""
 
 import micropython
-from bms import contacts, indication
-from bms import events as ev
-from bms import states as st
-from bms import power as pw
-from bms.inputs import HeldButton, Steady
+from bms.panel import contacts, indication
+from bms.words import events as ev
+from bms.words import states as st
+from bms.power import power as pw
+from bms.panel.inputs import HeldButton, Steady
 
 PERIOD_MS = 50
 _WORD_MS = indication.WORD_TICKS * indication.TICK_MS
@@ -34,7 +34,7 @@ def _alarms_of(pack):
 class Panel:
     """The panel task.
 
-    pack      PackState
+    pack      Pack
     show      function(word): puts the lamp word on the lamps
     inputs    TCA9534 with the DIP switches and the button: on and pressed pull low
     buzzer    function(level), or None

@@ -1,9 +1,9 @@
 """The parallel RS485 port: bytes in and out for the node that the DIP address makes of a pack."""
 
-from bms.protection_rules import FAULT_ADDRESS, FAULT_LINK, FAULT_MANY
-from protocols.ascii_frame import NOTHING, OK, Parser
-from protocols.parallel import LONGEST_CHARS, tag_of
-from protocols.parallel_nodes import MASTER, Master, Slave
+from bms.words.rules import FAULT_ADDRESS, FAULT_LINK, FAULT_MANY
+from protocols.ascii.frame import NOTHING, OK, Parser
+from protocols.parallel.wire import LONGEST_CHARS, tag_of
+from protocols.parallel.nodes import MASTER, Master, Slave
 
 PERIOD_MS = 10
 ALONE_MS = 200              # with address 0 nothing is heard or said
@@ -17,7 +17,7 @@ class ParallelBus:
 
     uart       any(), readinto(buf, count), write(buf, offset, count), txdone()
     de         pin that enables the RS485 driver
-    pack, system   PackState, snapshot.System
+    pack, system   Pack, snapshot.System
     unique_id  bytes that no other board has
     baud       bit/s of uart
     pace       pace.Pace for a slave, or None

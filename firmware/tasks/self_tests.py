@@ -6,7 +6,7 @@ a fault, and both FETs are off at once. docs/self_tests.md says what each can fi
 
 from array import array
 
-from bms.protection_rules import (
+from bms.words.rules import (
     FAULT_CLOCK,
     FAULT_DATA,
     FAULT_FLOW,
@@ -91,7 +91,7 @@ class Watch:
 class SelfTests:
     """The self-test task.
 
-    pack        PackState
+    pack        Pack
     ram         parts, check(i, stuck): True if part i is good
     program     the same for the program, or None: it cannot be read here
     outputs     CheckedPin objects

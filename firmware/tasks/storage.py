@@ -9,12 +9,12 @@ own protections hold.
 """
 
 import micropython
-from bms import events as ev
-from bms import kept
-from bms.counters import Counters
-from bms.kept import EVERYTHING, number_of
-from bms.records import Records
-from bms.protection_rules import FAULT_FLASH, FAULT_LOST
+from bms.words import events as ev
+from bms.records import kept
+from bms.records.counters import Counters
+from bms.records.kept import EVERYTHING, number_of
+from bms.records.records import Records
+from bms.words.rules import FAULT_FLASH, FAULT_LOST
 from clock import FOUND
 from crc16 import crc16
 from slots import Slots
@@ -126,7 +126,7 @@ class CounterKeeper:
 class Storage:
     """The storage task.
 
-    pack      PackState, with params and events
+    pack      Pack, with params and events
     files     where the small records are kept, each in two copies (slots.py)
     name      of the profile: its parameters are kept apart from another product's
     ring      FlashRing; clock: Clock

@@ -8,8 +8,8 @@ switch (lib/dead_man.py) opens both FETs when that is not said for 0.7 s.
 import gc
 
 import micropython
-from bms import events as ev
-from bms.protection_rules import FAULT_TASK
+from bms.words import events as ev
+from bms.words.rules import FAULT_TASK
 from tasks.last_error import LastError
 
 _COLLECT_S = 60     # nothing allocates in steady state; what requests leave is little

@@ -91,8 +91,8 @@ def phases(app, count):
 
     The names are the firmware's: one that is gone there is printed as missing.
     """
-    import bms.measurements
-    import bms.protection
+    import bms.measure.measurements
+    import bms.protect.protection
     import bq76952
     pack = app.pack
     control = app.control
@@ -102,9 +102,9 @@ def phases(app, count):
         (12, bq76952, "run_frames"),
         (13, bq76952, "check_frames"),
         (14, pack.measurements, "take"),
-        (15, bms.measurements, "decode_scan"),
+        (15, bms.measure.measurements, "decode_scan"),
         (16, pack.protection, "step"),
-        (17, bms.protection, "protect_step"),
+        (17, bms.protect.protection, "protect_step"),
         (18, pack, "step"),
         (19, control, "_afe_is_sound"),
         (20, control, "_act"),
@@ -234,9 +234,9 @@ def calls(c_module, count):
 def recorded_call():
     """The arguments of the protection step that a healthy pack at rest gives it."""
     from array import array
-    from bms import protection as module
-    from bms import readings as rd
-    from bms.parameters import Parameters
+    from bms.protect import protection as module
+    from bms.words import readings as rd
+    from bms.words.parameters import Parameters
     from profiles import am5000 as profile
     values = array("i", (0 for _ in range(rd.COUNT)))
     for name in dir(rd):

@@ -1,0 +1,723 @@
+"""State of charge: integer coulomb counting with a learnt offset, corrected only where an LFP cell
+says something: at the end of charge, at empty, and at rest in the knees of its curve (SOC-01..03).
+
+An estimate and a bound of its error are kept. What is reported follows the estimate under the
+rules of SOC-01: no steps, never against the direction of the current, 100 % only at the end of
+charge, 0 % only at empty.
+
+The bound is the root of the sum of three squares, because their causes are independent: what the
+last anchor left open; what grew since then, which is time times what is not known of the sensor's
+offset and of the self-consumption, and a little of the charge put in; and the distance from that
+anchor times what is not known of the capacity. The sensor's gain is in the last one: an error of
+it cancels against a capacity that was learnt through the same sensor.
+
+Accumulators are pairs (mAh and uAh, Ah and uAh) so that all of it stays within +-2**30.
+"""
+
+import struct
+
+from bms.charge import ocv
+
+_FULL_CPCT = 10_000
+_NEVER_FULL_CPCT = 9949     # shown at most before the end of charge: 99 % however it is rounded
+_NEVER_EMPTY_CPCT = 50
+_MINUTE_MS = 60_000
+_MOST_UAH = (1 << 29) - 1   # a step, and a minute, moves no more than this
+_LONGEST_MS = 1 << 27     # a step; also where timers stop
+
+_FULL_U_CPCT = 80           # how far off an end of charge may be
+_EMPTY_U_CPCT = 150
+_MOST_EMPTY_CPCT = 500      # what an under-voltage leaves at most
+_STORED_U_CPCT = 100        # added by a restart: what was not saved, and the time off
+_CAPACITY_U_CPCT = 2000     # a pack nobody knows may have aged this much
+_AGEING_U_CPCT = 1          # capacity becomes this much less certain a day
+_CAPACITY_LEAST_U_CPCT = 120
+_FADE_DAYS = 18_250         # 2 % a year, until it is learnt
+_SPAN_CPCT = 4000           # capacity is learnt over at least this
+
+_OFFSET_U_UA = 100_000      # before the first look at zero
+_OFFSET_MOST_UA = 300_000   # more is no offset: current flows
+_DRIFT_LEAST_U_UA = 1500   # what changes with temperature and from cell to cell
+_DRIFT_DAY_U_UA = 10
+_SELF_U_UA = 1500           # of the self-consumption
+_ZERO_FIRST_S = 8           # both FETs open for so long give a first value
+_ZERO_WINDOW_S = 300
+_ZERO_MOST_UAH = 250_000
+_ZERO_MOST_65536THS = 1900
+_IDLE_S = 600               # both FETs closed and nothing but what may be the sensor's offset
+_IDLE_U_UA = 2000           # a load that small looks the same
+_IDLE_MOST_UA = 30_000
+_IDLE_MOST_MA = 60          # the same of a scan, with its noise
+_IDLE_NOISE = 47            # 100 uA: what the bound of a look at zero has for 10 s of noise
+_IDLE_WORTH_U_UA = 6000     # what is known better than this is not looked at again,
+_IDLE_LAST_U_UA = 26_000    # and of what is known worse a load could hide in it
+_RESIDUAL_MIN = 10 * 1440   # between two ends of charge that teach the drift
+_RESIDUAL_U_PERMILLE = 15   # two ends of charge, and what balancing took between them
+_IN_U_PPM = 400             # of the charge put in
+_BALANCE_UA = 20_000        # what balancing makes up for at the top, half of the time
+_BALANCE_MV = 3400
+
+_VERSION = 2
+_FORMAT = "<BBhhiiiiiiiiiiiiiiiiiiiiiiii"
+
+
+def _weight(u, u_new):
+    """Weight of a new value in 1/256, from the bounds (0..20000) of the old and the new one."""
+    a = u // 8 + 1
+    b = u_new // 8 + 1
+    return 256 * (a * a) // (a * a + b * b)
+
+
+def _zero_u_ua(ms):
+    """Bound of a look at zero of that length: its noise, and what the sensor drifts.
+
+    The AFE's data sheet gives a step of its 16 bits (7.6 uV) for three deviations in 250 ms;
+    that is 10 mA at 0.25 mOhm, and less by the root of the number of them. Three of these
+    deviations are allowed for: a board may be worse.
+    """
+    return 500 + 474_000 // _root(ms)
+
+
+def _root(x):
+    """Square root of an int of 0..2**30, rounded down."""
+    root = 0
+    bit = 1 << 14
+    while bit:
+        if (root | bit) * (root | bit) <= x:
+            root |= bit
+        bit >>= 1
+    return root
+
+
+class StateOfCharge:
+    """remaining_mah, full_mah and what follows from them.
+
+    params, capacity_mah, cells   Parameters; rated capacity (at most 1 000 000); cells in series
+    cpct              reported, 0.01 %
+    uncertainty_cpct  what is reported is off by at most this (meant to hold 95 % of the time)
+    remaining_mah     of the estimate, at room temperature
+    usable_mah        what can be taken at the present temperature
+    full_mah          learnt capacity; soh_pct is its share of the rated one
+    offset_ua         what the sensor is believed to show at zero current
+    is_set            False until start() or from_bytes()
+    is_guess          nothing but what packs are shipped at is known of the charge yet
+    """
+
+    def __init__(self, params, capacity_mah, cells=16):
+        self._params = params
+        self._taken = -1
+        self._load()
+        self._cells = cells
+        self.rated_mah = capacity_mah
+        self.full_mah = capacity_mah
+        self.remaining_mah = capacity_mah // 2
+        self.is_set = False
+        self.is_guess = False
+        self.cpct = 5000
+        self.uncertainty_cpct = 5000
+        self.usable_mah = self.remaining_mah
+        self.at_full = False        # until 1 % has been taken out again
+        self.at_empty = False       # until charged again
+        self._rest_uah = 0          # of remaining_mah, 0..999
+        # bound of the estimate: what the last anchor left open, and what has grown since
+        self._anchor_u = 5000
+        self._u_mah = 0
+        self._u_uah = 0
+        # what the cells' unequal self-discharge has taken from full_mah since they were balanced
+        self._apart_mah = 0
+        self._apart_uah = 0
+        self._fade_uah = 0
+        self._from_mah = self.remaining_mah     # the estimate at the last anchor
+        self._capacity_u = _CAPACITY_U_CPCT
+        # drift: the sensor's offset plus the self-consumption, which it does not see
+        self._drift_ua = self._self_ua
+        self._drift_u_ua = _OFFSET_U_UA
+        self._drift_rest = 0        # uA min, 0..59
+        self._zero_uah = 0
+        self._zero_ms = -1          # -1: a FET is closed | ms since both were seen open
+        self._idle_uah = self._idle_ms = 0
+        self._idle_ua = self._idle_last_ua = self._idle_steps = 0
+        self._day_min = 0
+        # charge since the end of charge that began the present lesson about drift
+        self._lesson_mah = 0
+        self._lesson_uah = 0
+        self._lesson_min = -1       # -1: none began | minutes
+        # charge since the last anchor: what the capacity is learnt from
+        self._run_mah = 0
+        self._run_uah = 0
+        self._run_min = 0
+        self._mark_cpct = -1        # -1: no anchor yet | where it was
+        self._mark_u = 0
+        # the present minute
+        self._ms = 0
+        self._in_uah = 0
+        self._out_uah = 0
+        # rest, end of charge, hysteresis
+        self._rest_ms = 0
+        self._rest_used = False
+        self._full_ms = 0
+        self._swing_mah = 0         # moved lately, within +-5 % of the capacity
+        self._current_ma = 0
+        self._min_mv = self._max_mv = 3300
+        self._temp_dc = 250
+        # counters
+        self._in_ah = self._in_ah_uah = self._out_ah = self._out_ah_uah = 0
+        self._in_wh = self._in_uwh = self._out_wh = self._out_uwh = 0
+        self._cycles = self._cycle_mah = 0
+        self._saved_cpct = -1
+        self._saved_min = 0
+
+    def _load(self):
+        p = self._params
+        self._full_mv = p["full_cell_mv"]
+        self._tail_ma = p["tail_ma"]
+        self._full_hold_ms = p["full_hold_s"] * 1000
+        self._ocv_rest_ms = p["ocv_rest_s"] * 1000
+        self._ocv_rest_ma = p["ocv_rest_ma"]
+        self._cell_uohm = p["cell_uohm"]
+        self._self_ua = p["self_use_ua"]
+        self._loss_ppm = p["charge_loss_ppm"]
+        self._spread_ua = p["self_spread_ua"]
+        self._save_cpct = p["soc_save_cpct"]
+        self._save_min = p["soc_save_min"]
+        self._taken = p.changed
+
+    # -- what follows from it --------
+
+    @property
+    def soh_pct(self):
+        """Capacity of balanced cells as a share of the rated one, at most 100."""
+        return min(100, ((self.full_mah + self._apart_mah) // 10 * 100 + self.rated_mah // 20)
+                   // (self.rated_mah // 10))
+
+    @property
+    def cycles(self):
+        """Half the charge moved either way, in capacities."""
+        return self._cycles
+
+    @property
+    def charged_ah(self):
+        return self._in_ah
+
+    @property
+    def discharged_ah(self):
+        return self._out_ah
+
+    @property
+    def charged_wh(self):
+        return self._in_wh
+
+    @property
+    def discharged_wh(self):
+        return self._out_wh
+
+    @property
+    def offset_ua(self):
+        return self._drift_ua - self._self_ua
+
+    @property
+    def drift_u_ua(self):
+        """Bound of what is not known of offset and self-consumption together."""
+        return self._drift_u_ua
+
+    @property
+    def capacity_u_cpct(self):
+        """Bound of full_mah, 0.01 % of it."""
+        return self._capacity_u
+
+    @property
+    def dirty(self):
+        """What is stored is too old: call to_bytes(), write it, then saved()."""
+        return self.is_set and (self._saved_cpct < 0
+                                or abs(self.cpct - self._saved_cpct) >= self._save_cpct
+                                or self._saved_min >= self._save_min)
+
+    # -- start and store --------
+
+    def start(self, cell_mv, temp_dc):
+        """First value without a stored state, from the lowest cell at start-up."""
+        cpct, u_cpct, guessed = ocv.guess(cell_mv)
+        self._set(cpct, min(_FULL_CPCT, u_cpct + 500))
+        self.is_guess = guessed
+        self._temp_dc = temp_dc
+        self.is_set = True
+        self.cpct = max(_NEVER_EMPTY_CPCT, min(cpct, _NEVER_FULL_CPCT))
+        self._publish()
+
+    def to_bytes(self):
+        """The state, for lib/slots.py."""
+        flags = ((1 if self.at_full else 0) | (2 if self.at_empty else 0)
+                 | (4 if self.is_guess else 0))
+        return struct.pack(
+            _FORMAT, _VERSION, flags, self.cpct, self._mark_cpct, self.rated_mah, self.full_mah,
+            self.remaining_mah, self._u_mah, self._from_mah, self._capacity_u, self._drift_ua,
+            self._drift_u_ua, self._anchor_u, self._lesson_mah, self._lesson_min, self._run_mah,
+            self._run_min, self._mark_u, self._swing_mah, self._in_ah, self._in_ah_uah,
+            self._out_ah, self._out_ah_uah, self._in_wh, self._out_wh, self._cycles,
+            self._cycle_mah, self._apart_mah)
+
+    def saved(self):
+        """The state of now is stored."""
+        self._saved_cpct = self.cpct
+        self._saved_min = 0
+
+    def from_bytes(self, data):
+        """Take a stored state; False, and nothing is taken, if it is not one of this pack."""
+        if data is None or len(data) != struct.calcsize(_FORMAT):
+            return False
+        got = struct.unpack(_FORMAT, data)
+        if (got[0] != _VERSION or got[4] != self.rated_mah or not 0 <= got[2] <= _FULL_CPCT
+                or not 0 < got[5] <= 2 * self.rated_mah or not 0 <= got[6] <= got[5]
+                or got[5] > 1 << 21):
+            return False
+        (_, flags, self.cpct, self._mark_cpct, _, self.full_mah, self.remaining_mah, self._u_mah,
+         self._from_mah, self._capacity_u, self._drift_ua, self._drift_u_ua, self._anchor_u,
+         self._lesson_mah,
+         self._lesson_min, self._run_mah, self._run_min, self._mark_u, self._swing_mah,
+         self._in_ah, self._in_ah_uah, self._out_ah, self._out_ah_uah, self._in_wh, self._out_wh,
+         self._cycles, self._cycle_mah, self._apart_mah) = got
+        self.at_full = flags & 1 != 0
+        self.at_empty = flags & 2 != 0
+        self.is_guess = flags & 4 != 0
+        self._u_mah = min(self._u_mah + self._of_full(_STORED_U_CPCT), self.full_mah)
+        self._mark_cpct = -1        # what was moved after the last save is not in these two
+        self._lesson_min = -1
+        self.is_set = True
+        self._saved_cpct = self.cpct
+        self._saved_min = 0
+        self._publish()
+        return True
+
+    # -- counting --------
+
+    def step(self, charge_uah, dt_ms, current_ma, max_cell_mv, min_cell_mv, temp_dc, fets_open):
+        """Advance by *dt_ms* (some seconds; hours after a sleep).
+
+        charge_uah  what the AFE's integrator moved since the last call, charging positive; None
+                    if it was lost: then *current_ma* counts, for at most 250 s
+        min_cell_mv, max_cell_mv, temp_dc   trusted readings, of the coldest cell; pass the last
+                    ones, and current_ma = 0, where there are none
+        fets_open   both FETs were read back open since the last call: no current flows
+        """
+        if charge_uah is None:
+            dt_ms = min(dt_ms, 250_000)
+            charge_uah = current_ma // 3600 * dt_ms + current_ma % 3600 * dt_ms // 3600
+        elif charge_uah > _MOST_UAH:
+            charge_uah = _MOST_UAH
+        elif charge_uah < -_MOST_UAH:
+            charge_uah = -_MOST_UAH
+        if dt_ms > _LONGEST_MS:
+            dt_ms = _LONGEST_MS
+        self._current_ma = current_ma
+        self._min_mv = min_cell_mv
+        self._max_mv = max_cell_mv
+        self._temp_dc = temp_dc
+        if charge_uah > 0:
+            self._in_uah = min(self._in_uah + charge_uah, _MOST_UAH)
+        else:
+            self._out_uah = min(self._out_uah - charge_uah, _MOST_UAH)
+        rest = self._rest_uah + charge_uah
+        if 0 <= rest < 1000:
+            self._rest_uah = rest
+        else:
+            self._move(rest)
+        if fets_open:
+            self._look_at_zero(charge_uah, dt_ms)
+        elif self._zero_ms >= 0:
+            self._end_of_zero()
+        elif _IDLE_WORTH_U_UA < self._drift_u_ua <= _IDLE_LAST_U_UA:
+            self._look_at_idle(charge_uah, dt_ms)
+        if -self._ocv_rest_ma <= current_ma <= self._ocv_rest_ma:
+            if self._rest_ms < _LONGEST_MS:
+                self._rest_ms += dt_ms
+        else:
+            self._rest_ms = 0
+            self._rest_used = False
+        if 0 < current_ma <= self._tail_ma and max_cell_mv >= self._full_mv:
+            self._full_ms += dt_ms
+            if self._full_ms >= self._full_hold_ms:
+                self._full_ms = 0
+                self.anchor_full()
+        else:
+            self._full_ms = 0
+        self._ms += dt_ms
+        if self._ms >= _MINUTE_MS:
+            self._minute()
+        self._report(charge_uah, dt_ms)
+
+    def _move(self, rest_uah):
+        """The estimate becomes remaining_mah + *rest_uah*, within its limits."""
+        mah = self.remaining_mah + rest_uah // 1000
+        rest_uah %= 1000
+        if mah < 0:
+            mah = rest_uah = 0
+        elif mah >= self.full_mah:
+            mah = self.full_mah
+            rest_uah = 0
+        self.remaining_mah = mah
+        self._rest_uah = rest_uah
+
+    def _report(self, charge_uah, dt_ms):
+        """Let what is reported follow the estimate, by the rules of SOC-01."""
+        full = self.full_mah
+        cpct = self.remaining_mah * 100 // (full // 100)
+        if cpct <= 9900:
+            self.at_full = False
+            if cpct < _NEVER_EMPTY_CPCT:
+                cpct = _NEVER_EMPTY_CPCT
+        elif not self.at_full:
+            if cpct > _NEVER_FULL_CPCT:
+                cpct = _NEVER_FULL_CPCT
+        elif cpct > _FULL_CPCT:
+            cpct = _FULL_CPCT
+        move = cpct - self.cpct
+        flow = charge_uah - self.offset_ua // 1000 * (dt_ms // 1000) * 10 // 36
+        if flow > dt_ms // 36:              # more than 100 mA
+            self.at_empty = False
+            if move <= 0:
+                return
+        elif flow < -(dt_ms // 36):
+            if move >= 0:
+                return
+        if self.at_empty or not move:
+            return
+        most = max(dt_ms // 600, abs(charge_uah) // (full // 10))    # 1 % a minute, or as counted
+        if move > most:
+            move = most
+        elif move < -most:
+            move = -most
+        self.cpct += move
+
+    def _minute(self):
+        """Offset, losses and counters of the time since the last call; age the bounds."""
+        if self._taken != self._params.changed:
+            self._load()
+        minutes = self._ms // _MINUTE_MS
+        self._ms -= minutes * _MINUTE_MS
+        in_uah = self._in_uah
+        out_uah = self._out_uah
+        self._in_uah = self._out_uah = 0
+        loss = in_uah // 1000 * self._loss_ppm // 1000
+        drift = self._drift_rest + self._drift_ua * minutes
+        self._drift_rest = drift % 60
+        drift //= 60
+        self._move(self._rest_uah - drift - loss)
+        moved = in_uah - out_uah - drift - loss
+        self._run_uah += moved
+        if not 0 <= self._run_uah < 1000:
+            self._run_mah = self._bounded(self._run_mah + self._run_uah // 1000)
+            self._run_uah %= 1000
+        self._run_min = min(self._run_min + minutes, _LONGEST_MS)
+        if self._lesson_min >= 0:
+            self._lesson_uah += moved
+            if not 0 <= self._lesson_uah < 1000:
+                self._lesson_mah = self._bounded(self._lesson_mah + self._lesson_uah // 1000)
+                self._lesson_uah %= 1000
+            self._lesson_min = min(self._lesson_min + minutes, _LONGEST_MS)
+        edge = self.full_mah // 20
+        self._swing_mah = max(-edge, min(edge, self._swing_mah + moved // 1000))
+        self._tally(in_uah, out_uah, self.offset_ua * minutes // 60)
+        self._u_uah += self._drift_u_ua * minutes // 60 + in_uah // 1000 * _IN_U_PPM // 1000
+        if self._u_uah >= 1000:
+            self._u_mah = min(self._u_mah + self._u_uah // 1000, self.full_mah)
+            self._u_uah %= 1000
+        self._drift_apart(minutes)
+        self._day_min += minutes
+        while self._day_min >= 1440:
+            self._day_min -= 1440
+            self._fade()
+            self._capacity_u = min(self._capacity_u + _AGEING_U_CPCT, _CAPACITY_U_CPCT)
+            self._drift_u_ua = min(self._drift_u_ua + _DRIFT_DAY_U_UA, _OFFSET_U_UA)
+        if self._saved_min < 1 << 20:
+            self._saved_min += minutes
+        if self._rest_ms >= self._ocv_rest_ms and not self._rest_used:
+            self._rest_used = True
+            self._look_at_rest()
+        self._publish()
+
+    def _drift_apart(self, minutes):
+        """The string holds less the longer its cells were not balanced, and the more again."""
+        ua = -_BALANCE_UA if self._max_mv >= _BALANCE_MV else self._spread_ua
+        rest = self._apart_uah + ua * minutes // 60
+        mah = max(0, min(self._apart_mah + rest // 1000, self.rated_mah // 8))
+        self._apart_uah = rest % 1000
+        if mah != self._apart_mah:
+            if self.at_full and self.remaining_mah == self.full_mah:
+                self.remaining_mah -= mah - self._apart_mah
+            self.full_mah -= mah - self._apart_mah
+            self._apart_mah = mah
+
+    def _fade(self):
+        """A day of ageing as it is expected; the state of charge stays as it is."""
+        self._fade_uah += self.full_mah * 100 // (_FADE_DAYS // 10)
+        mah = self._fade_uah // 1000
+        self._fade_uah -= 1000 * mah
+        self.full_mah -= mah
+        if self.at_full and self.remaining_mah > self.full_mah:
+            self.remaining_mah = self.full_mah
+
+    @staticmethod
+    def _bounded(mah):
+        return max(-(1 << 28), min(mah, 1 << 28))
+
+    def _tally(self, in_uah, out_uah, offset_uah):
+        """Counters: charge and energy at the terminals, cycles."""
+        if in_uah >= out_uah:
+            in_uah = max(0, in_uah - offset_uah)
+        else:
+            out_uah = max(0, out_uah + offset_uah)
+        self._cycle_mah += (in_uah + self._in_ah_uah % 1000) // 1000
+        self._cycle_mah += (out_uah + self._out_ah_uah % 1000) // 1000
+        while self._cycle_mah >= 2 * self.full_mah:
+            self._cycle_mah -= 2 * self.full_mah
+            self._cycles += 1
+        self._in_ah_uah += in_uah
+        self._in_ah += self._in_ah_uah // 1_000_000
+        self._in_ah_uah %= 1_000_000
+        self._out_ah_uah += out_uah
+        self._out_ah += self._out_ah_uah // 1_000_000
+        self._out_ah_uah %= 1_000_000
+        pack_10mv = (self._min_mv + self._max_mv) * self._cells // 20
+        while in_uah > 0 or out_uah > 0:        # one turn, but for what a sleep brings
+            part = min(in_uah, 1_000_000)
+            in_uah -= part
+            self._in_uwh += part // 10 * (pack_10mv // 10)
+            part = min(out_uah, 1_000_000)
+            out_uah -= part
+            self._out_uwh += part // 10 * (pack_10mv // 10)
+            self._in_wh += self._in_uwh // 1_000_000
+            self._in_uwh %= 1_000_000
+            self._out_wh += self._out_uwh // 1_000_000
+            self._out_uwh %= 1_000_000
+
+    def _of_full(self, cpct):
+        return self.full_mah // 100 * cpct // 100
+
+    def _estimate_cpct(self):
+        return min(_FULL_CPCT, self.remaining_mah * 100 // (self.full_mah // 100))
+
+    def _bound_cpct(self):
+        """Of the estimate."""
+        per = self.full_mah // 100
+        unsure = self._capacity_u + self._apart_mah * 50 // per
+        away = abs(self.remaining_mah - self._from_mah) * 100 // per * unsure // 10_000
+        grown = min(_FULL_CPCT, self._u_mah * 100 // per)
+        grown -= grown >> 2     # each is a limit; so much of it holds (tools/soc_study.py)
+        away -= away >> 2
+        return min(_FULL_CPCT, _root(self._anchor_u * self._anchor_u + grown * grown
+                                     + away * away))
+
+    def _publish(self):
+        if self.remaining_mah > self.full_mah:      # which may have shrunk
+            self.remaining_mah = self.full_mah
+            self._rest_uah = 0
+        off = abs(self._estimate_cpct() - self.cpct)
+        self.uncertainty_cpct = min(_FULL_CPCT, self._bound_cpct() + off)
+        kept = self.full_mah // 1000 * (1000 - ocv.usable_permille(self._temp_dc))
+        self.usable_mah = max(0, self.remaining_mah - kept)
+
+    # -- anchors --------
+
+    def _set(self, cpct, u_cpct):
+        """The estimate is *cpct*, at most *u_cpct* off."""
+        self.remaining_mah = self.full_mah if cpct == _FULL_CPCT else self._of_full(cpct)
+        self._rest_uah = 0
+        self._anchor_u = u_cpct
+        self.is_guess = False
+        self._u_mah = self._u_uah = 0
+        self._from_mah = self.remaining_mah
+
+    def _mark(self, cpct, u_cpct):
+        """An anchor at *cpct*: learn the capacity from the run to it, begin the next run."""
+        if self._mark_cpct >= 0:
+            self._learn_capacity(cpct - self._mark_cpct, u_cpct + self._mark_u)
+        self._mark_cpct = cpct
+        self._mark_u = u_cpct
+        self._run_mah = self._run_uah = self._run_min = 0
+
+    def _learn_capacity(self, span, u_cpct):
+        moved = self._run_mah
+        if span < 0:
+            span = -span
+            moved = -moved
+        if span < _SPAN_CPCT or not self.rated_mah // 5 <= moved <= 2 * self.rated_mah:
+            return
+        mah = moved // 10 * 1000 // (span // 10) * 10
+        if not self.rated_mah // 10 * 4 <= mah <= self.rated_mah // 10 * 12:
+            return
+        drift_mah = self._drift_u_ua // 60 * min(self._run_min, 500_000) // 1000
+        u = u_cpct * 100 // (span // 100) + drift_mah * 100 // (moved // 100) + 20
+        if u > _CAPACITY_U_CPCT:
+            return
+        weight = _weight(self._capacity_u, u)
+        self.full_mah += (mah - self.full_mah) * weight // 256
+        self._capacity_u = max(_CAPACITY_LEAST_U_CPCT, min(self._capacity_u, u))
+
+    def anchor_full(self):
+        """The end of charge was reached, or an over-voltage protection."""
+        if not self.at_full:
+            self._mark(_FULL_CPCT, _FULL_U_CPCT)
+            self._learn_drift()
+        elif self._run_min < 1440:      # still at the end of that charge
+            self._run_mah = self._run_uah = self._run_min = 0
+        self._set(_FULL_CPCT, _FULL_U_CPCT)
+        self.at_full = self.is_set = True
+        self.at_empty = False
+        self.cpct = _FULL_CPCT
+        self._publish()
+
+    def anchor_empty(self):
+        """An under-voltage protection was reached."""
+        if self.at_empty:
+            return
+        drop_mv = max(0, -self._current_ma) // 100 * self._warm_uohm() // 10_000
+        low_mv = min(self._min_mv, 2850)
+        cpct = min(ocv.low_knee(low_mv + min(drop_mv, 300)), _MOST_EMPTY_CPCT)
+        u_cpct = _EMPTY_U_CPCT + cpct // 2
+        if not 0 <= ocv.low_knee(low_mv + 2 * drop_mv) <= _MOST_EMPTY_CPCT:
+            # a heavy load in the cold, where the drop may be twice that: the charge may be there
+            most = min(_FULL_CPCT, self._estimate_cpct() + self._bound_cpct())
+            u_cpct = max(u_cpct, most - cpct)
+        self._mark(cpct, u_cpct)
+        self._set(cpct, u_cpct)
+        self.at_empty = self.is_set = True
+        self.at_full = False
+        self.cpct = 0
+        self._publish()
+
+    def _warm_uohm(self):
+        """Resistance of a cell with its diffusion at the present temperature."""
+        return self._cell_uohm * ocv.resistance_percent(self._temp_dc) // 100
+
+    def _look_at_rest(self):
+        """Correct by the open-circuit voltage, in the knees only."""
+        drop_mv = self._current_ma // 10 * self._warm_uohm() // 100_000
+        lag_mv = ocv.HYSTERESIS_MV * self._swing_mah // max(1, self.full_mah // 20)
+        cell_mv = self._min_mv - drop_mv - lag_mv
+        cpct = ocv.low_knee(cell_mv)
+        u_cpct = ocv.low_knee_u(cell_mv)
+        if cpct < 0:
+            cpct = ocv.high_knee(self._max_mv - drop_mv - lag_mv)
+            u_cpct = ocv.HIGH_U_CPCT
+            if cpct < 0 or self.at_full:
+                return
+        prior = self._bound_cpct()
+        estimate = self._estimate_cpct()
+        tells = 2 * prior >= 3 * u_cpct     # else its error, which comes again, would be taken
+        self._mark(cpct, u_cpct)
+        if not tells:
+            return
+        if abs(estimate - cpct) > prior + u_cpct:
+            new, bound = cpct, u_cpct       # they exclude each other: the cells are right
+        else:
+            new = estimate + (cpct - estimate) * _weight(prior, u_cpct) // 256
+            bound = min(prior, u_cpct)
+        self._set(max(0, min(new, _FULL_CPCT - 1)), bound)
+
+    # -- drift --------
+
+    def _take_drift(self, ua, u_ua):
+        old = min(self._drift_u_ua // 10, 10_000)
+        new = min(u_ua // 10, 10_000)
+        # where nothing was known, nothing of it is mixed in
+        weight = 256 if self._drift_u_ua >= _OFFSET_U_UA else _weight(old, new)
+        self._drift_ua += (ua - self._drift_ua) * weight // 256
+        old = old * (256 - weight) // 256
+        new = new * weight // 256
+        self._drift_u_ua = max(_DRIFT_LEAST_U_UA, 10 * _root(old * old + new * new))
+
+    def _look_at_zero(self, charge_uah, dt_ms):
+        """Both FETs are open: what is counted now is the sensor's offset."""
+        if self._zero_ms < 0 or abs(charge_uah) > _ZERO_MOST_UAH:
+            # the first step may hold current of before; so much is no offset
+            self._zero_ms = self._zero_uah = 0
+            return
+        self._zero_uah += charge_uah
+        self._zero_ms += dt_ms
+        if self._zero_ms >= _ZERO_WINDOW_S * 1000:
+            self._end_of_zero()
+            self._zero_ms = self._zero_uah = 0
+
+    def see_zero(self, charge_65536ths, ms):
+        """Both FETs were open for *ms* (500..5000): the first value of a sensor nobody knows.
+
+        charge_65536ths  what the integrator moved meanwhile, in 1/65536 of 10 mAh
+        returns   True if that can be an offset
+        """
+        if abs(charge_65536ths) > _ZERO_MOST_65536THS:
+            return False
+        ua = charge_65536ths * 549_316 // ms
+        if abs(ua) > _OFFSET_MOST_UA:
+            return False
+        self._take_drift(ua + self._self_ua, _SELF_U_UA + _zero_u_ua(ms))
+        self._saved_cpct = -1           # worth a record of its own
+        return True
+
+    def move_zero(self, ua):
+        """The calibration was changed: from now on the sensor shows *ua* more at zero current."""
+        self._drift_ua += ua
+        self._saved_cpct = -1
+
+    @property
+    def zero_is_known(self):
+        """The sensor's offset was looked at, now or before it was stored."""
+        return self._drift_u_ua < _OFFSET_U_UA // 2
+
+    def _end_of_zero(self):
+        seconds = self._zero_ms // 1000
+        self._zero_ms = -1
+        if not _ZERO_FIRST_S <= seconds <= 3600 or abs(self._zero_uah) > _ZERO_MOST_UAH:
+            return
+        ua = self._zero_uah * 3600 // seconds
+        if abs(ua) <= _OFFSET_MOST_UA:
+            self._take_drift(ua + self._self_ua, _SELF_U_UA + _zero_u_ua(1000 * seconds))
+
+    def _look_at_idle(self, charge_uah, dt_ms):
+        """FETs closed, and for ten minutes no more flows than the first look may be off by.
+
+        That is a pack to which nothing is connected yet, after a look that was too short to know
+        the offset well. How far off a look of its length is, follows from the noise seen now: so
+        a load is taken for offset only if it is smaller than that, and the better the sensor, the
+        smaller.
+        """
+        step_s = dt_ms // 1000
+        if (not 8 <= step_s <= 18 or abs(charge_uah) > 1000
+                or abs(self._current_ma - self.offset_ua // 1000) > _IDLE_MOST_MA):
+            self._idle_ms = 0
+            return
+        ua = charge_uah * 36_000 // (dt_ms // 100)
+        if not self._idle_ms:
+            self._idle_uah = self._idle_ua = self._idle_steps = 0
+        else:
+            self._idle_ua += abs(ua - self._idle_last_ua)
+            self._idle_steps += 1
+        self._idle_last_ua = ua
+        self._idle_uah += charge_uah
+        self._idle_ms += dt_ms
+        if self._idle_ms < _IDLE_S * 1000:
+            return
+        ua = self._idle_uah * 3600 // (self._idle_ms // 1000)
+        self._idle_ms = 0
+        noise_ua = self._idle_ua // self._idle_steps    # 1.13 deviations of a step
+        look_ua = self._drift_u_ua - _SELF_U_UA - 500
+        most_ua = _IDLE_U_UA + noise_ua * 8 // 3 * (look_ua // 100) // _IDLE_NOISE
+        if abs(ua - self.offset_ua) <= min(most_ua, _IDLE_MOST_UA):
+            self._take_drift(ua + self._self_ua, _SELF_U_UA + _IDLE_U_UA)
+            self._saved_cpct = -1
+
+    def _learn_drift(self):
+        """From one end of charge to another nothing has moved: what was counted is drift.
+
+        Both are taken where they are first seen: charging on at full puts more in.
+        """
+        if self._lesson_min < 0:
+            self._lesson_mah = self._lesson_uah = self._lesson_min = 0
+        elif self._lesson_min >= _RESIDUAL_MIN:
+            hours = self._lesson_min // 60
+            u_ua = self.full_mah * _RESIDUAL_U_PERMILLE // hours
+            if abs(self._lesson_mah) <= self.full_mah // 2:
+                ua = self._drift_ua + self._lesson_mah * 1000 // hours
+                if u_ua < 100_000 and abs(ua) < _OFFSET_MOST_UA:
+                    self._take_drift(ua, u_ua)
+                    self._saved_cpct = -1
+            self._lesson_mah = self._lesson_uah = self._lesson_min = 0

@@ -1,0 +1,583 @@
+"""The current, borne out by cells and terminals or contradicted by them (MEA-07).
+
+Scans are summed to blocks of 8. A current that changes moves all cells the same way at once, by
+their resistance, and the drop over shunt, FETs and leads between stack and terminals. Both are
+compared with what the sensor shows:
+
+  ALONE     the current changed, the cells did not: it jumped by itself
+  AGAINST   the cells moved the wrong way
+  DEAD      the cells moved, the current did not
+  UNBORNE   a steady current without its drop at the terminals
+  GAIN      cells and terminals together move too much, or too little, for the current
+
+Only steady blocks are compared, cells without their highest and lowest one, and less what the
+cells drifted before. What is found is a suspicion first. It becomes a fault when the terminals
+do not speak against it, and when the AFE's integrator moved what the scans showed: a current that
+pulses in step with the scans looks steady and is not.
+"""
+
+import micropython
+from array import array
+
+from bms.charge import ocv
+from bms.measure.life import Life
+from bms.words.rules import BOTH, CHARGE, DISCHARGE, FAULT_CURRENT, FAULT_SIGN
+from bms.words.readings import (
+    CELL_SUM_MV,
+    CURRENT_MA,
+    MAX_CELL_MV,
+    MAX_TEMP_DC,
+    MIN_CELL_MV,
+    MIN_TEMP_DC,
+    NO_READING,
+    PACK_MV,
+    STACK_MV,
+)
+from micropython import const
+
+_SCANS = const(8)           # of a block
+_SLOW_MS = const(300)       # scans further apart make no block
+NOTHING, ALONE, AGAINST, DEAD, UNBORNE, GAIN = range(6)
+
+_STEADY_MA = const(600)     # the current of a steady block lies within this and a sixteenth
+_STEADY_MV = const(24)      # its cells within this and 0.5 mV an ampere
+_STEP_MA = const(2_500)     # a step of the current that cells have to answer
+_SIGN_MA = const(900)       # one that proves the sign, or shows it to be wrong
+_DEAD_UOHM = const(60)      # of a cell, and less than an eighth of a good one's: no answer
+_SURE = const(60)           # 1/112 mV of a cell: far beyond the noise of a step
+_CALM = const(3)            # steady blocks that are calm
+_MOVED_UV = const(2_000)    # of a cell in a block: less may be noise
+_NOISE = const(1_000_000)   # resistance times step of which half is beyond the noise
+_NEAR = const(3)            # blocks between two sides whose drift is not known
+_EVEN_MA = const(150)       # a current that changes by less until the step stands still
+_DRIFT = const(24)          # 1/112 mV of a cell in a block: less is noise
+_FAR = const(100_000)       # no step moves cells by more
+_QUIET_MA = const(4_000)    # a dead sensor shows less, or stands still
+_MOST = const(30)           # times the resistance of a good cell of this capacity
+_LARGE_MA = const(20_000)   # ... and of this one block is enough to be suspected
+_OFF_MA = const(3_000)      # what a shown current may be off
+_DIODE_MV = const(300)      # a body diode drops more
+_NO_PATH_MV = const(1500)
+_OLDEST = const(12)         # blocks between the two sides of a step
+_LONG_AGO = const(60)
+_JUMP_DC = const(40)        # temperatures do not change by that in a second
+_ZERO_MOST = const(256)     # blocks that the zero of the drop is a mean of
+_LONGEST = const(75)        # blocks that a suspicion lasts
+_NOISE_D = const(13_000)    # square of 3 deviations of a block's drop, in 1/8 mV
+_LATE = const(40)           # blocks after which cells and stack are enough
+_WINDOW = const(128)        # blocks that a steady drop is summed over
+_SYNC_MS = const(600)       # shortest time between two counts of the integrator
+_FAULTS = FAULT_CURRENT | FAULT_SIGN
+_ZERO_MS = const(60_000)    # the way back: about 0 for so long with both FETs open ...
+_ZERO_MA = const(1_000)
+_TRIES = const(2)           # ... so often ...
+_TRIES_MS = const(3_600_000)    # ... in such a time
+
+
+def _root(n):
+    """Whole part of the square root, for small numbers."""
+    x = n
+    y = (x + 1) // 2
+    while y < x:
+        x = y
+        y = (x + n // x) // 2
+    return x
+
+
+class Witness:
+    """Steps with each fresh scan.
+
+    wants_charge        the integrator's count is wanted, twice
+    suspects            the shown current is suspected, and no fault yet
+    offset_suspected    cells or terminals contradict it: a fault
+    soon                about to be one
+    proven              the sign of the current was borne out since the start
+    life                Life
+    """
+
+    def __init__(self, cells):
+        self.life = Life(cells)
+        self.wants_charge = False
+        self.offset_suspected = False
+        self.suspects = False
+        self.soon = False
+        self.proven = False
+        self._cells = cells
+        self._inner = max(1, cells - 2)
+        self._path_uohm = self._cell_uohm = 1
+        self._zero_ms = 0           # of the way back
+        self._tries = 0
+        self._tries_ms = 0
+        # the block that is being summed
+        self._n = 0
+        self._i = self._t = self._a = self._s = self._d = 0
+        self._i_low = self._i_high = self._t_low = self._t_high = 0
+        self._fets = -1             # FETs that are closed all the time, -1: they changed
+        # the last blocks: number, current mA, cells, stack (sums of 8)
+        self._number = 0
+        self._ring = array("i", (0 for _ in range(16)))
+        self._held = 0              # steady blocks in the ring
+        # cells and stack that stand still
+        self._calm = 0
+        self._i_still = 0           # blocks in which the current showed one value
+        self._calm_t = self._calm_s = self._level_t = self._level_s = 0
+        self._level_at = 0
+        self._cold_dc = self._hot_dc = 0
+        # the drop to the terminals, both FETs closed: sums of 8 scans
+        self._zero = self._zero_n = 0       # zero in sixteenths, blocks that it is the mean of
+        self._sum_i = self._sum_d = self._sum_n = 0
+        self._window_fets = -1
+        self._changes = 0           # of Measurements.level_changes
+        self._mean_ma = self._mean_d = 0
+        # what was learnt, at 25 degC
+        self._ref_uohm = self._ref_path_uohm = 0
+        self._step_uohm = 0         # of the newest step, 0: none, and the current after it
+        self._step_end_ma = 0
+        # a suspicion
+        self._kind = NOTHING
+        self._since = 0
+        self._base_i = self._base_t = self._base_s = 0
+        self._event_i = self._event_t = 0
+        self._sync = -1             # counts of the integrator: -1 none | 0 one | 1 borne out
+
+    def load(self, params):
+        self._path_uohm = params["path_uohm"]
+        self._cell_uohm = max(5, params["cell_uohm"] * 9 // 20)
+        self._ref_uohm = self._ref_path_uohm = 0
+
+    # -- each scan -------------------------------------------------------------------------
+
+    @micropython.native
+    def step(self, measured, actual, bled, faults):
+        """Look at the newest scan.
+
+        actual   FETs that are closed; bled: the cells' readings are kept ones
+        faults   Faults
+        """
+        values = measured.values
+        self.life.visit(values, measured.cells_mv, actual == BOTH, bled, faults)
+        self.offset_suspected = faults.faults & _FAULTS != 0
+        if self.offset_suspected:
+            self._way_back(values, actual, measured.dt_ms, faults)
+        high_mv = values[MAX_CELL_MV]
+        if high_mv == NO_READING or measured.dt_ms > _SLOW_MS:
+            self._n = 0
+            if high_mv != NO_READING:
+                self._held = 0
+            return
+        current_ma = values[CURRENT_MA]
+        all_mv = values[CELL_SUM_MV]
+        t_mv = all_mv - high_mv - values[MIN_CELL_MV]
+        n = self._n
+        if not n:
+            self._i = self._t = self._a = self._s = self._d = 0
+            self._i_low = self._i_high = current_ma
+            self._t_low = self._t_high = t_mv
+            self._fets = actual
+        else:
+            if current_ma < self._i_low:
+                self._i_low = current_ma
+            elif current_ma > self._i_high:
+                self._i_high = current_ma
+            if t_mv < self._t_low:
+                self._t_low = t_mv
+            elif t_mv > self._t_high:
+                self._t_high = t_mv
+            if actual != self._fets:
+                self._fets = -1
+        self._i += current_ma
+        self._t += t_mv
+        self._a += all_mv
+        stack_mv = values[STACK_MV]
+        self._s += stack_mv
+        self._d += values[PACK_MV] - stack_mv
+        self._n = n + 1
+        if n + 1 >= _SCANS:
+            self._n = 0
+            self._number += 1
+            self._block(measured, bled, faults)
+
+    def _way_back(self, values, actual, dt_ms, faults):
+        """After a fault: near 0 for a minute with both FETs open, and it may be tried again."""
+        self._tries_ms += dt_ms
+        if self._tries_ms >= _TRIES_MS:
+            self._tries_ms = 0
+            self._tries = max(0, self._tries - 1)
+        if actual or abs(values[CURRENT_MA]) > _ZERO_MA:
+            self._zero_ms = 0
+            return
+        self._zero_ms += dt_ms
+        if self._zero_ms >= _ZERO_MS and self._tries < _TRIES:
+            self._tries += 1
+            self._forgive(faults)
+
+    def clear(self, faults):
+        """Host command: what is wrong comes back."""
+        self._tries = 0
+        self._forgive(faults)
+        self.life.clear(faults)
+
+    def _forgive(self, faults):
+        self.offset_suspected = False
+        self._zero_ms = 0
+        self._drop()
+        faults.set_fault(FAULT_CURRENT, False)
+        faults.set_fault(FAULT_SIGN, False)
+
+    # -- each block ------------------------------------------------------------------------
+
+    @micropython.native
+    def _block(self, measured, bled, faults):
+        values = measured.values
+        i_ma = self._i // _SCANS
+        t = self._t
+        s = self._s
+        size_ma = abs(i_ma)
+        steady = (self._i_high - self._i_low <= _STEADY_MA + (size_ma >> 4)
+                  and self._t_high - self._t_low <= _STEADY_MV + (size_ma >> 11))
+        self._i_still = self._i_still + 1 if self._i_low == self._i_high else 0
+        self.life.warm((size_ma // 1000) * (size_ma // 1000))
+        self._see_calm(t, s, steady and not bled)
+        if (abs(values[MIN_TEMP_DC] - self._cold_dc) > _JUMP_DC
+                or abs(values[MAX_TEMP_DC] - self._hot_dc) > _JUMP_DC):
+            self._held = 0
+        self._cold_dc = values[MIN_TEMP_DC]
+        self._hot_dc = values[MAX_TEMP_DC]
+        fets = self._fets
+        self._sum_drop(i_ma, fets, steady, measured.level_changes)
+        if bled:
+            self._held = 0
+        elif steady:
+            self._compare(i_ma, t, s, values)
+        if self._kind:
+            self._follow(i_ma, t, steady and not bled, values, measured.terminals_known, faults)
+        elif (steady and size_ma >= _SIGN_MA and not self.offset_suspected
+              and self._sum_n >= (1 if size_ma >= _LARGE_MA else 2)):
+            self._look_at_drop(i_ma, values)
+
+    @micropython.native
+    def _see_calm(self, t, s, steady):
+        """Tell the proof of life how far all cells moved from one calm level to the next.
+
+        Calm is what stands still for some blocks: pulses in step with a channel's visits move
+        nothing. The stack alone is a witness of cells of which not one moves.
+        """
+        calm = steady and abs(t - self._calm_t) * 125 < _MOVED_UV * self._inner and (
+            abs(s - self._calm_s) * 125 < 2 * _MOVED_UV * self._cells)
+        self._calm_t = t
+        self._calm_s = s
+        self._calm = self._calm + 1 if calm else 0
+        if self._calm < _CALM:
+            return
+        since = self._number - self._level_at
+        moved_uv = (t - self._level_t) * 125 // self._inner
+        alone_uv = (s - self._a - self._level_s) * 125 // self._cells
+        self._level_t = t
+        self._level_s = s - self._a
+        self._level_at = self._number
+        if since > _LONG_AGO:
+            return
+        if abs(moved_uv) >= _MOVED_UV:
+            self.life.moved(moved_uv, since)
+        elif abs(alone_uv) >= _MOVED_UV and self.life.all_still():
+            self.life.moved(alone_uv, since)
+
+    @micropython.native
+    def _sum_drop(self, i_ma, fets, steady, changes):
+        """The drop to the terminals: its zero at rest, its mean while the current stays."""
+        if changes != self._changes:        # another correction of the two readings
+            self._changes = changes
+            self._zero_n = self._sum_n = self._zero = 0
+            return
+        if fets != self._window_fets or fets < 0:
+            self._sum_n = 0
+            self._window_fets = fets
+            return                          # the terminals' reading may be of before
+        n = self._sum_n
+        if n and abs(i_ma - self._sum_i // n) > 1000 + (abs(i_ma) >> 3):
+            n = self._sum_n = 0             # a step: this block is half of before
+            self._sum_i = self._sum_d = 0
+            return
+        if not steady:                      # the two are not read at one time
+            self._sum_n = 0
+            return
+        if not n:
+            self._sum_i = self._sum_d = 0
+        elif n >= _WINDOW:
+            n //= 2
+            self._sum_i //= 2
+            self._sum_d //= 2
+        self._sum_i += i_ma
+        self._sum_d += self._d
+        self._sum_n = n + 1
+        if fets == BOTH and self._calm and n and abs(i_ma) < 1000 and not self._kind:
+            error = self._d * 16 - self._zero
+            if not self._zero_n or abs(error) <= 16 * _SCANS * 25:
+                if self._zero_n < _ZERO_MOST:
+                    self._zero_n += 1
+                self._zero += error // self._zero_n
+
+    def _mean_drop(self):
+        """The window's mean current into _mean_ma, its drop beyond the zero into _mean_d (1/8 mV).
+
+        returns  how unsure the drop is; 0: nothing is known
+        """
+        n = self._sum_n
+        if (n < 1 or self._fets != BOTH or self._window_fets != BOTH or not self._zero_n
+                or not self.life.drop_lives()):
+            return 0
+        self._mean_ma = self._sum_i // n
+        self._mean_d = self._sum_d // n - self._zero // 16
+        return 4 + _root(_NOISE_D // n + _NOISE_D // self._zero_n)
+
+    @micropython.native
+    def _compare(self, i_ma, t, s, values):
+        """A steady block beside the one before the last, less what the cells drifted before."""
+        ring = self._ring
+        held = self._held
+        number = self._number
+        if held >= 2 and not self._kind:
+            # rows of the ring: newest first
+            age = number - ring[4]
+            if age > _OLDEST:
+                held = 0
+            else:
+                step_ma = i_ma - ring[5]
+                gap = ring[4] - ring[8] if held > 2 else _OLDEST
+                slope = slope_s = 0
+                known = gap <= 3 and (abs(ring[5] - ring[9]) * age // gap
+                                      <= max(_EVEN_MA, abs(step_ma) >> 3))
+                if known:
+                    slope = (ring[6] - ring[10]) * age // gap
+                    slope_s = (ring[7] - ring[11]) * age // gap
+                    if abs(slope) < _DRIFT * age:
+                        slope = slope_s = 0         # noise
+                if self._judge(step_ma, t - ring[6] - slope, s - ring[7] - slope_s, known, age,
+                               i_ma, values):
+                    self._event_i = i_ma
+                    self._event_t = t
+                    self._base_i, self._base_t, self._base_s = ring[5], ring[6], ring[7]
+                    held = 0
+        for k in range(11, 3, -1):
+            ring[k] = ring[k - 4]
+        ring[0] = number
+        ring[1] = i_ma
+        ring[2] = t
+        ring[3] = s
+        self._held = held + 1 if held < 3 else 3
+
+    @micropython.native
+    def _judge(self, step_ma, moved, moved_s, known, age, i_ma, values):
+        """True if a step of the current and what the cells did contradict each other.
+
+        moved, moved_s   cells, stack: sums of 8 scans
+        """
+        size_ma = abs(step_ma)
+        if step_ma < 0:
+            moved = -moved
+            moved_s = -moved_s
+        moved = max(-_FAR, min(_FAR, moved))
+        share = ocv.resistance_percent(values[MIN_TEMP_DC])
+        good_uohm = self._cell_uohm * share // 100
+        dead_uohm = min(_DEAD_UOHM, good_uohm >> 3)
+        if size_ma >= _SIGN_MA and (known or size_ma >= 10_000):
+            uohm = moved * (125_000 // self._inner) // size_ma
+            if moved <= -_SURE and uohm <= -(good_uohm >> 1) and moved_s <= 0:
+                return self._suspect(AGAINST)
+            if moved >= _SURE and uohm > dead_uohm:
+                self._bear_out(uohm, i_ma)
+                return False
+            if size_ma >= _STEP_MA and uohm <= dead_uohm and good_uohm >= _NOISE // size_ma:
+                return self._suspect(ALONE)
+        if size_ma >= _STEP_MA or not known and age > _NEAR:
+            return False
+        still = self._i_still >= _CALM
+        moved = abs(moved)
+        if moved > 4 * _SURE:
+            self._sum_n = 0             # what the drop was before is over
+        # the most that cells move for so little current, and that a curve bends
+        allowed = (good_uohm * _MOST // 90 * (size_ma + 30) // 100
+                   + (abs(i_ma) * age // 10 if not still else 0)
+                   + (2 * _SURE if known else 10 * _SURE))
+        if moved <= allowed or abs(moved_s) * 2 < moved:
+            return False
+        if abs(i_ma) > _QUIET_MA and not still:
+            return False
+        return self._suspect(DEAD)
+
+    def _bear_out(self, uohm, i_ma):
+        """The cells answered a step: the sign is right; keep how much they did."""
+        self.proven = True
+        self._step_uohm = uohm
+        self._step_end_ma = i_ma
+
+    @micropython.native
+    def _look_at_drop(self, i_ma, values):
+        """A steady current beside its drop at the terminals."""
+        unsure = self._mean_drop()
+        if not unsure:
+            return
+        mean_ma = self._mean_ma
+        drop = -self._mean_d if mean_ma < 0 else self._mean_d
+        size_ma = abs(mean_ma)
+        given = self._ref_path_uohm or self._path_uohm
+        due = given * (size_ma // 10) // 12_500
+        share = ocv.resistance_percent(values[MIN_TEMP_DC])
+        cells = (self._ref_uohm or self._cell_uohm) * share // 100
+        found = self._step_uohm
+        if abs(i_ma - self._step_end_ma) > 1000 + (size_ma >> 2):
+            found = 0
+        if drop + unsure < -due // 3 and not found and size_ma >= _OFF_MA:
+            self._event(AGAINST, i_ma)
+        elif drop + unsure < due // 3 and size_ma >= _OFF_MA:
+            self._event(UNBORNE, i_ma)
+        elif drop + unsure < due * 2 // 3 and (
+                found < cells * 2 // 3 if found else size_ma >= _OFF_MA):
+            self._event(GAIN if found else UNBORNE, i_ma)
+        elif drop - unsure > due * 19 // 10 and found > cells * 3 // 2:
+            self._event(GAIN, i_ma)
+        elif self._sum_n >= 8 and size_ma >= 15_000 and abs(drop - due) < due // 3:
+            self._learn(drop * 125_000 // size_ma, found * 100 // share)
+
+    def _learn(self, path_uohm, cell_uohm):
+        """The two agree about a large current: they are this board's, and these cells'."""
+        if self._ref_path_uohm:
+            path_uohm = self._ref_path_uohm + (path_uohm - self._ref_path_uohm) // 8
+        self._ref_path_uohm = path_uohm
+        if cell_uohm > self._cell_uohm // 3:
+            if self._ref_uohm:
+                cell_uohm = self._ref_uohm + (cell_uohm - self._ref_uohm) // 8
+            self._ref_uohm = cell_uohm
+
+    def _event(self, kind, i_ma):
+        self._event_i = i_ma
+        self._suspect(kind)
+
+    # -- a suspicion -----------------------------------------------------------------------
+
+    def _suspect(self, kind):
+        if self.offset_suspected:
+            return False                # it is a fault already
+        self._kind = kind
+        self._since = self._number
+        self._sync = -1
+        self._sum_n = 0                 # it has to be seen again
+        self.wants_charge = self.suspects = True
+        return True
+
+    def _drop(self):
+        self._kind = NOTHING
+        self.wants_charge = self.suspects = self.soon = False
+        self._sync = -1
+        self._step_uohm = 0
+
+    def counted(self, moved_uah, dt_ms):
+        """What the AFE's integrator moved in *dt_ms*; None: it was lost."""
+        if not self._kind or moved_uah is None:
+            self._sync = -1
+            return
+        if self._sync < 0:
+            self._sync = 0
+            self.soon = True
+            return
+        if dt_ms < _SYNC_MS:
+            return
+        mean_ma = moved_uah * 36 // (dt_ms // 100)
+        if abs(mean_ma - self._event_i) <= 1500 + (abs(self._event_i) >> 2):
+            self._sync = 1
+            self.wants_charge = False
+        elif self._i_still < _CALM:
+            self._drop()                # the scans did not show what flowed
+        else:
+            self._sync = 1
+
+    @micropython.native
+    def _follow(self, i_ma, t, steady, values, known, faults):
+        """What the blocks after it say; a suspicion that stands is a fault."""
+        kind = self._kind
+        event_ma = self._event_i
+        age = self._number - self._since
+        if abs(i_ma - event_ma) > 1500 + (abs(event_ma) >> 2) or age > _LONGEST:
+            self._drop()
+            return
+        if kind >= UNBORNE and not steady:
+            self._drop()
+            return
+        said = self._terminals(kind, t, known)
+        if kind == ALONE and age and self.life.all_still():
+            self._drop()
+            self.life.none_moves(faults)
+            return
+        if said > 0:                    # they bear the current out
+            self._drop()
+            return
+        if self._sync < 1 or age < 1 or not steady:
+            return
+        if (said < 0 or age >= _LATE and kind <= DEAD
+                or age >= 2 and not self._zero_n and self._goes_on(kind, t)):
+            self._accuse(kind, i_ma, faults)
+
+    def _goes_on(self, kind, t):
+        """Terminals are not known: the cells alone. Their sag grows while a current flows."""
+        if kind != DEAD:
+            return kind <= AGAINST
+        grown = t - self._event_t
+        return abs(grown) >= _DRIFT and (grown > 0) == (self._event_t > self._base_t)
+
+    def _terminals(self, kind, t, known):
+        """1: the terminals bear out what is shown | -1: they contradict it, too | 0: not yet."""
+        fets = self._fets
+        event_ma = self._event_i
+        if kind == UNBORNE or kind == GAIN:
+            unsure = self._mean_drop()
+            if not unsure:
+                return 0
+            mean_ma = self._mean_ma
+            due = (self._ref_path_uohm or self._path_uohm) * (abs(mean_ma) // 10) // 12_500
+            drop = -self._mean_d if mean_ma < 0 else self._mean_d
+            if drop + unsure < due * 2 // 3 or drop - unsure > due * 19 // 10:
+                return -1
+            return 1 if self._sum_n >= 64 else 0
+        # what flows, if the cells are right
+        by_cells_ma = self._base_i
+        if kind == AGAINST:
+            by_cells_ma -= event_ma - self._base_i
+        elif kind == DEAD:
+            # the least that moves cells so far: of a resistance 20 times that of good ones
+            by_cells_ma = (t - self._base_t) * 446 // self._cell_uohm * 14 // self._inner
+        if fets == BOTH:
+            unsure = self._mean_drop()
+            if not unsure:
+                return 0
+            drop = self._mean_d
+            path_uohm = self._ref_path_uohm or self._path_uohm
+            shown = path_uohm * (event_ma // 10) // 12_500
+            if kind == DEAD:
+                drop -= shown
+                unsure += abs(shown) >> 1
+                least = path_uohm * (abs(by_cells_ma) // 10) // 12_500
+                drop = -drop if by_cells_ma < 0 else drop
+                return -1 if drop > unsure else 1 if drop + unsure < least else 0
+            # beyond half way between the two
+            by_cells = path_uohm * (by_cells_ma // 10) // 12_500
+            beyond = drop - (shown + by_cells) // 2
+            if by_cells < shown:
+                beyond = -beyond
+            return -1 if beyond > unsure else 1 if beyond < -unsure else 0
+        if fets <= 0 or not known or self._sum_n < 1:
+            return 0
+        # through one open FET: a diode drop where a current flows, and nothing like it where none
+        above = self._sum_d // self._sum_n // _SCANS
+        flows = _DIODE_MV <= abs(above) < _NO_PATH_MV and (
+            fets == CHARGE if above > 0 else fets == DISCHARGE)
+        if abs(event_ma) >= _SIGN_MA:
+            return 1 if flows and (above > 0) == (event_ma > 0) else -1
+        return -1 if flows and (above > 0) == (by_cells_ma > 0) else 1
+
+    def _accuse(self, kind, i_ma, faults):
+        self._drop()
+        self.offset_suspected = True
+        self._zero_ms = 0
+        turned = kind == AGAINST or (
+            kind == ALONE and abs(self._event_i + self._base_i) <= abs(self._event_i) >> 2)
+        faults.set_fault(FAULT_SIGN if turned else FAULT_CURRENT, True, i_ma, 0)

@@ -1,0 +1,58 @@
+"""What keeps a pack from more than single thresholds: starts, deep discharge, ignored limits,
+pre-discharge."""
+
+import micropython
+from bms.protect.deep import Deep
+from bms.protect.fets import FET_DSG, FET_PDSG
+from bms.protect.ignored import IgnoredLimits
+from bms.protect.predischarge import Predischarge
+from bms.words.rules import DISCHARGE
+from bms.protect.starts import Starts
+from bms.words.states import DISCHARGING
+
+
+class Cautions:
+    """The parts, each with a rule of its own: Starts, Deep, IgnoredLimits, Predischarge."""
+
+    def __init__(self):
+        self.starts = Starts()
+        self.deep = Deep()
+        self._ignored = IgnoredLimits()
+        self.predischarge = Predischarge()
+
+    def load(self, params):
+        self.deep.load(params)
+        self._ignored.load(params)
+
+    @micropython.native
+    def step(self, now_ms, faults):
+        """Now and then, scans or not."""
+        self.starts.step(now_ms, faults)
+
+    @micropython.native
+    def held(self, pending):
+        """FETs that have to wait. *pending*: those that a timer may soon hold off."""
+        held = pending & self.starts.untried
+        if self.predischarge.pauses:
+            held |= DISCHARGE
+        return held
+
+    @micropython.native
+    def look(self, pack, conditions, dt_ms):
+        """One scan of *pack*: *conditions* of the table with those of here; readings of here."""
+        values = pack.measurements.values
+        trips = pack.protection.trips
+        limits = pack.derating
+        asked = pack.asked
+        ccl_ma = limits.ccl_ma      # while it rises, what it rises to: the pack allows that
+        if ccl_ma:
+            ccl_ma = min(max(ccl_ma, limits.charge_target_ma), asked.ccl_ma)
+        dcl_ma = limits.dcl_ma
+        if dcl_ma:
+            dcl_ma = min(max(dcl_ma, limits.discharge_target_ma), asked.dcl_ma)
+        self._ignored.look(values, ccl_ma, dcl_ma, trips, dt_ms)
+        fets = pack.measurements.fets
+        self.predischarge.look(values, fets & FET_PDSG != 0, trips, fets & FET_DSG != 0, dt_ms)
+        conditions = self.deep.look(values, trips, conditions, pack.direction == DISCHARGING,
+                                    dt_ms)
+        return conditions | self.starts.look(pack.power.mode, pack.fets.wanted)

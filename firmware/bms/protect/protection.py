@@ -1,0 +1,198 @@
+"""The state of every protection: steps the table once per fresh scan and names what changed."""
+
+import micropython
+from array import array
+
+from bms.words import rules
+from bms.words.rules import BELOW, ITEMS
+from hot.protect import protect_step
+from hot.protect_py import STATE, WIDTH
+
+ALARM = 1
+TRIPPED = 2
+LOCKED = 4
+WAITS = 8           # released by its threshold, and its FETs stay off for a while (PRO-33)
+_TRIP_MS = 1
+_HELD_MS = 2
+_FLAGS = 3
+_IN_ROW = 4
+_DELAY = 6              # column of a row of the hot path; the next one says what the item has
+_AT_ONCE_MS = 1         # a delay that the second scan passes, however soon it comes
+
+
+class Protection:
+    """Alarms, trips and locks of ITEMS.
+
+    params   Parameters; its values are taken over when its *changed* count moves
+    blocked  FETs held off by items that are tripped or wait, bits of protection_rules
+    pending  FETs that a timer now running may soon hold off
+    alarms, trips, locks  bit i = ITEMS[i]
+    disbelieved  AFE safety bits that came with doubtful readings and are still set
+    stepped  set by each step; whoever follows the flow of the program takes it away
+    """
+
+    def __init__(self, params):
+        self._params = params
+        self._taken = -1
+        self._rows = array("i", (0 for _ in range(WIDTH * len(ITEMS))))
+        self._at_once = array("i", (0 for _ in range(WIDTH * len(ITEMS))))   # without delays
+        self._state = array("i", (0 for _ in range(STATE * len(ITEMS))))
+        self._flags = bytearray(len(ITEMS))
+        self._from = self._plan()
+        self._forget_ms = 0
+        self._safety = 0
+        self.stepped = False
+        self.blocked = 0
+        self.pending = 0
+        self.alarms = 0
+        self.trips = 0
+        self.locks = 0
+        self.disbelieved = 0
+
+    @property
+    def rows(self):
+        """array('i'): the thresholds as the hot path reads them. To be read only."""
+        return self._rows
+
+    @property
+    def taken(self):
+        """The count of parameter changes that the rows were made from."""
+        return self._taken
+
+    def _plan(self):
+        """Fill in the columns of the rows that are constant, and return (slot of the rows, row
+        of its parameter, number to add) of each of the others, one after another."""
+        plan = array("i")
+        for i in range(len(ITEMS)):
+            item = ITEMS[i]
+            alarm, alarm_end = item[rules.ALARM], item[rules.ALARM_END]
+            if not isinstance(alarm_end, str):      # a hysteresis
+                name, more = _entry(alarm)
+                alarm_end = (name, more - item[rules.WORSE] * alarm_end)
+            columns = (
+                item[rules.READING], int(item[rules.WORSE] == BELOW), alarm, alarm_end,
+                item[rules.TRIP], item[rules.RELEASE], item[rules.DELAY],
+                ((ALARM if alarm is not None else 0)
+                 | (TRIPPED if item[rules.TRIP] is not None else 0)),
+                item[rules.NEED], item[rules.ANY], item[rules.AFTER], item[rules.LOCK],
+                item[rules.BLOCKS], item[rules.MUTE], item[rules.AFE]
+            ) + item[rules.FORGET:]
+            for column in range(WIDTH):
+                name, more = _entry(columns[column] if column < len(columns) else None)
+                slot = i * WIDTH + column
+                if name is None:
+                    self._rows[slot] = more
+                else:
+                    for number in (slot, self._params.row_of(name), more):
+                        plan.append(number)
+        return plan
+
+    @micropython.native
+    def _load(self):
+        """Fill the rows from the parameters; timers and flags stay as they are."""
+        rows = self._rows
+        values = self._params.values
+        plan = self._from
+        for k in range(0, len(plan), 3):
+            rows[plan[k]] = values[plan[k + 1]] + plan[k + 2]
+        at_once = self._at_once
+        for i in range(len(rows)):
+            at_once[i] = rows[i]
+        for i in range(_DELAY, len(rows), WIDTH):
+            if rows[i] and rows[i + 1] & TRIPPED:
+                at_once[i] = _AT_ONCE_MS
+        self._forget_ms = self._params["in_a_row_forget_s"] * 1000
+        self._taken = self._params.changed
+
+    @micropython.native
+    def step(self, readings, dt_ms, conditions, safety, doubtful=0):
+        """Advance by *dt_ms*; True if any alarm, trip or lock came or went.
+
+        conditions  bits of protection_rules; with AT_ONCE among them, the second scan beyond is
+                    enough for every item that has a protection (PRO-27)
+        safety    AFE safety status bits of this scan
+        doubtful  bits of it that trip nothing: the AFE saw the same wrong reading
+        """
+        if self._taken != self._params.changed:
+            self._load()
+        new = safety & ~self._safety
+        self.disbelieved = (self.disbelieved | new & doubtful) & safety
+        result = protect_step(self._at_once if conditions & rules.AT_ONCE else self._rows,
+                              self._state, readings, len(ITEMS), dt_ms, conditions,
+                              self._forget_ms, new & ~doubtful)
+        self._safety = safety
+        self.stepped = True
+        self.blocked = result & 3
+        self.pending = result >> 2 & 3
+        return result > 0xFF
+
+    def take_changes(self, on_change):
+        """Call on_change(item index, flags before, flags now) for each that changed."""
+        self.alarms = self.trips = self.locks = 0
+        for i in range(len(ITEMS)):
+            now = self._state[i * STATE + _FLAGS]
+            before = self._flags[i]
+            if now & ALARM:
+                self.alarms |= 1 << i
+            if now & TRIPPED:
+                self.trips |= 1 << i
+            if now & LOCKED:
+                self.locks |= 1 << i
+            if now != before:
+                self._flags[i] = now
+                on_change(i, before, now)
+
+    def unlock(self):
+        """Host command: every count of trips in a row ends and every lock opens (PRO-22).
+
+        What was locked stays tripped and releases by its own rule.
+        """
+        for i in range(len(ITEMS)):
+            self._state[i * STATE + _IN_ROW] = 0
+            self._state[i * STATE + _FLAGS] &= ~LOCKED
+
+    def release(self, mask):
+        """Release the items of *mask* (bit i = ITEMS[i]) before their own rule does (PWR-13).
+
+        What still is beyond its threshold trips again after its delay.
+        """
+        for i in range(len(ITEMS)):
+            if mask >> i & 1 and self._state[i * STATE + _FLAGS] & TRIPPED:
+                self._state[i * STATE + _FLAGS] &= ~(TRIPPED | LOCKED)
+                self._state[i * STATE + _TRIP_MS] = self._state[i * STATE + _HELD_MS] = 0
+
+    def recall(self, mask, locks=0):
+        """At a start: the items of *mask* were tripped before it and have not released.
+
+        locks   those of them that were locked
+        """
+        for i in range(len(ITEMS)):
+            if mask >> i & 1:
+                flags = TRIPPED | LOCKED if locks >> i & 1 else TRIPPED
+                self._state[i * STATE + _FLAGS] |= flags
+                self._flags[i] |= flags         # no news: the trip is in the records
+                self.trips |= 1 << i
+                self.locks |= locks & 1 << i
+                self.blocked |= ITEMS[i][rules.BLOCKS]
+
+    @micropython.native
+    def in_row(self, i):
+        """Trips in a row of item *i* (PRO-22)."""
+        return self._state[i * STATE + _IN_ROW]
+
+    def recall_row(self, i, count):
+        """At a start: item *i* had tripped *count* times in a row before it."""
+        self._state[i * STATE + _IN_ROW] = count
+
+    def limit_of(self, i, flags):
+        """The threshold of item *i* that was crossed: of the trip if *flags* has TRIPPED."""
+        return self._rows[i * WIDTH + (4 if flags & TRIPPED else 2)]
+
+
+def _entry(entry):
+    """(name of a parameter or None, number to add) of an entry of a row."""
+    if isinstance(entry, str):
+        return entry, 0
+    if isinstance(entry, tuple):
+        return entry
+    return None, entry or 0

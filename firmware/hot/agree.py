@@ -1,0 +1,95 @@
+"""Self-test of the fast functions: each against its Python twin on fixed data (SAF-02, SAF-07).
+
+Compiled code that reads a wrong constant or was built for another processor would protect
+nothing; it shows here, before a FET is closed.
+"""
+
+from array import array
+
+import bq_frames
+import bq_frames_py
+import due
+import due_py
+from bms.words import readings as rd
+from crc8 import CRC8
+from hot import hex_text, hex_text_py, protect, protect_py, scan_values, scan_values_py
+
+
+_STEPS = 120
+
+
+def _numbers(count, span, seed):
+    """*count* ints within +-span, always the same."""
+    value = seed
+    out = []
+    for _ in range(count):
+        value = (value * 4093 + 12345) & 0x3FFFF        # never a big int: this is in the start
+        out.append((value >> 8) % (2 * span + 1) - span)
+    return out
+
+
+def _scan(function):
+    regs = bytearray(128)
+    for i, number in enumerate(_numbers(128, 127, 7)):
+        regs[i] = number & 0xFF
+    for i in range(16):                     # cells that make sense, and some that do not
+        regs[0x15 + 2 * i] = 13 if i != 5 else 1
+    cells = array("H", (0 for _ in range(16)))
+    out = array("i", (0 for _ in range(rd.COUNT)))
+    cal = array("i", _numbers(rd.CAL_COUNT, 20, 3))
+    doubts = function(regs, cells, out, cal, 16, 100, 5000, 600, 250)
+    return doubts, list(cells), list(out)
+
+
+def _protect(function, numbers):
+    width, state_width = protect_py.WIDTH, protect_py.STATE
+    rows = array("i", (0 for _ in range(3 * width)))
+    state = array("i", (0 for _ in range(3 * state_width)))
+    for i in range(3):                      # slots, senses, masks: different in each row
+        row = (2 - i, i & 1, -60 + 120 * (i & 1), -90 + 150 * (i & 1), 30 - 90 * (i & 1),
+               -120 + 210 * (i & 1), 300, 3, 1 << i, 8 << i, 900 * (i == 2), 2 + i, 1 + i,
+               64 << i, 512 << i, 2000 * (i == 1), 450 * (i == 0))
+        for k in range(width):
+            rows[i * width + k] = row[k]
+    results = []
+    readings = array("i", (0, 0, 0))
+    for i in range(_STEPS):
+        for k in range(3):                  # a value holds for some steps, so that timers end
+            number = numbers[i // 5 * 4 + k]
+            readings[k] = rd.NO_READING if number % 11 == 10 else number
+        masks = numbers[4 * i + 3] & 511 if i > 80 and i % 3 == 0 else 7
+        results.append(function(rows, state, readings, 3, 150, masks, 4000,
+                                (numbers[4 * i + 3] & 7) << 9 if i % 7 == 6 else 0))
+    return results, list(state)
+
+
+def _text(module):
+    buf = bytearray(24)
+    module.put_bytes(buf, 2, b"\x00\x9a\xff\x5c", 4)
+    module.put_hex(buf, 12, 0xBEEF, 4)
+    return buf, module.read_hex(buf, 12, 4), module.read_hex(buf, 0, 4), module.hex_sum(buf, 0, 24)
+
+
+def _frames(function):
+    tx = bytearray(b"\x14\xff\xf0\x15\xff\xe5\x05\xff\x95\x7f\xff\x92")
+    answers = bytearray(b"\x00\x00\x00\x14\xf0\xdd\x15\x0c\x32\x05\x01\x95")
+    regs = bytearray(128)
+    status = bytearray(3)
+    return function(answers, tx, 3, CRC8, b"\x00\x01\x00", regs, status, 100), regs, status
+
+
+def _due(module):
+    times = array("i", (0x3FFFFFF0, 20, 0x20000005))
+    return [module.pick_due(times, 3, now)
+            for now in (0x3FFFFFEF, 0x3FFFFFF0, 5, 30, 0x20000004, 0x20000010)]
+
+
+def fast_functions_agree():
+    """True if every fast function gives what its twin gives."""
+    numbers = _numbers(4 * _STEPS, 255, 11)
+    return (_scan(scan_values.decode_scan) == _scan(scan_values_py.decode_scan)
+            and (_protect(protect.protect_step, numbers)
+                 == _protect(protect_py.protect_step, numbers))
+            and _text(hex_text) == _text(hex_text_py)
+            and _frames(bq_frames.check_frames) == _frames(bq_frames_py.check_frames)
+            and _due(due) == _due(due_py))
