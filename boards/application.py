@@ -1,4 +1,5 @@
-# What every board freezes besides its port's own modules: firmware/ and lib/.
+# What every board freezes besides its port's own modules: firmware/ and lib/, with the values of
+# whole numbers where the source has their names (constants.py).
 #
 #     include("../application.py", other_ports=("_esp32.py",))
 #
@@ -8,14 +9,18 @@
 # directory set to the folder of this file.
 
 import os
+import subprocess
+import sys
 
 options.defaults(other_ports=())
 
+by_value = "../build/generated/by_value"
+subprocess.run([sys.executable, "constants.py", by_value], check=True)
 for base in ("../firmware", "../lib"):
     for folder, _, names in sorted(os.walk(base)):
         for name in sorted(names):
             if name.endswith(".py") and not name.endswith(tuple(options.other_ports)):
-                freeze(base, os.path.relpath(os.path.join(folder, name), base))
+                freeze(by_value, os.path.relpath(os.path.join(folder, name), base))
 
 # The list of profiles, for bms/host/products.py: frozen modules stand in no folder.
 modules = sorted(name[:-3] for name in os.listdir("../firmware/profiles")

@@ -177,15 +177,17 @@ class Meter:
             self._prepared = True
 
     def stop_firmware(self):
-        """Interrupt main.py and start the interpreter anew without it (a soft reset from the raw
-        REPL skips main.py, as mpremote relies on)."""
+        """Ask for the prompt (SAF-10) and start the interpreter anew without main.py (a soft
+        reset from the raw REPL skips it, as mpremote relies on)."""
         self._seen = bytearray()
         usb = self.pico.attach_usb()
         self.pico.on_usb = self._seen.extend
         while not usb.connected:
             self.run(1000)
         self.run(100_000)
-        usb.send(b"\r\x03\x03\x01")
+        usb.send(b"\rprompt\r")
+        self._wait(b">>> ", 30_000_000)     # limits of 0 are told first, then both FETs open
+        usb.send(b"\x01")
         self._wait(b"raw REPL; CTRL-B to exit\r\n>")
         usb.send(b"\x04")
         self._wait(b"soft reboot")
