@@ -839,7 +839,7 @@ def _prune_images(images):
 _CHECK = """
 import importlib, sys
 sys.path[:0] = sys.argv[1:4]
-from bms.parameters import check_profile
+from bms.words.parameters import check_profile
 for name in sys.argv[4:]:
     try:
         check_profile(importlib.import_module("profiles." + name))
