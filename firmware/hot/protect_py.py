@@ -36,7 +36,7 @@ def protect_step(rows, state, readings, count, dt_ms, conditions, forget_ms, afe
     """Advance every item by *dt_ms*.
 
     rows, state  array('i'), WIDTH and STATE ints an item
-    readings     array('i') by slots of bms.words.readings; NO_READING never trips nor releases, and
+    readings     array('i') by slots of words.readings; NO_READING never trips nor releases, and
                  lets a timer that runs run on
     conditions   bits of protection_rules that hold now
     forget_ms    quiet time after which trips no longer count as in a row

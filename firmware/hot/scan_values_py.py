@@ -20,14 +20,14 @@ def decode_scan(regs, cells_mv, out, cal, count, cell_low_mv, cell_high_mv, sum_
 
     regs          bytearray(128) of direct-command bytes
     cells_mv      array('H'), length *count*: cell voltages, overwritten
-    out           array('i'): readings by the slots of bms.words.readings, overwritten except SOC_CPCT,
+    out           array('i'): readings by the slots of words.readings, overwritten except SOC_CPCT,
                   AMBIENT_DC, REVERSED and NEVER
-    cal           array('i'): calibration by the slots of bms.words.readings
+    cal           array('i'): calibration by the slots of words.readings
     cell_low_mv   a cell at or below is implausible; cell_high_mv: at or above
     sum_error_mv  largest believable difference between sum of cells and stack
     wire_mv       two neighbours at least this far from the average, in opposite directions and
                   neither three times as far as the other, mean an open sense wire between them
-    returns       doubts, bits of bms.words.readings. With any doubt about the cells their extremes and
+    returns       doubts, bits of words.readings. With any doubt about the cells their extremes and
                   their sum are NO_READING: no protection trips or releases by them.
     """
     doubts = 0
