@@ -25,7 +25,7 @@ import types
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LARGEST = 1 << 30
-RULES = "bms.protection_rules"
+RULES = "bms.words.rules"
 _CALCULATED = "mask_of", "_fault", "faults_with"    # of RULES: follow from its tables alone
 _AS_THEY_ARE = ("boot.py", "version.py")
 _OPERATORS = {
