@@ -157,11 +157,11 @@ class App:
         can = MCP2515(self._aux_spi, _out("CAN_CS", 1), machine.Pin("CAN_INT", machine.Pin.IN),
                       port.wait_us, port.ticks_us)
         self.can = CanPort(can, self.system, pack, CanFrames(identity))
-        baud = params["parallel_baud"]
+        parallel = machine.UART(port.PAR_UART, baudrate=9600, tx=machine.Pin("PAR_TX"),
+                                rx=machine.Pin("PAR_RX"), rxbuf=256, txbuf=256, timeout=0)
         self.parallel = ParallelBus(
-            machine.UART(port.PAR_UART, baudrate=baud, tx=machine.Pin("PAR_TX"),
-                         rx=machine.Pin("PAR_RX"), rxbuf=256, txbuf=256, timeout=0),
-            _out("PAR_DE"), pack, self.system, port.unique_id(), baud, protocol.pace)
+            parallel, _out("PAR_DE"), pack, self.system, port.unique_id(),
+            lambda baud: port.set_baud(parallel, port.PAR_UART, baud), protocol.pace)
         self._ballast = []
         pack.power.start(rocker() != 0, port.reset_cause() == machine.WDT_RESET)
         self.mark = port.survivor()

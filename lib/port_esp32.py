@@ -47,6 +47,11 @@ def idle_until(ticks):
         time.sleep_ms(ahead_ms)
 
 
+def set_baud(uart, number, baud):
+    """Another rate for *uart* (UART *number*), whose transmitter is idle."""
+    uart.init(baudrate=baud)
+
+
 def debug_uart():
     """RS232 on UART0, shared with the prompt until main.py takes it."""
     return machine.UART(0, baudrate=115200, tx=machine.Pin("DBG_TX"), rx=machine.Pin("DBG_RX"),

@@ -5,6 +5,7 @@ import os
 import time
 
 import machine
+import micropython
 import rp2
 import uctypes
 
@@ -55,6 +56,34 @@ def log_region():
 def debug_uart():
     """RS232 on PIO: both hardware UARTs are RS485's."""
     return PioUart(machine.Pin("DBG_TX"), machine.Pin("DBG_RX"), 115200)
+
+
+@micropython.viper
+def _divisor(number: int, baud: int, at_9600: int) -> int:
+    """Set the rate of the idle UART *number*; returns its divisor (64ths) at 9600 bit/s.
+
+    Its buffers stay as they are: UART.init() would take new ones from the heap.
+    """
+    uart = ptr32(int(0x40034000) + number * 0x4000)
+    if at_9600 == 0:
+        at_9600 = uart[9] * 64 + uart[10]       # IBRD, FBRD as machine.UART has set them
+    divisor = at_9600 * 9600 // baud
+    control = uart[12]
+    uart[12] = 0
+    uart[9] = divisor >> 6
+    uart[10] = divisor & 63
+    uart[11] = uart[11]                         # LCR_H: the divisor is taken when it is written
+    uart[12] = control
+    return at_9600
+
+
+_at_9600 = 0
+
+
+def set_baud(uart, number, baud):
+    """Another rate for *uart* (UART *number*, begun at 9600), whose transmitter is idle."""
+    global _at_9600
+    _at_9600 = _divisor(number, baud, _at_9600)
 
 
 def dead_man(bothoff):

@@ -606,7 +606,7 @@ class TestParallelBus(TestCase):
             pack.dip = dip
             packs.append(pack)
             buses.append(ParallelBus(uarts[dip - 1], FakePin(), pack, System(pack), b"PACK",
-                                     38_400))
+                                     lambda baud: None))
 
         def second():
             for _ in range(10):

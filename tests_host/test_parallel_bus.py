@@ -15,7 +15,6 @@ from protocols.pcs import Pcs
 from bms.fleet.snapshot import Identity, System
 
 NOT_ON = ("rp2040",)        # minutes of traffic; the frames and the port's task run there
-_BAUD = 38_400
 _STEP_MS = 10
 
 
@@ -27,7 +26,7 @@ class Module:
         self.pack.dip = dip
         self.pack.afe_ready = True
         self.system = System(self.pack, Identity("TEST", (1, 0, 0), "%-16s" % uid))
-        self.node = kind(self.pack, self.system, wire.tag_of(uid.encode()), _BAUD)
+        self.node = kind(self.pack, self.system, wire.tag_of(uid.encode()))
         self.parser = Parser(wire.LONGEST_CHARS)
         self.sending_until = -1     # ms of the bus, -1: not
         self.last_ms = 0
@@ -70,15 +69,15 @@ class Wires:
     def _arrive(self):
         for sent in [s for s in self.on_air if s[0] <= self.now]:
             self.on_air.remove(sent)
-            end, sender, frame, spoilt = sent
+            end, sender, frame, spoilt, baud = sent
             if self.rng.below(10_000) < self.loss:
                 continue
             for module in self.modules:
                 if module is sender or not module.alive or module.sending_until >= 0:
                     continue
                 module.last_ms = self.now
-                if spoilt:
-                    module.node.garbled(self.now % WRAP)
+                if spoilt or module.node.baud != baud:
+                    module.node.garbled(self.now % WRAP, len(frame) // 4)
                     continue
                 module.parser.take_chunk(frame, 0, len(frame), self.now % WRAP)
                 module.node.hear(module.parser, self.now % WRAP)
@@ -100,8 +99,8 @@ class Wires:
             clash = len(self.on_air) > 0
             for other in self.on_air:
                 other[3] = True
-            end = self.now + length * 10_000 // _BAUD + 1
-            self.on_air.append([end, module, bytes(node.out[:length]), clash])
+            end = self.now + length * 10_000 // node.baud + 1
+            self.on_air.append([end, module, bytes(node.out[:length]), clash, node.baud])
             module.sending_until = end
 
 
@@ -119,7 +118,7 @@ class TestPaceMaster(unittest.TestCase):
         self.slave = Module(2, "uid-02", Slave)
         self.slave.scan(LATE)
         self.slave.scan(LATE + 100)
-        self.slave.node = Slave(self.slave.pack, self.slave.system, 7, _BAUD, self.pace())
+        self.slave.node = Slave(self.slave.pack, self.slave.system, 7, self.pace())
         self.slave.node.start(LATE + 100)
 
     def pace(self):
@@ -159,7 +158,7 @@ class TestBus(unittest.TestCase):
     def test_a_master_finds_its_slaves(self):                   # req: COM-03
         modules = fleet_of(5)
         wires = Wires(modules)
-        wires.run(8000)
+        wires.run(10_000)
         self.assertEqual(self.online(modules[0]), [1, 2, 3, 4, 5])
         self.assertEqual(bytes(modules[0].system.modules[2].serial), b"uid-03          ")
         whole = modules[0].system.whole

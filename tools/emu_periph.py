@@ -26,6 +26,7 @@ from rp2040py.peripherals.uart import RPUART
 from rp2040py.peripherals.watchdog import FORCE, TRIGGER, RPWatchdog
 from rp2040py.usb.cdc import USBCDC
 from rp2040py.utils.fifo import FIFO
+from uart_wave import heard_at
 
 
 def install(pico, flash_times):
@@ -149,8 +150,17 @@ class BenchUart(RPUART):
     def _rx_level(self):
         return _LEVELS[min(self._ifls >> 3 & 7, 4)] if self.fifos_enabled else 1
 
+    def baud(self):
+        return round(1e9 / self._bit_ns())
+
     def wire_feed(self, data, baud=None):
-        bit_ns = 1e9 / baud if baud else None
+        bit_ns = None
+        if baud:
+            heard = heard_at(data, baud, self.baud())
+            if not heard:
+                return
+            bit_ns = 1e9 / baud * len(data) / len(heard)
+            data = heard
         idle = not self.wire
         self.wire.extend((byte, bit_ns) for byte in data)
         if idle and self.wire:

@@ -359,6 +359,10 @@ class EmulatedPico:
         (None: whatever the UART is set to)."""
         self.chip.uart[port].wire_feed(data, baud)
 
+    def uart_baud(self, port):
+        """The rate that UART *port* is set to, bit/s."""
+        return self.chip.uart[port].baud()
+
     def uart_busy(self, port):
         """True while bytes given to uart_feed() are still on the wire."""
         return bool(self.chip.uart[port].wire)

@@ -34,7 +34,6 @@ from bms.fleet.snapshot import Identity, System  # noqa: E402
 _MASK = (1 << 30) - 1
 _POOL = 1 << 16
 _SCAN_MS = 100
-_BAUD = 38_400
 
 
 class Random:
@@ -260,7 +259,7 @@ class Node:
         if parser.verdict == OK:
             self.node.hear(parser, now_ms)
         else:
-            self.node.garbled(now_ms)
+            self.node.garbled(now_ms, 0)
         return self.say((now_ms + self.LATER_MS) & _MASK, self.LATER_MS)
 
     def say(self, now_ms, quiet_ms):
@@ -283,7 +282,7 @@ class SlaveFuzz(InverterFuzz):
     def new(self):
         bench = self.bench
         pace = Pcs(bench.system, bench.pack, bench.identity).pace
-        node = Slave(bench.pack, bench.system, 0x123456, _BAUD, pace)
+        node = Slave(bench.pack, bench.system, 0x123456, pace)
         node.start(bench.now_ms)
         if self.tested:             # what it knows of others is told as an alarm
             node._twice_ms = self.tested.node._twice_ms
@@ -334,7 +333,7 @@ class MasterFuzz(SlaveFuzz):
     answers_alone = False
 
     def new(self):
-        node = Master(self.bench.pack, self.bench.system, 0x123456, _BAUD)
+        node = Master(self.bench.pack, self.bench.system, 0x123456)
         node.start(self.bench.now_ms)
         return Node(node)
 
@@ -342,7 +341,7 @@ class MasterFuzz(SlaveFuzz):
         """A slave at address 2 answers all that it is asked for some rounds; it has to count."""
         bench = self.bench
         told = System(bench.pack, bench.identity)
-        slave = Node(Slave(bench.pack, told, 0x654321, _BAUD))
+        slave = Node(Slave(bench.pack, told, 0x654321))
         was = bench.pack.dip
         for _ in range(3000):
             bench.wait(10)

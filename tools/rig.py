@@ -37,6 +37,7 @@ from rig_fields import (                                        # noqa: E402
 from rig_fleet import BAR_FIELDS, BUS_FAULTS, Fleet, Linked    # noqa: E402
 from rig_inverter import OFF, Inverter                          # noqa: E402
 from rig_ports import CanPort, DebugMux, Port, Rs485Faults      # noqa: E402
+from uart_wave import heard_at                                 # noqa: E402
 from rig_targets import (                                       # noqa: E402
     FIRMWARE, PicoTarget, SerialTarget, SimTarget, TargetError, read_pins,
 )
@@ -44,7 +45,7 @@ from rig_targets import (                                       # noqa: E402
 BOARDS = ("host", "unix", "rp2040")
 PORTS = ("pcs", "parallel", "debug")
 PCS_BAUD = 9600
-PARALLEL_BAUD = 38400         # parameter parallel_baud
+PARALLEL_BAUD = 9600          # of a monitor
 
 _ASK_BEFORE_END_US = 100_000    # a run asks for a report so long before its end
 _ASK_IN_PLAY_US = 500_000
@@ -371,7 +372,7 @@ class Rig:
             if self._boots:
                 self._forget_link()
             self._boots = target.boots
-        for port, at_us, data in sent:
+        for port, at_us, data, baud in sent:
             if port == "debug":
                 self._from_debug(data, min(target.t_us, at_us + len(data) * _DEBUG_CHAR_US))
             elif port == "can":
@@ -382,13 +383,17 @@ class Rig:
             elif port == "pcs":
                 self._from_pcs(data)
             else:
-                self._ports[port].write(data)
+                self.overhear(data, baud)
         if target.crash is not None:
             crash, target.crash = target.crash, None
             last = crash.strip().splitlines()[-1]
             raise RigError(f"the firmware has ended with an exception outside of its scheduler "
                            f"between {_ms(start_us)} and {_ms(target.t_us)} ms: {last}",
                            t_ms=_ms(target.t_us), traceback=crash)
+
+    def overhear(self, data, baud):
+        """A client at the parallel port listens at PARALLEL_BAUD, whatever the packs do."""
+        self._ports["parallel"].write(heard_at(data, baud, PARALLEL_BAUD))
 
     def collect(self, us):
         """Bytes for the controller in the next *us*, as the target takes them."""
@@ -409,8 +414,9 @@ class Rig:
         for ident, extended, remote, data, dlc in self._can.read():
             self._can_out.append(can_bytes(ident, extended, remote, data, dlc))
         frames, self._can_out = self._can_out, []
-        return [(name, 0, waiting[name] + heard[name]) for name in PORTS
-                if waiting[name] or heard[name]] + [("can", 0, raw) for raw in frames]
+        return [(name, 0, waiting[name] + heard[name],
+                 PARALLEL_BAUD if name == "parallel" else None) for name in PORTS
+                if waiting[name] or heard[name]] + [("can", 0, raw, None) for raw in frames]
 
     def _from_pcs(self, data):
         self._ports["pcs"].write(data)
@@ -782,8 +788,7 @@ class Rig:
             for member in made[1:]:
                 member.close()
             raise
-        fleet = Fleet([member._target for member in members],
-                      PARALLEL_BAUD, seed)
+        fleet = Fleet([member._target for member in members], seed)
         fleet.members = members
         for i, member in enumerate(members):
             member._fleet = fleet
@@ -809,7 +814,7 @@ class Rig:
         return {"bar": {"mv": bar.mv, "charger_mv": bar.charger_mv, "charger_ma": bar.charger_ma,
                         "load_ma": bar.load_ma},
                 "parallel": {"frames": bus.frames, "lost_frames": bus.lost_frames,
-                             "collisions": bus.collisions}}
+                             "collisions": bus.collisions, "speeds": bus.speeds[-20:]}}
 
     # -- running on -------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ import random
 import sys
 
 from rig_targets import TOOLS, TargetError
+from uart_wave import lasts_us
 
 sys.path.insert(0, str(TOOLS / "models"))
 
@@ -18,7 +19,9 @@ BAR_FIELDS = ("charger_mv", "charger_ma", "load_ma", "load", "current_ma")
 BUS_FAULTS = ("parallel_noise", "parallel_loss")
 DEFAULT_CHARGER_MV = 56_800
 DEFAULT_CHARGER_MA = 50_000
-_BITS = 10
+_CLIENT = 100               # sender: the client at the port of module 0; the next one is 101
+_MOST_AT_ONCE = 64          # bytes of the past that a byte may still be over
+_SLOWEST_BYTE_US = 2 * 1042
 _BURST_US = 3_000           # a pause so long ends a frame
 _CHUNK_US = {1: 5_000, 2: 5_000, 3: 5_000, 4: 5_000}
 _CHUNK_MANY_US = 10_000
@@ -27,46 +30,52 @@ _CHUNK_MANY_US = 10_000
 class Bus:
     """The wire pair: everybody hears everybody else; two at a time are heard by nobody rightly.
 
-    baud     bit/s
     noise    share of bytes spoilt
     loss     share of frames that vanish
     frames, lost_frames, collisions   counted since the start: frames by their first byte, bytes
              that two senders spoke over each other
+    speeds   [(t_ms, bit/s)]: when the first module's frames were sent at another rate than before
     """
 
-    def __init__(self, modules, baud, seed):
-        self.byte_us = _BITS * 1_000_000 // baud
+    def __init__(self, seed):
         self.noise = 0.0
         self.loss = 0.0
         self.frames = self.lost_frames = self.collisions = 0
-        self._modules = modules
+        self.speeds = []
         self._random = random.Random(f"parallel {seed}")
-        self._held = []                         # (start_us, sender, byte), not yet passed on
-        self._ended_us = [-_BURST_US] * modules     # of each sender's newest byte
-        self._drop = [False] * modules              # its present frame vanishes
+        self._held = []             # (start_us, sender, byte, bit/s), not yet passed on
+        self._past = []             # those of the last time: a slow byte may still be over them
+        self._ended_us = {}         # of each sender's newest byte
+        self._drop = {}             # True: its present frame vanishes
 
-    def put(self, sender, start_us, data):
+    def put(self, sender, start_us, data, baud):
         """*sender* has put *data* on the wire from *start_us* on."""
+        if sender == 0 and (not self.speeds or self.speeds[-1][1] != baud):
+            self.speeds.append((start_us // 1000, baud))
         for i, byte in enumerate(data):
-            self._held.append((start_us + i * self.byte_us, sender, byte))
+            self._held.append((start_us + lasts_us(i, baud), sender, byte, baud))
 
     def take(self, until_us):
-        """What has completely passed by *until_us*: [(start_us, speakers, byte)], spoilt ones
-        with every sender that spoke at that time."""
-        horizon = until_us - self.byte_us
-        ready = sorted(entry for entry in self._held if entry[0] <= horizon)
-        self._held = [entry for entry in self._held if entry[0] > horizon]
+        """What has completely passed by *until_us*: [(start_us, speakers, byte, bit/s)], spoilt
+        ones with every sender that spoke at that time."""
+        self._held.sort()
+        ready = [entry for entry in self._held if entry[0] + lasts_us(1, entry[3]) <= until_us]
+        near = self._past + self._held
+        self._held = [entry for entry in self._held if entry[0] + lasts_us(1, entry[3]) > until_us]
+        self._past = ready[-_MOST_AT_ONCE:]
+        alone = len({entry[1] for entry in near}) == 1
         passed = []
-        near = ready + self._held
-        for i, (start_us, sender, byte) in enumerate(ready):
-            speakers = {sender}.union(
-                other for at, other, _ in near[max(0, i - self._modules):i + self._modules]
-                if abs(at - start_us) < self.byte_us)
-            if start_us - self._ended_us[sender] > _BURST_US:
+        for start_us, sender, byte, baud in ready:
+            end_us = start_us + lasts_us(1, baud)
+            speakers = {sender}
+            if not alone:
+                speakers.update(other for at, other, _, rate in near
+                                if at < end_us and start_us < at + lasts_us(1, rate))
+            if start_us - self._ended_us.get(sender, -_BURST_US) >= _BURST_US:
                 self.frames += 1
                 self._drop[sender] = self._random.random() < self.loss
                 self.lost_frames += self._drop[sender]
-            self._ended_us[sender] = start_us + self.byte_us
+            self._ended_us[sender] = end_us
             if self._drop[sender]:
                 continue
             if len(speakers) > 1:
@@ -74,7 +83,7 @@ class Bus:
                 byte = self._random.randrange(256)
             elif self.noise and self._random.random() < self.noise:
                 byte ^= self._random.randrange(1, 256)
-            passed.append((start_us, speakers, byte))
+            passed.append((start_us, speakers, byte, baud))
         return passed
 
 
@@ -120,11 +129,12 @@ class Fleet:
     bar, bus  BusBar and Bus
     """
 
-    def __init__(self, targets, baud, seed):
+    def __init__(self, targets, seed):
         self.targets = targets
         self.members = []
         self.bar = BusBar()
-        self.bus = Bus(len(targets), baud, seed)
+        self.bus = Bus(seed)
+        self._clients_us = [0] * len(targets)   # when the client at each one's port is done
         self.chunk_us = _CHUNK_US.get(len(targets), _CHUNK_MANY_US)
         self._bar_mv = None
         self._hears = [[] for _ in targets]     # feeds of the bus for each module's next chunk
@@ -173,15 +183,17 @@ class Fleet:
         for i, target in enumerate(self.targets):
             ports = feeds if i == index else self.members[i].collect(us) if (
                 self.members) else []
+            self._client_speaks(i, start_us, [feed for feed in ports if feed[0] == "parallel"])
             ports = [feed for feed in ports if feed[0] != "parallel"] + self._hears[i]
             self._hears[i] = []
             target.begin(us, ports, bar_mv=self._bar_mv, bar_load_ma=self.bar.load_ma)
         own = []
         for i, target in enumerate(self.targets):
             sent = target.end()
-            for port, at_us, data in sent:
+            for port, at_us, data, baud in sent:
                 if port == "parallel":
-                    self.bus.put(i, at_us, data)
+                    self.bus.put(i, at_us, data, baud)
+            sent = [entry for entry in sent if entry[0] != "parallel"]      # see _pass_on
             if i == index:
                 own = sent
             elif self.members:
@@ -190,18 +202,27 @@ class Fleet:
         self._bar_mv = self.bar.solve([target.behind_bar for target in self.targets])
         return own
 
+    def _client_speaks(self, i, now_us, feeds):
+        """What a monitor at the parallel port of module *i* says goes to all of them."""
+        for _, _, data, baud in feeds:
+            start_us = max(now_us, self._clients_us[i])
+            self._clients_us[i] = start_us + lasts_us(len(data), baud)
+            self.bus.put(_CLIENT + i, start_us, data, baud)
+
     def _pass_on(self, now_us, us):
         """Queue what was on the bus for the next chunk, delayed so that it keeps its rhythm."""
-        self._delay_us = max(self._delay_us, us + 2 * self.bus.byte_us)
-        runs = []                               # [start_us, speakers, bytes], without a gap inside
-        for start_us, speakers, byte in self.bus.take(now_us):
-            if runs and runs[-1][1] == speakers and abs(
-                    runs[-1][0] + len(runs[-1][2]) * self.bus.byte_us - start_us) < 20:
+        self._delay_us = max(self._delay_us, us + _SLOWEST_BYTE_US)
+        runs = []                   # [start_us, speakers, bytes, bit/s], without a gap inside
+        for start_us, speakers, byte, baud in self.bus.take(now_us):
+            if runs and (runs[-1][1], runs[-1][3]) == (speakers, baud) and abs(
+                    runs[-1][0] + lasts_us(len(runs[-1][2]), baud) - start_us) < 20:
                 runs[-1][2].append(byte)
             else:
-                runs.append([start_us, speakers, bytearray((byte,))])
-        for start_us, speakers, data in runs:
-            feed = ("parallel", max(0, start_us + self._delay_us - now_us), bytes(data))
+                runs.append([start_us, speakers, bytearray((byte,)), baud])
+        for start_us, speakers, data, baud in runs:
+            feed = ("parallel", max(0, start_us + self._delay_us - now_us), bytes(data), baud)
             for i in range(len(self.targets)):
                 if i not in speakers:           # a driver that is on hears nothing
                     self._hears[i].append(feed)
+                if self.members and _CLIENT + i not in speakers:
+                    self.members[i].overhear(bytes(data), baud)

@@ -6,9 +6,10 @@ A target has
   t_us           simulated time since power-on of the bench
   on, boots      supply on; how often the controller has started
   crash          None | traceback of a firmware that ended by itself; whoever reports it clears it
-  run(us, feeds) let time pass. feeds: [(port, delay_us, bytes)] for the RX pins, ports being
-                 "pcs", "parallel" and "debug"; returns the same of what left the TX pins
-                 completely, with t_us of the first bit in place of the delay. Port "can": one
+  run(us, feeds) let time pass. feeds: [(port, delay_us, bytes, baud)] for the RX pins, ports
+                 being "pcs", "parallel" and "debug", baud the sender's rate (None: the port's);
+                 returns the same of what left the TX pins completely, with t_us of the first
+                 bit in place of the delay. Port "can": one
                  frame (mcp2515_model.pack_frame) for and from the bus, with t_us of its end
   set(values)    fields of the rig's `set`       state()          (wire, truth)
   edges(since_us), power(on), reset(), close()
@@ -197,7 +198,7 @@ class SimTarget:
     def begin(self, us, feeds, **more):
         """The first half of run(); several targets may be on their way at once."""
         self._send({"cmd": "run", "us": us, **more,
-                    "io": [[port, delay, data.hex()] for port, delay, data in feeds]})
+                    "io": [[port, delay, data.hex(), baud] for port, delay, data, baud in feeds]})
 
     def end(self):
         """The second half of run(): what was sent meanwhile."""
@@ -207,7 +208,8 @@ class SimTarget:
         self.boots = answer["boots"]
         self.crash = answer.get("crash", self.crash)
         self.behind_bar = answer.get("bar")
-        return [(port, start_us, bytes.fromhex(data)) for port, start_us, data in answer["io"]]
+        return [(port, start_us, bytes.fromhex(data), baud)
+                for port, start_us, data, baud in answer["io"]]
 
     def set(self, values):
         self.on = self._ask({"cmd": "set", "values": values})["on"]
@@ -311,13 +313,14 @@ class PicoTarget:
 
     def _heard(self, port):
         def heard(byte, now_us):
-            self._sent.append((port, now_us, byte))
+            baud = 0 if port == "debug" else self._pico.uart_baud(self._PORTS.index(port))
+            self._sent.append((port, now_us, byte, baud))
         return heard
 
     def run(self, us, feeds):
         pico = self._pico
         end_us = pico.now_us + us
-        for port, delay_us, data in sorted(feeds, key=lambda feed: feed[1]):
+        for port, delay_us, data, baud in sorted(feeds, key=lambda feed: feed[1]):
             if delay_us:
                 self._run_until(min(end_us, end_us - us + delay_us))
             if port == "can":
@@ -326,19 +329,19 @@ class PicoTarget:
             elif port == "debug":
                 pico.debug_feed(data)
             else:
-                pico.uart_feed(self._PORTS.index(port), data)
+                pico.uart_feed(self._PORTS.index(port), data, baud)
         self._run_until(end_us)
         if not pico.powered:                # cut within a flash operation
             self._stand.power(False, pico.now_us)
         out = []
-        for port, now_us, byte in self._sent:
-            if out and out[-1][0] == port:
+        for port, now_us, byte, baud in self._sent:
+            if out and (out[-1][0], out[-1][3]) == (port, baud):
                 out[-1][2].append(byte)
             else:
-                out.append((port, now_us, bytearray((byte,))))
+                out.append((port, now_us, bytearray((byte,)), baud))
         self._sent.clear()
-        out += [("can", end_us, frame) for end_us, frame in self._stand.can_sent()]
-        return [(port, now_us, bytes(data)) for port, now_us, data in out]
+        out += [("can", end_us, frame, 0) for end_us, frame in self._stand.can_sent()]
+        return [(port, now_us, bytes(data), baud) for port, now_us, data, baud in out]
 
     def _run_until(self, us):
         if self._dip_end_us is not None and self._dip_end_us <= us:

@@ -410,11 +410,11 @@ class Worker:
         self.collect()
         io = []
         for name, port in hw.ports.items():
-            for start_us, data in port.sent:
-                io.append([name, start_us, data.hex()])
+            for start_us, data, baud in port.sent:
+                io.append([name, start_us, data.hex(), baud])
             port.sent = []
         for end_us, frame in self.stand.can_sent():
-            io.append(["can", end_us, frame.hex()])
+            io.append(["can", end_us, frame.hex(), 0])
         answer = {"ok": True, "t_us": self.clock.now_us, "io": io, "on": self.powered,
                   "boots": self.boots}
         if self.on_bar:
@@ -491,12 +491,12 @@ class Worker:
             self.replan()
         if command["io"]:
             self.busy_us = now_us
-        for name, delay_us, data in command["io"]:
+        for name, delay_us, data, baud in command["io"]:
             if name == "can":
                 self.stand.can_feed(bytes.fromhex(data), now_us + delay_us)
                 self.replan()
             else:
-                hw.ports[name].feed(bytes.fromhex(data), now_us + delay_us)
+                hw.ports[name].feed(bytes.fromhex(data), now_us + delay_us, baud)
         self.target_us += command["us"]
         self.running = True
         if self.target_us <= now_us:

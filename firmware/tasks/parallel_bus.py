@@ -1,13 +1,15 @@
 """The parallel RS485 port: bytes in and out for the node that the DIP address makes of a pack."""
 
 from bms.words.rules import FAULT_ADDRESS, FAULT_LINK, FAULT_MANY
-from protocols.ascii.frame import NOTHING, OK, Parser
+from protocols.ascii.frame import NOTHING, OK, Parser, odd_bytes
 from protocols.parallel.wire import LONGEST_CHARS, tag_of
 from protocols.parallel.nodes import MASTER, Master, Slave
+from protocols.parallel.speed import RATES
 
 PERIOD_MS = 10
 ALONE_MS = 200              # with address 0 nothing is heard or said
 _AT_ONCE = 128
+_PAUSE_MS = 25              # a frame with so long a pause inside is none to the master
 _LONGEST_MS = 1 << 20
 _MASK = (1 << 30) - 1
 
@@ -19,20 +21,23 @@ class ParallelBus:
     de         pin that enables the RS485 driver
     pack, system   Pack, snapshot.System
     unique_id  bytes that no other board has
-    baud       bit/s of uart
+    set_baud   called with bit/s when the UART's rate is to change (COM-01); None: it cannot
     pace       pace.Pace for a slave, or None
     task       Task of this, set by main: its period follows the address
     received, sent, garbled   bytes, bytes, frames that were not whole, since start
     """
 
-    def __init__(self, uart, de, pack, system, unique_id, baud, pace=None):
+    def __init__(self, uart, de, pack, system, unique_id, set_baud=None,
+                 pace=None):
         self._uart = uart
         self._de = de
         self._pack = pack
         self._system = system
         tag = tag_of(unique_id)
-        self.master = Master(pack, system, tag, baud)
-        self.slave = Slave(pack, system, tag, baud, pace)
+        self.master = Master(pack, system, tag)
+        self.slave = Slave(pack, system, tag, pace)
+        self._set_baud = set_baud
+        self._baud = RATES[0]
         self._node = None           # None: alone
         self._dip = -1
         self._parser = Parser(LONGEST_CHARS, gap_ms=100)
@@ -83,13 +88,18 @@ class ParallelBus:
                 self._sending = False
                 self._last_ms = now_ms
                 node.sent(now_ms)
+                self._follow(node)
             return
         waiting = min(uart.any(), _AT_ONCE)
         if waiting:
             self._last_ms = now_ms
             self._take(uart.readinto(self._buf, waiting) or 0, node, now_ms)
         quiet_ms = min(_LONGEST_MS, (now_ms - self._last_ms) & _MASK)
+        if quiet_ms >= _PAUSE_MS and node is self.master and self._parser.is_open:
+            self._parser.drop()
+            self._spoilt(node, now_ms)
         length = node.due(now_ms, quiet_ms)
+        self._follow(node)
         if length:
             self._de(1)
             self._next = uart.write(node.out, 0, length) or 0
@@ -102,15 +112,33 @@ class ParallelBus:
         self.received += count
         self._heard = True
         parser = self._parser
+        judged = False
         at = 0
         while at < count:
             at = parser.take_chunk(self._buf, at, count, now_ms)
             if parser.verdict == OK:
+                judged = True
                 node.hear(parser, now_ms)
             elif parser.verdict != NOTHING or parser.dropped:
-                parser.dropped = 0
-                self.garbled += 1
-                node.garbled(now_ms)
+                judged = True
+                self._spoilt(node, now_ms)
+        if not judged and not parser.is_open:       # outside of any frame
+            node.garbled(now_ms, odd_bytes(self._buf, count))
+
+    def _spoilt(self, node, now_ms):
+        parser = self._parser
+        parser.dropped = 0
+        self.garbled += 1
+        node.garbled(now_ms, parser.odd())
+
+    def _follow(self, node):
+        """The UART at the rate of *node*; it has nothing to send."""
+        if node.baud != self._baud and self._set_baud is not None:
+            self._baud = node.baud
+            self._set_baud(self._baud)
+            if self._parser.is_open:
+                self._parser.drop()
+                self._parser.dropped = 0
 
     def _change_role(self, now_ms):
         """DIP-01: 0 alone, 1 master, others slaves."""

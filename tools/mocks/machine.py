@@ -9,6 +9,7 @@ What the pins and buses are connected to is `hw.stand` (tools/models); see READM
 
 import micropython
 from errno import ENODEV
+from uart_wave import heard_at
 
 PWRON_RESET = 1
 HARD_RESET = 2
@@ -117,14 +118,14 @@ class SerialPort:
         """Controller off or in reset: what is on its way is lost."""
         self.opened = False
         self.de = 0
-        self.arriving = []     # [start_us, data, bytes already moved to fifo]
+        self.arriving = []     # [start_us, data, bytes already moved to fifo, how long it lasts]
         self._rx_end_us = 0
         self.fifo = bytearray()
         self._rx_size = 0
         self._leaving = []      # [start_us, data, driver was on]
         self._tx_end_us = 0
         self._tx_size = 0
-        self.sent = []          # [start_us, data] completely on the wire
+        self.sent = []          # [start_us, data, bit/s] completely on the wire
 
     def open(self, baud, rx_size, tx_size, now_us):
         self.reset()
@@ -135,13 +136,29 @@ class SerialPort:
         self._tx_end_us = now_us
         self._rx_end_us = now_us
 
-    def feed(self, data, start_us):
-        """Put *data* on RX: the first start bit at *start_us*, or when the line is free."""
+    def set_baud(self, baud, now_us):
+        """Another rate from now on. What is in the FIFO stays, what is arriving is lost."""
+        self.settle(now_us)
+        self._leaving = []
+        self.received(now_us)
+        self.arriving = []
+        self.baud = baud
+        self._tx_end_us = self._rx_end_us = now_us
+
+    def feed(self, data, start_us, baud=None):
+        """Put *data* on RX: the first start bit at *start_us*, or when the line is free.
+
+        baud  bit/s of who sends it, None: the rate of this port
+        """
         if self.opened:
             if start_us < self._rx_end_us:
                 start_us = self._rx_end_us
-            self.arriving.append([start_us, data, 0])
-            self._rx_end_us = start_us + len(data) * _CHAR_BITS * 1_000_000 // self.baud
+            us = len(data) * _CHAR_BITS * 1_000_000 // (baud or self.baud)
+            if baud:
+                data = heard_at(data, baud, self.baud)
+            if data:
+                self.arriving.append([start_us, data, 0, us])
+            self._rx_end_us = start_us + us
 
     def received(self, now_us):
         """The bytes that have arrived and were not read: a bytearray, taken from by the UART."""
@@ -149,10 +166,10 @@ class SerialPort:
         arriving = self.arriving
         while arriving:
             chunk = arriving[0]
-            count = (now_us - chunk[0]) * self.baud // (_CHAR_BITS * 1_000_000)
             total = len(chunk[1])
-            if count > total:
-                count = total
+            count = total
+            if now_us < chunk[0] + chunk[3]:
+                count = (now_us - chunk[0]) * total // chunk[3]
             if count > chunk[2]:
                 room = self._rx_size - len(fifo)
                 fifo.extend(chunk[1][chunk[2]:min(count, chunk[2] + room)])
@@ -204,7 +221,7 @@ class SerialPort:
             if count <= 0:
                 break
             if driven:
-                self.sent.append([start_us, data[:count]])
+                self.sent.append([start_us, data[:count], self.baud])
             if count < len(data):
                 start_us += count * _CHAR_BITS * 1_000_000 // self.baud
                 leaving[0] = [start_us, data[count:], driven]
@@ -503,9 +520,7 @@ class UART:
 
     def init(self, baudrate=None):
         if baudrate:
-            de = self._port.de
-            self._port.open(baudrate, self._rxbuf, self._txbuf, hw.clock.now_us)
-            self._port.de = de
+            self._port.set_baud(baudrate, hw.clock.now_us)
 
     def any(self):
         clock = hw.clock

@@ -99,6 +99,11 @@ def debug_uart():
     return machine.UART("debug", baudrate=115_200, rxbuf=1024, txbuf=2048)
 
 
+def set_baud(uart, number, baud):
+    """Another rate for *uart*, whose transmitter is idle."""
+    uart.init(baudrate=baud)
+
+
 def wdt(ms):
     return machine.WDT(timeout=ms)
 

@@ -27,6 +27,16 @@ def length_field(lenid):
     return (-nibbles & 0xF) << 12 | lenid
 
 
+def odd_bytes(buf, count):
+    """How many of the first *count* bytes of *buf* no frame has: not 0-9, A-F, "~", CR."""
+    odd = 0
+    for i in range(count):
+        c = buf[i]
+        if not (48 <= c <= 57 or 65 <= c <= 70 or c == SOI or c == EOI):
+            odd += 1
+    return odd
+
+
 class Parser:
     """Collects one frame at a time; anything odd drops the frame and is counted.
 
@@ -40,6 +50,7 @@ class Parser:
     def __init__(self, size=128, gap_ms=1000):
         self._line = bytearray(size)
         self._used = 0              # 0: waiting for "~", else characters held
+        self._judged = 0            # characters of the newest frame
         self._gap_ms = gap_ms
         self._last_ms = 0
         self.info = bytearray(size // 2)
@@ -74,6 +85,7 @@ class Parser:
 
     def drop(self):
         """The frame begun is none."""
+        self._judged = self._used
         self._used = 0
         self.dropped += 1
 
@@ -103,7 +115,12 @@ class Parser:
         self._used += 1
         return NOTHING
 
+    def odd(self):
+        """Of the frame begun, or else of the newest one: bytes that no frame of ours has."""
+        return odd_bytes(self._line, self._used or self._judged)
+
     def _judge(self, used):
+        self._judged = used
         line = self._line
         self.ver = read_hex(line, 1, 2)
         self.adr = read_hex(line, 3, 2)

@@ -2,10 +2,11 @@
 
 Pure: frames that came and the time go in, frames to be sent come out. A node has
     hear(parser, now_ms)    a whole frame came
-    garbled(now_ms)         something came that is no whole frame
+    garbled(now_ms, odd)    something came that is no whole frame; odd: bytes that none has
     due(now_ms, quiet_ms)   length of what is to be sent now, in out, or 0; the line has been
                             quiet for quiet_ms
     sent(now_ms)            it is on the wire, the driver is off
+    baud                    bit/s that it listens and speaks at
 """
 
 from array import array
@@ -15,6 +16,7 @@ from bms.words.rules import FAULT_ADDRESS, FAULT_LINK, FAULT_MANY
 from bms.words.readings import NO_READING
 from protocols.parallel import wire
 from protocols.ascii.frame import encode
+from protocols.parallel.speed import RATES, MasterSpeed, SlaveSpeed
 
 MASTER = 1
 FIRST, LAST = 2, 15         # addresses of slaves
@@ -35,6 +37,9 @@ _EXTRA_MS = 10_000          # a slave beyond the most was not heard for so long:
 _IDENTITY_ROUNDS = 64
 _MASTER_LOST_MS = 10_000
 _MASK = (1 << 30) - 1
+_SAY_MS = 20                # between two words on the speed
+_SETTLE_MS = 60
+_ASKS = 0x40                # CID2 of requests, above the codes of answers
 _READY = 1                  # as a command to be answered: the answer is in out already
 
 
@@ -47,17 +52,18 @@ class Slave:
     """Answers the master.
 
     pack, system   Pack, snapshot.System
-    tag, baud      parallel.tag_of(unique id); bit/s
+    tag            wire.tag_of(unique id)
     pace           pace.Pace that answers a PACE master's 42 and 44, or None
     """
 
-    def __init__(self, pack, system, tag, baud, pace=None):
+    def __init__(self, pack, system, tag, pace=None):
         self._pack = pack
         self._system = system
         self._tag = tag
         self._pace = pace
         self._ready = 0             # length of the answer that is in out
-        self._slot_ms = _roll_slot_ms(baud)
+        self._speed = SlaveSpeed(pack, tag)
+        self._set_rate()
         self._info = bytearray(wire.LONGEST_CHARS // 2)
         self.out = bytearray(wire.LONGEST_CHARS)
         self._wanted = 0            # 0: nothing to say | the command to be answered
@@ -75,17 +81,27 @@ class Slave:
         self._heard_ms = now_ms
         self._rival = False
         self._master_tag = -1
+        self._speed.start(now_ms)
+        self._set_rate()
+
+    def _set_rate(self):
+        self._rate = self._speed.rate
+        self.baud = RATES[self._rate]
+        self._slot_ms = _roll_slot_ms(self.baud)
 
     def hear(self, parser, now_ms):
         """A whole frame."""
         own = self._pack.dip
         if wire.is_request(parser):
             self._heard_ms = now_ms
+            self._speed.master()
             self._watch_masters(wire.request_tag(parser), now_ms)
             if self._pack.profile.PANEL == "bar":       # LED-04
                 self._pack.system_cpct = -1 if self._rival else wire.told_soc_cpct(parser)
             self._wanted = 0
-            if parser.adr == own:
+            if parser.cid2 == wire.SET_SPEED:
+                self._speed.told(wire.told_turn(parser))
+            elif parser.adr == own:
                 self._wanted = parser.cid2
                 self._from_ms = now_ms + GAP_MS
                 if parser.cid2 == wire.ROLL_CALL:
@@ -122,8 +138,10 @@ class Slave:
         elif self._rival and (now_ms - self._rival_ms) & _MASK > _RIVAL_MS:
             self._rival = False
 
-    def garbled(self, now_ms):
-        """What it was does not matter to a slave."""
+    def garbled(self, now_ms, odd):
+        """Perhaps a master at another speed."""
+        if odd:
+            self._speed.noise(now_ms)
 
     def due(self, now_ms, quiet_ms):
         """Length of the answer to be sent now, or 0."""
@@ -137,7 +155,13 @@ class Slave:
             pack.system_cpct = -1       # nobody knows it any more
         if pack.has(FAULT_ADDRESS) and (now_ms - self._twice_ms) & _MASK > _TWICE_MS:
             pack.set_fault(FAULT_ADDRESS, False)
+        speed = self._speed
+        speed.look(silent_ms)
+        if speed.rate != self._rate:
+            self._set_rate()
         command = self._wanted
+        if not command and quiet_ms >= GAP_MS and speed.is_hello(now_ms, silent_ms):
+            return wire.roll_call_answer(self.out, self._info, pack.dip, self._tag, wire.HELLO)
         if not command or (now_ms - self._from_ms) & _MASK >= 1 << 29:
             return 0
         self._wanted = 0
@@ -147,8 +171,10 @@ class Slave:
         if command == wire.ROLL_CALL:
             return wire.roll_call_answer(self.out, self._info, address, self._tag)
         self._system.update(now_ms)
-        answer = wire.state_answer if command == wire.ASK_STATE else wire.identity_answer
-        return answer(self.out, self._info, address, self._tag, self._system.own)
+        own = self._system.own
+        if command == wire.ASK_STATE:
+            return wire.state_answer(self.out, self._info, address, self._tag, own, speed.limit())
+        return wire.identity_answer(self.out, self._info, address, self._tag, own)
 
     def sent(self, now_ms):
         """Nothing is waited for."""
@@ -158,18 +184,17 @@ class Master:
     """Asks every address in turn, and keeps the fleet of system up to date.
 
     pack, system   Pack, snapshot.System
-    tag, baud      parallel.tag_of(unique id); bit/s
+    tag            wire.tag_of(unique id)
     rounds         of all addresses, since start()
     """
 
-    def __init__(self, pack, system, tag, baud):
+    def __init__(self, pack, system, tag):
         self._pack = pack
         self._system = system
         self._fleet = system.fleet
         self._most = getattr(pack.profile, "SLAVES", LAST - MASTER)
         self._tag = tag
-        self._roll_ms = _roll_slot_ms(baud) * wire.SLOTS + 2 * GAP_MS
-        self._longest_ms = _START_MS + wire.LONGEST_CHARS * 10_000 // baud + 2 * _PAUSE_MS
+        self._speed = MasterSpeed(pack)
         self._info = bytearray(16)
         self.out = bytearray(18 + 2 * 10)
         count = LAST + 1
@@ -185,7 +210,12 @@ class Master:
     def start(self, now_ms):
         """This pack is the master from now on."""
         self.rounds = 0
-        self._address = LAST
+        self._speed.start(now_ms)
+        self._set_rate()
+        self._place = LAST          # in the round
+        self._address = LAST        # that is asked
+        self._visited = False       # out of the round, at 9600
+        self._vain = 0              # addresses whose newest question had no answer
         self._command = 0
         self._tries = 0             # requests of _command to _address that may still be sent
         self._waiting = False       # for an answer to one
@@ -208,6 +238,11 @@ class Master:
             self._tags[i] = -1
             self._garbled[i] = self._identified[i] = 0
 
+    def _set_rate(self):
+        self.baud = baud = RATES[self._speed.rate]
+        self._roll_ms = _roll_slot_ms(baud) * wire.SLOTS + 2 * GAP_MS
+        self._longest_ms = _START_MS + wire.LONGEST_CHARS * 10_000 // baud + 2 * _PAUSE_MS
+
     @property
     def waiting(self):
         """An answer is on its way, or should be."""
@@ -227,10 +262,15 @@ class Master:
                 self._meet_rival(now_ms)
             return
         if not wire.is_answer(parser):
+            self._speed.foreign(now_ms, parser.cid2 >= _ASKS)
             return
         address = parser.adr
         tag = wire.answer_tag(parser)
-        if not self._waiting or address != self._address or parser.info[1] != self._command:
+        if parser.info[1] == wire.HELLO:
+            self._speed.hello(address, now_ms)
+            if self._fleet.is_online(address) and self._tags[address] != tag:
+                self._find_twice(address, now_ms)
+        elif not self._waiting or address != self._address or parser.info[1] != self._command:
             if 0 <= self._tags[address] != tag:     # nobody asked: a second one is late
                 self._find_twice(address, now_ms)
         elif self._command == wire.ROLL_CALL:
@@ -240,9 +280,10 @@ class Master:
         else:
             self._take(parser, address, tag, now_ms)
 
-    def garbled(self, now_ms):
+    def garbled(self, now_ms, odd):
         """Something that is no whole frame."""
         self._heard = True
+        self._speed.rubbish(now_ms, odd)
 
     def _meet_rival(self, now_ms):
         """Another master: neither of the two counts slaves, and both speak less."""
@@ -268,6 +309,7 @@ class Master:
         self._waiting = False
         self._tries = 0
         self._garbled[address] = 0
+        self._vain &= ~(1 << address)
         seen = fleet.slave(address)
         if self._tags[address] != tag:
             self._tags[address] = tag
@@ -280,6 +322,10 @@ class Master:
         if not wire.take_state(parser.info, seen):
             return                      # another kind of pack: it does not count
         self._seen_ms[address] = now_ms
+        self._speed.agrees(address, wire.told_rate(parser))
+        if self._visited and fleet.is_online(address):
+            self._visited = False
+            self._speed.found(now_ms)
         if self._identified[address]:
             self._identified[address] -= 1
             self._count(address, now_ms)
@@ -311,11 +357,21 @@ class Master:
             heard = self._heard or quiet_ms < (now_ms - self._asked_ms) & _MASK
             self._garbled[self._address] = min(
                 200, self._garbled[self._address] + 1) if heard else 0
+            self._miss(now_ms)
+        speed = self._speed
+        if speed.falls(now_ms):
+            self._change_speed(now_ms)
+        if not speed.saying and speed.holds(now_ms):
+            return 0
         if quiet_ms < GAP_MS or (now_ms - self._asked_ms) & _MASK < self._pause_ms:
             return 0
         self._pause_ms = 0
-        if not self._tries and not self._choose(now_ms):
+        if not speed.saying and not self._tries and not self._choose(now_ms):
             return 0
+        if speed.saying:
+            self._tries = 0
+            return wire.request(self.out, self._info, wire.SET_SPEED, 0, 0, 0, self._tag,
+                                self._soc_cpct, speed.wanted)
         if self._pause_ms:              # a new round
             self._asked_ms = now_ms
             return 0
@@ -340,6 +396,30 @@ class Master:
         """The request is out."""
         self._asked_ms = now_ms
         self._heard = False
+        speed = self._speed
+        if speed.saying and not self._waiting:
+            speed.saying -= 1
+            self._pause_ms = _SAY_MS
+            if not speed.saying:
+                self._change_speed(now_ms)
+
+    def _change_speed(self, now_ms):
+        self._speed.changed(now_ms)
+        self._set_rate()
+        self._tries = 0
+        self._asked_ms = now_ms
+        self._pause_ms = _SETTLE_MS     # until the slaves have changed too
+
+    def _miss(self, now_ms):
+        """A question had no answer."""
+        address = self._address
+        if not self._fleet.is_online(address) or self._command == wire.ROLL_CALL:
+            return
+        if not self._tries:
+            self._vain |= 1 << address
+            self._speed.silent(address, now_ms)
+        elif not self._speed.rate:
+            self._speed.silent(address, now_ms)
 
     def _is_over(self, now_ms, quiet_ms):
         """True if no answer is to be expected any more."""
@@ -352,15 +432,32 @@ class Master:
 
     def _choose(self, now_ms):
         """The next address and command; False if the round is over too early."""
-        if self._address >= LAST:
+        self._visited = False
+        speed = self._speed
+        address = speed.visit()
+        if address:
+            self._address = address
+            self._visited = True
+            self._command = wire.ASK_STATE
+            self._tries = _TRIES
+            return True
+        if speed.returns:
+            self._raise(now_ms)
+            if speed.saying:
+                return True
+        if self._place >= LAST:
             if (now_ms - self._round_ms) & _MASK < _CYCLE_MS:
                 return False
             self._round_ms = now_ms
-            self._address = FIRST - 1
+            self._place = FIRST - 1
             self._begin_round(now_ms)
+            if self.rounds > 1:
+                self._raise(now_ms)
+                if speed.saying:
+                    return True
         self._drop_silent(now_ms)
-        self._address += 1
-        address = self._address
+        self._place += 1
+        address = self._address = self._place
         if (self._garbled[address] >= _GARBLED
                 and (now_ms - self._rolled_ms[address]) & _MASK > _ROLL_AGAIN_MS):
             self._rolled_ms[address] = now_ms
@@ -372,14 +469,24 @@ class Master:
             self._tries = _TRIES if self._fleet.is_online(address) else 1
         return True
 
+    def _raise(self, now_ms):
+        """The speed of the bus, if nothing speaks against it."""
+        fleet = self._fleet
+        other = self._rival or fleet.twice != 0
+        for address in range(FIRST, LAST + 1):
+            if self._garbled[address]:
+                other = True
+        self._speed.raises(now_ms, fleet.modules, other)
+
     def _drop_silent(self, now_ms):
-        """Slaves that were not heard for too long count no longer."""
+        """Slaves that were asked in vain and not heard for too long count no longer."""
         fleet = self._fleet
         limit_ms = self._pack.params["slave_lost_s"] * 1000
         modules = fleet.modules
         for i in range(len(modules) - 1, 0, -1):
             address = modules[i].module
-            if (now_ms - self._seen_ms[address]) & _MASK >= limit_ms:
+            silent_ms = (now_ms - self._seen_ms[address]) & _MASK
+            if silent_ms >= limit_ms and (self._vain >> address & 1 or silent_ms >= 4 * limit_ms):
                 fleet.drop(address, True)
                 self._pack.events.add(now_ms, ev.SLAVE_LOST, address)
                 self._show_faults(address)
@@ -408,6 +515,7 @@ class Master:
             self._extra_ms = -1
             self._pack.set_fault(FAULT_MANY, False)
         self._show_faults(MASTER)
+        self._speed.unfit(now_ms, self._rival or fleet.twice != 0 or len(fleet.modules) < 2)
         if self.rounds > 1:             # who is there is known
             if self.rounds > _ROSTER_ROUNDS:    # ... and so is what each could deliver
                 self._pick_first(now_ms)

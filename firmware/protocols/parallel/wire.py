@@ -6,7 +6,8 @@ more than PACE's 42 and 44 do: its limits, its FETs, its resistance and who it i
 
     ASK_STATE, ASK_IDENTITY, ROLL_CALL   master: address, flags, bar (mV), tag, SOC of all packs
                                          together (0.01 %, FFFF: not known); roll call: + round
-    answer (CID2 0)                      slave: address, command, tag, body
+    SET_SPEED    master, to address 0: as the others, and the rate that all change to after it
+    answer (CID2 0)                      slave: address, command, tag, body; HELLO: not asked for
 
 A slave answers PACE's own 42 and 44 too (ADR = INFO = its address): to a master of that kind, or a
 monitor while no master of ours asks.
@@ -24,6 +25,8 @@ CID1 = const(0x46)
 ASK_STATE = const(0x70)
 ASK_IDENTITY = const(0x71)
 ROLL_CALL = const(0x72)
+SET_SPEED = const(0x73)
+HELLO = const(0x74)
 
 BAR_KNOWN = const(1)        # flags of a request: another pack is on the bar, at this voltage
 MAY_BE_FIRST = const(2)
@@ -98,6 +101,7 @@ def request(out, info, command, address, flags, bar_mv, tag, soc_cpct=-1, turn=0
     """Write a master's request into *out*; return its length. *info*: a work buffer.
 
     soc_cpct  of all packs together, -1: not known
+    turn      of a roll call; the rate of SET_SPEED
     """
     info[0] = address
     info[1] = flags
@@ -105,7 +109,7 @@ def request(out, info, command, address, flags, bar_mv, tag, soc_cpct=-1, turn=0
     put(info, 4, tag, 3)
     put(info, 7, soc_cpct if soc_cpct >= 0 else _NO_SOC, 2)
     length = _REQUEST_LEN
-    if command == ROLL_CALL:
+    if command >= ROLL_CALL:
         info[length] = turn
         length += 1
     return encode(out, VER, address, CID1, command, info, length)
@@ -114,8 +118,8 @@ def request(out, info, command, address, flags, bar_mv, tag, soc_cpct=-1, turn=0
 def is_request(parser):
     """True if the frame in *parser* is a master's."""
     return (parser.ver == VER and parser.cid1 == CID1
-            and ASK_STATE <= parser.cid2 <= ROLL_CALL
-            and parser.info_len == _REQUEST_LEN + (parser.cid2 == ROLL_CALL)
+            and ASK_STATE <= parser.cid2 <= SET_SPEED
+            and parser.info_len == _REQUEST_LEN + (parser.cid2 >= ROLL_CALL)
             and parser.info[0] == parser.adr)
 
 
@@ -133,7 +137,7 @@ def is_answer(parser):
         return False
     kind = parser.info[1]
     length = parser.info_len
-    if kind == ROLL_CALL:
+    if kind == ROLL_CALL or kind == HELLO:
         return length == _BODY
     if kind == ASK_IDENTITY:
         return length == _IDENTITY_LEN
@@ -163,13 +167,18 @@ def told_soc_cpct(parser):
 
 
 def told_turn(parser):
-    """Number of the round of a roll call, 0..7."""
+    """Number of the round of a roll call, or the rate of SET_SPEED: 0..7."""
     return parser.info[_REQUEST_LEN] & SLOTS - 1
 
 
-def roll_call_answer(out, info, address, tag):
+def told_rate(parser):
+    """The rate that who tells its state goes along with."""
+    return parser.info[5] >> 5
+
+
+def roll_call_answer(out, info, address, tag, kind=ROLL_CALL):
     """Write "here" into *out*; return its length."""
-    _begin(info, address, ROLL_CALL, tag)
+    _begin(info, address, kind, tag)
     return encode(out, VER, address, CID1, 0, info, _BODY)
 
 
@@ -202,12 +211,15 @@ def take_identity(info, seen):
     seen.discharged_wh = get(info, 30, 4)
 
 
-def state_answer(out, info, address, tag, seen):
-    """Write the state of *seen* (Snapshot of this pack) into *out*; return its length."""
+def state_answer(out, info, address, tag, seen, rate=0):
+    """Write the state of *seen* (Snapshot of this pack) into *out*; return its length.
+
+    rate  that this pack goes along with, 0..7 (parallel_speed)
+    """
     _begin(info, address, ASK_STATE, tag)
-    flags = 0
+    flags = rate << 13
     if seen.valid:
-        flags = 1
+        flags |= 1
     if seen.charge_on:
         flags |= 2
     if seen.discharge_on:
