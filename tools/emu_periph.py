@@ -9,6 +9,7 @@ import os
 import select
 import tty
 
+from mocks.uart_wave import heard_at
 from rp2040py.gpio_pin import GPIOPinState
 from rp2040py.peripherals import _pio
 from rp2040py.peripherals.i2c import RPI2C
@@ -26,7 +27,6 @@ from rp2040py.peripherals.uart import RPUART
 from rp2040py.peripherals.watchdog import FORCE, TRIGGER, RPWatchdog
 from rp2040py.usb.cdc import USBCDC
 from rp2040py.utils.fifo import FIFO
-from uart_wave import heard_at
 
 
 def install(pico, flash_times):

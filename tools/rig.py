@@ -29,6 +29,7 @@ import traceback
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import link                                                     # noqa: E402
+from mocks.uart_wave import heard_at                            # noqa: E402
 from rig_fields import (                                        # noqa: E402
     BOARD_FAULTS, FAULT_KINDS, FIRMWARE_FAULTS, MODEL_FAULTS, SET_FIELDS, WIRE_FAULTS, RigError,
     can_bytes, can_row, inverter_options, is_text, number, plant_of, profile_module, profiles,
@@ -37,7 +38,6 @@ from rig_fields import (                                        # noqa: E402
 from rig_fleet import BAR_FIELDS, BUS_FAULTS, Fleet, Linked    # noqa: E402
 from rig_inverter import OFF, Inverter                          # noqa: E402
 from rig_ports import CanPort, DebugMux, Port, Rs485Faults      # noqa: E402
-from uart_wave import heard_at                                 # noqa: E402
 from rig_targets import (                                       # noqa: E402
     FIRMWARE, PicoTarget, SerialTarget, SimTarget, TargetError, read_pins,
 )

@@ -8,8 +8,8 @@ is solved (tools/models/bus_bar.py) and its voltage given to every pack for the 
 import random
 import sys
 
+from mocks.uart_wave import lasts_us
 from rig_targets import TOOLS, TargetError
-from uart_wave import lasts_us
 
 sys.path.insert(0, str(TOOLS / "models"))
 

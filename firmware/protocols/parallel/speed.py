@@ -1,8 +1,8 @@
 """The speed of the bus between packs (COM-01): 9600 bit/s until all on it agree to more.
 
 Each answer tells the rate up to which its sender goes along (parallel_baud). When every slave that
-is known does, nobody has an address twice, and nothing foreign was heard for a minute, the master says
-SET_SPEED twice and all change. Back at 9600 it is for
+is known does, nobody has an address twice, and nothing foreign was heard for a minute, the master
+says SET_SPEED twice and all change. It is back at 9600 for
     whatever is no frame of ours    a monitor at 9600 is rubbish at 38400: the master says so,
                                     changes and listens, so that its next try is answered
     a slave that does not answer    it is looked for at 9600, and the bus is raised again
