@@ -264,5 +264,134 @@ class TestBus(unittest.TestCase):
         self.assertEqual(modules[1].pack.joining.held, before)
 
 
+class TestSpeed(unittest.TestCase):
+    """9600 bit/s at the start; raised when all agree, back for anything else."""
+
+    def until(self, wires, ms, condition):
+        """Run until *condition*, at most *ms*; returns how long it took."""
+        start = wires.now
+        while not condition():
+            self.assertTrue(wires.now - start < ms, "not within %d ms" % ms)
+            wires.run(_STEP_MS)
+        return wires.now - start
+
+    @staticmethod
+    def are_at(modules, baud):
+        return all(module.node.baud == baud for module in modules)
+
+    def test_all_start_at_9600_and_are_raised_within_10_s(self):    # req: COM-01
+        modules = fleet_of(4)
+        wires = Wires(modules)
+        self.assertTrue(self.are_at(modules, 9600))
+        self.until(wires, 10_000, lambda: self.are_at(modules, 38_400))
+        master = modules[0]
+        for _ in range(20):
+            wires.run(1000)
+            self.assertTrue(self.are_at(modules, 38_400))
+            self.assertEqual([seen.module for seen in master.system.modules], [1, 2, 3, 4])
+
+    def test_the_slowest_of_all_decides(self):                  # req: COM-01
+        for baud, raised in ((9600, 9600), (20_000, 19_200), (115_200, 57_600)):
+            modules = fleet_of(3)
+            for module in modules:
+                module.pack.params.set("parallel_baud", 57_600)
+            modules[2].pack.params.set("parallel_baud", baud)
+            wires = Wires(modules)
+            wires.run(10_000)
+            self.assertTrue(self.are_at(modules, raised), baud)
+
+    def test_a_master_alone_stays(self):                        # req: COM-01
+        modules = fleet_of(1)
+        Wires(modules).run(10_000)
+        self.assertEqual(modules[0].node.baud, 9600)
+
+    def test_two_with_one_address_keep_it_at_9600(self):        # req: COM-01 DIP-02
+        modules = fleet_of(3) + [Module(3, "another", Slave)]
+        wires = Wires(modules)
+        wires.run(15_000)
+        self.assertTrue(self.are_at(modules, 9600))
+
+    def test_a_slave_without_a_master_goes_back_within_2_s(self):   # req: COM-01
+        modules = fleet_of(3)
+        wires = Wires(modules)
+        self.until(wires, 10_000, lambda: self.are_at(modules, 38_400))
+        modules[0].alive = False
+        wires.run(2000)
+        self.assertTrue(self.are_at(modules[1:], 9600))
+        modules[0].alive = True
+        modules[0].node.start(wires.now % WRAP)                 # it starts anew
+        self.until(wires, 10_000, lambda: self.are_at(modules, 38_400))
+
+    def test_what_is_not_ours_is_heard_at_9600_within_2_s(self):    # req: COM-01
+        modules = fleet_of(3)
+        wires = Wires(modules)
+        self.until(wires, 10_000, lambda: self.are_at(modules, 38_400))
+        modules[0].node.garbled(wires.now % WRAP, 20)           # a monitor's request
+        self.until(wires, 400, lambda: self.are_at(modules, 9600))
+        said = modules[0].node.sent
+        counted = []
+        modules[0].node.sent = lambda now_ms: (counted.append(now_ms), said(now_ms))
+        wires.run(1000)
+        self.assertEqual(counted, [])                           # its next try has the line
+        wires.run(8000)
+        self.assertTrue(self.are_at(modules, 9600))
+        self.until(wires, 10_000, lambda: self.are_at(modules, 38_400))
+
+    def test_after_a_frame_of_somebody_else_it_stays_for_a_minute(self):    # req: COM-01
+        modules = fleet_of(3)
+        wires = Wires(modules)
+        self.until(wires, 10_000, lambda: self.are_at(modules, 38_400))
+        text = b"~25024642E00202FD2E\r"
+        modules[0].parser.take_chunk(text, 0, len(text), wires.now % WRAP)
+        modules[0].node.hear(modules[0].parser, wires.now % WRAP)
+        wires.run(2000)
+        for _ in range(57):
+            self.assertTrue(self.are_at(modules, 9600))
+            wires.run(1000)
+        self.until(wires, 10_000, lambda: self.are_at(modules, 38_400))
+        self.assertEqual([seen.module for seen in modules[0].system.modules], [1, 2, 3])
+
+    def test_a_late_starter_is_found_at_the_higher_speed(self):     # req: COM-01 COM-03
+        modules = fleet_of(4)
+        modules[2].alive = False
+        wires = Wires(modules)
+        wires.run(12_000)
+        self.assertEqual(modules[0].node.baud, 38_400)
+        modules[2].alive = True
+        modules[2].node.start(wires.now % WRAP)
+        self.until(wires, 5000, lambda: len(modules[0].system.modules) == 4)
+        self.until(wires, 3000, lambda: self.are_at(modules, 38_400))
+
+    def test_a_slave_that_restarts_is_no_loss(self):            # req: COM-01 COM-03
+        modules = fleet_of(4)
+        wires = Wires(modules)
+        self.until(wires, 10_000, lambda: self.are_at(modules, 38_400))
+        modules[2].node.start(wires.now % WRAP)                 # at 9600
+        self.until(wires, 3000, lambda: not self.are_at(modules[:1], 38_400))
+        self.until(wires, 3000, lambda: self.are_at(modules, 38_400))
+        self.assertFalse(modules[0].pack.faults & FAULT_LINK)
+
+    def test_a_wire_that_does_not_carry_more_stays_at_9600(self):   # req: COM-01
+        modules = fleet_of(3)
+        deaf = modules[2].node
+
+        class Deaf:                                             # to all that is fast
+            def __getattr__(self, name):
+                return getattr(deaf, name)
+
+            @property
+            def baud(self):
+                return 9600
+
+        modules[2].node = Deaf()
+        wires = Wires(modules)
+        wires.run(60_000)
+        for _ in range(60):
+            wires.run(1000)
+            self.assertEqual(modules[0].node.baud, 9600)
+            self.assertEqual([seen.module for seen in modules[0].system.modules], [1, 2, 3])
+        self.assertFalse(modules[0].pack.faults & FAULT_LINK)
+
+
 if __name__ == "__main__":
     unittest.main()

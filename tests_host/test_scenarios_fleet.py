@@ -1,6 +1,7 @@
 """Several packs on one bus and one bar: joining, sums, losses (COM-03, COM-09, DIP-02)."""
 
 import os
+import tty
 
 import pytest
 
@@ -58,6 +59,68 @@ def test_four_packs_join_and_are_one(rig, target):
     assert all(6500 < r["pack_uohm"] < 10_500 for r in own)
 
 
+class Monitor:
+    """A client at the parallel port, at 9600 bit/s."""
+
+    ANALOG_OF_2 = b"~25024642E00202FD2E\r"
+
+    def __init__(self, path):
+        self._file = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+        tty.setraw(self._file)
+
+    def heard(self):
+        try:
+            return os.read(self._file, 65536)
+        except BlockingIOError:
+            return b""
+
+    def is_answered(self, rig, ms):
+        """Ask for PACE 42 of address 2 and wait that long."""
+        self.heard()
+        os.write(self._file, self.ANALOG_OF_2)
+        heard = b""
+        for _ in range(ms // 50):
+            rig.run(50)
+            heard += self.heard()
+        at = heard.find(b"~25024600F07A0002")
+        return at >= 0 and b"\r" in heard[at:]
+
+    def close(self):
+        os.close(self._file)
+
+
+@pytest.mark.req("COM-01")
+@pytest.mark.targets("host", "unix")
+def test_a_monitor_at_9600_is_answered_at_any_time(rig, target):
+    ports = rig.fleet(modules=4, board=target)["modules"][0]["ports"]
+    speeds = []
+
+    def speed():
+        speeds[:] = rig.get_all()["parallel"]["speeds"]
+        return speeds[-1][1] if speeds else 9600
+
+    until(rig, 10, lambda: speed() == 38_400)
+    assert speeds[0][1] == 9600                     # started there
+    assert speeds[-1][0] <= 10_000
+    monitor = Monitor(ports["parallel"])
+    try:
+        for pause_ms in (0, 330, 70_000):           # the last time at the higher speed again
+            rig.run(pause_ms or 50)
+            if pause_ms != 330:
+                assert speed() == 38_400
+            for _ in range(4):
+                if monitor.is_answered(rig, 500):   # tries again each 500 ms
+                    break
+            else:
+                pytest.fail("not answered within 2 s")
+            assert speed() == 9600
+        assert report(rig)["modules"] == 4 and report(rig)["faults"] == []
+    finally:
+        monitor.close()
+    until(rig, 70, lambda: speed() == 38_400, 1000)
+    assert all(m["report"]["faults"] == [] for m in rig.get_all()["modules"])
+
+
 @pytest.mark.req("COM-09")
 @pytest.mark.targets("rp2040")
 def test_two_packs_on_emulated_boards(rig, target):
@@ -72,6 +135,7 @@ def test_two_packs_on_emulated_boards(rig, target):
     assert master["system_current_ma"] == pytest.approx(-40_000, abs=1000)
     assert master["system_dcl_ma"] <= master["dcl_ma"] + slave["dcl_ma"]
     assert master["task_errors"] == slave["task_errors"] == 0
+    assert [baud for _, baud in seen["parallel"]["speeds"]] == [9600, 38_400]       # COM-01
 
 
 @pytest.mark.req("COM-09")
@@ -136,6 +200,7 @@ def test_a_late_starter_joins(rig, target):
     assert fets(rig)[0] == fets(rig)[2] == CLOSED
     rig.module(1).power(on=True)
     until(rig, 10, lambda: fets(rig) == [CLOSED] * 3)
+    until(rig, 5, lambda: rig.get_all()["parallel"]["speeds"][-1][1] == 38_400)     # COM-01
 
 
 @pytest.mark.req("DIP-02")
