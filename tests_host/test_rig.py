@@ -20,6 +20,7 @@ import rig as rig_module
 from machine import Clock, SerialPort
 from rig import Rig, RigError
 from rig_ports import DebugMux, Rs485Faults
+from uart_wave import heard_at
 
 HERE = pathlib.Path(__file__).resolve().parent
 TOY = (HERE / "rig_firmware",)
@@ -83,9 +84,9 @@ def test_sent_bytes_leave_at_the_baud_rate_and_only_what_fits_is_taken():
     assert port.write(bytes(20), 0) == 16
     assert port.pending(0) == 16 and port.pending(1042) == 15
     port.settle(2083)
-    assert sum(len(data) for _, data in port.sent) == 1
+    assert sum(len(data) for _, data, _ in port.sent) == 1
     port.settle(16_667)
-    assert sum(len(data) for _, data in port.sent) == 16
+    assert sum(len(data) for _, data, _ in port.sent) == 16
     assert port.pending(16_667) == 0
 
 
@@ -98,7 +99,34 @@ def test_bytes_are_lost_when_the_driver_is_switched_off_too_soon():
     port.write(b"light", 10_000)
     port.de_changed(0, 10_000 + 3 * 1042)       # in the fourth byte
     port.settle(30_000)
-    assert b"".join(data for _, data in port.sent) == b"lig"
+    assert b"".join(data for _, data, _ in port.sent) == b"lig"
+
+
+def test_bytes_of_another_rate_are_rubbish():
+    ask = b"~25024642E00202FD2E\r"
+    assert heard_at(ask, 9600, 9600) == heard_at(ask, 9800, 9600) == ask
+    assert heard_at(b"U", 9600, 19_200) == bytes((0x66, 0xE6))      # each bit twice
+    assert heard_at(b"\0", 9600, 38_400) == b""         # low for more than a byte: a break
+    for sent, heard in ((9600, 38_400), (38_400, 9600), (19_200, 38_400), (9600, 115_200)):
+        got = heard_at(ask, sent, heard)
+        assert got and ask[:5] not in got
+        assert sum(byte not in b"0123456789ABCDEF~\r" for byte in got) >= 1
+
+
+def test_a_port_changes_its_rate_and_keeps_what_it_has():
+    port = uart_port()
+    port.feed(b"ab", 0)
+    port.write(b"xy", 0)
+    port.set_baud(38_400, 2200)
+    assert bytes(port.received(2200)) == b"ab"
+    assert b"".join(data for _, data, baud in port.sent if baud == 9600) == b"xy"
+    port.feed(b"c", 3000)
+    assert bytes(port.received(3261)) == b"abc"
+    port.feed(b"~", 4000, 9600)
+    assert b"~" not in bytes(port.received(6000))
+    port.write(b"z", 6000)
+    port.settle(6261)
+    assert port.sent[-1] == [6000, b"z", 38_400]
 
 
 def test_the_clock_stops_at_each_event():
