@@ -107,7 +107,8 @@ def test_bytes_of_another_rate_are_rubbish():
     assert heard_at(ask, 9600, 9600) == heard_at(ask, 9800, 9600) == ask
     assert heard_at(b"U", 9600, 19_200) == bytes((0x66, 0xE6))      # each bit twice
     assert heard_at(b"\0", 9600, 38_400) == b""         # low for more than a byte: a break
-    for sent, heard in ((9600, 38_400), (38_400, 9600), (19_200, 38_400), (9600, 115_200)):
+    assert heard_at(ask, 9600, 115_200) == b""          # nothing but breaks
+    for sent, heard in ((9600, 38_400), (38_400, 9600), (19_200, 38_400), (9600, 57_600)):
         got = heard_at(ask, sent, heard)
         assert got and ask[:5] not in got
         assert sum(byte not in b"0123456789ABCDEF~\r" for byte in got) >= 1

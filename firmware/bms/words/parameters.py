@@ -156,7 +156,7 @@ TABLE = (
     (182, "do1_inverted", "", 0, 1, 0, "DRY-01 1: closed while it is not so"),
     (183, "do2_function", "", 0, 6, 2, "DRY-01 as do1_function"),
     (184, "do2_inverted", "", 0, 1, 0, "DRY-01 1: closed while it is not so"),
-    (190, "parallel_baud", "", 9600, 115200, 38400, "COM-01 RS485 between packs: raised to"),
+    (190, "parallel_baud", "", 9600, 57600, 38400, "COM-01 RS485 between packs: raised to"),
     (191, "slave_lost_s", "s", 2, 60, 4, "COM-03 a pack that is silent for so long is dropped"),
     (192, "join_uohm", "uOhm", 500, 200000, 8000, "COM-09 pack's resistance until it is measured"),
     (193, "join_alone_s", "s", 5, 3600, 20, "COM-09 slave without a master: closes after, on a "

@@ -397,6 +397,7 @@ class Master:
         self._asked_ms = now_ms
         self._heard = False
         speed = self._speed
+        speed.spoke()
         if speed.saying and not self._waiting:
             speed.saying -= 1
             self._pause_ms = _SAY_MS

@@ -12,7 +12,7 @@ says SET_SPEED twice and all change. It is back at 9600 for
 
 from micropython import const
 
-RATES = (9600, 19_200, 38_400, 57_600, 115_200)
+RATES = (9600, 19_200, 38_400, 57_600)      # at 115200 a monitor's bits are breaks, and unheard
 
 LISTEN_MS = const(1500)     # after something foreign, for its next try
 _ODD = const(3)             # so many bytes that no frame of ours has are no noise on one
@@ -65,6 +65,7 @@ class MasterSpeed:
         self._monitor_ms = -1       # ... a whole frame of somebody else
         self._hold_ms = now_ms      # when the newest hold began
         self._hold_for_ms = 0
+        self._spoke = True          # the master, since the newest hold began
         self._failed = 0
         self._failed_ms = -1        # -1: not | when it was given up
         self._raised_ms = now_ms
@@ -81,8 +82,11 @@ class MasterSpeed:
 
     def foreign(self, now_ms, asks):
         """A whole frame of somebody else. asks: a request that somebody may answer now."""
-        self._monitor_ms = self._hold_ms = now_ms & _MASK
-        self._hold_for_ms = _MONITOR_ASKS_MS if asks else 0
+        self._monitor_ms = now_ms & _MASK
+        if not asks:
+            self._hold_for_ms = 0
+        elif self._spoke:               # who asks without an end does not silence the master
+            self._hold(now_ms, _MONITOR_ASKS_MS)
         if self.rate:
             self._alarm(now_ms)
 
@@ -94,6 +98,10 @@ class MasterSpeed:
                 self._alarm(now_ms)
         if odd >= _ODD or self._is_monitored(now_ms):
             self._spoilt(now_ms)
+
+    def spoke(self):
+        """The master has asked something."""
+        self._spoke = True
 
     def unfit(self, now_ms, is_unfit):
         """Nobody to talk to, or two with one address."""
@@ -113,8 +121,12 @@ class MasterSpeed:
             return
         after = (_BETWEEN_MS if self._is_monitored(now_ms) else _SELDOM_MS) + self._hold_for_ms
         if (now_ms - self._hold_ms) & _MASK >= after:
-            self._hold_ms = now_ms & _MASK
-            self._hold_for_ms = _HOLD_MS
+            self._hold(now_ms, _HOLD_MS)
+
+    def _hold(self, now_ms, ms):
+        self._hold_ms = now_ms & _MASK
+        self._hold_for_ms = ms
+        self._spoke = False
 
     def hello(self, address, now_ms):
         """A pack of ours says that it hears rubbish: that explains what was foreign."""
@@ -198,8 +210,7 @@ class MasterSpeed:
             if not self._within(self._raised_ms, now_ms, _WELL_MS):
                 self._failed = 0
             if self._rubbish_ms >= 0:
-                self._hold_ms = now_ms
-                self._hold_for_ms = LISTEN_MS
+                self._hold(now_ms, LISTEN_MS)
         self.rate = self.wanted
         self.saying = 0
         self._alarm_ms = -1

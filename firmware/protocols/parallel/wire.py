@@ -214,7 +214,7 @@ def take_identity(info, seen):
 def state_answer(out, info, address, tag, seen, rate=0):
     """Write the state of *seen* (Snapshot of this pack) into *out*; return its length.
 
-    rate  that this pack goes along with, 0..7 (parallel_speed)
+    rate  that this pack goes along with, 0..7 (parallel.speed)
     """
     _begin(info, address, ASK_STATE, tag)
     flags = rate << 13
