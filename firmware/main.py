@@ -42,7 +42,7 @@ from protocols.debug.port import DebugPort, Trusted
 from protocols.debug.link import Link
 from protocols.pcs import Pcs
 from protocols.debug.report import Reporter
-from bms.fleet.snapshot import Identity, System
+from protocols.snapshot import Identity, System
 from scheduler import NEVER, Scheduler, Task
 from slots import Slots
 from tasks.can_port import PERIOD_MS as CAN_MS

@@ -5,7 +5,7 @@ import cantools
 import pytest
 from protocols.can import layout
 from protocols.can.frames import CanFrames
-from bms.fleet.snapshot import Identity
+from protocols.snapshot import Identity
 from test_can_frames import NUMBER, snapshot
 
 SEEN = {"soc_cpct": 8137, "soh_pct": 97, "voltage_mv": 53_270, "current_ma": -20_500,

@@ -6,7 +6,7 @@ from bms.words.readings import NO_READING
 from protocols.can import layout
 from protocols import conditions
 from protocols.can.frames import CanFrames, pairs_of
-from bms.fleet.snapshot import Identity, Snapshot
+from protocols.snapshot import Identity, Snapshot
 
 NUMBER = {row[layout.NAME]: i for i, row in enumerate(layout.VARIANTS)}
 

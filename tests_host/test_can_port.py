@@ -9,7 +9,7 @@ from fakes import WRAP, put16, scan_regs
 from profiles import am5000
 from protocols.can import layout
 from protocols.can.frames import CanFrames
-from bms.fleet.snapshot import Identity, System
+from protocols.snapshot import Identity, System
 from tasks import can_port
 from tasks.can_port import CanPort
 

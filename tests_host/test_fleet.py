@@ -4,7 +4,7 @@ import unittest
 
 from bms.fleet.fleet import MODULES, Fleet
 from fakes import LATE, NO_READING, WRAP, Lcg, show
-from bms.fleet.snapshot import Snapshot
+from protocols.snapshot import Snapshot
 
 
 def make():

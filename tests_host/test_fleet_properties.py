@@ -11,7 +11,7 @@ from bms.fleet.fleet import Fleet
 from bus_bar import BusBar, pack_ma
 from hypothesis import given, settings
 from hypothesis import strategies as some
-from bms.fleet.snapshot import Snapshot
+from protocols.snapshot import Snapshot
 
 pytestmark = pytest.mark.req("COM-03")
 STATES = int(os.environ.get("PACKCTL_FLEET_STATES", "20000"))

@@ -25,7 +25,7 @@ from profiles import am5000, b1_5_1_48
 from protocols.ascii.frame import length_field
 from protocols.can.frames import CanFrames
 from protocols.pcs import Pcs
-from bms.fleet.snapshot import Identity, System
+from protocols.snapshot import Identity, System
 from scheduler import Scheduler, Task
 from tasks.can_port import CanPort
 from tasks.control import Control

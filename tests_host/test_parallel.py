@@ -12,7 +12,7 @@ from bms.fleet.resistance import Resistance
 from fakes import NO_READING, Lcg, show
 from protocols.parallel import wire
 from protocols.ascii.frame import OK, Parser
-from bms.fleet.snapshot import Snapshot
+from protocols.snapshot import Snapshot
 
 
 def parsed(frame, length):

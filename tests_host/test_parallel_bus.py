@@ -12,7 +12,7 @@ from protocols.parallel import wire
 from protocols.ascii.frame import OK, Parser
 from protocols.parallel.nodes import Master, Slave
 from protocols.pcs import Pcs
-from bms.fleet.snapshot import Identity, System
+from protocols.snapshot import Identity, System
 
 NOT_ON = ("rp2040",)        # minutes of traffic; the frames and the port's task run there
 _STEP_MS = 10

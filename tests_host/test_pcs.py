@@ -13,7 +13,7 @@ from protocols.ascii.port import AsciiPort
 from protocols.debug.port import DebugPort, Trusted
 from protocols.modbus import PaceRegisters
 from protocols.pcs import Pcs
-from bms.fleet.snapshot import Identity, Snapshot, System
+from protocols.snapshot import Identity, Snapshot, System
 
 SERIAL = "AM5000A000000001"
 CHARGE, DISCHARGE, BOTH = 1, 2, 3

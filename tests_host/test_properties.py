@@ -26,7 +26,7 @@ from protocols.ascii import frame as ascii_frame
 from protocols.debug.link import Link
 from protocols.pcs import Pcs
 from protocols.debug.report import Reporter
-from bms.fleet.snapshot import Identity, System
+from protocols.snapshot import Identity, System
 from scheduler import Scheduler, Task
 from tasks.serial_port import SerialPort
 from test_link_firmware import FakeControl, FakeSupervisor, FakeTask, frame

@@ -8,7 +8,7 @@ from fakes import LATE, WRAP, Lcg, feed, put16, scan_regs
 from profiles import am5000
 from protocols.pcs import Pcs
 from protocols.ascii.pylontech import address_of
-from bms.fleet.snapshot import Identity, System
+from protocols.snapshot import Identity, System
 
 SERIAL = "AM5000A000000001"
 CELLS = "0CE40CE50CE60CE70CE80CE90CEA0CEB0CEC0CED0CEE0CEF0CF00CF10CF20CF3"

@@ -9,7 +9,7 @@ from fakes import LATE, ON_MICROPYTHON, feed, scan_regs
 from profiles import am5000
 from protocols.ascii.port import MODULES
 from protocols.pcs import Pcs
-from bms.fleet.snapshot import Identity, Snapshot, System
+from protocols.snapshot import Identity, Snapshot, System
 
 _MOST_US = 14_000       # after 20 ms between polls and the longest control step: within 50 ms
 

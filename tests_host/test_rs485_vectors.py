@@ -10,7 +10,7 @@ from fakes import feed, put16, scan_regs
 from profiles import am5000
 from protocols.ascii.frame import NOTHING, OK, Parser, encode
 from protocols.pcs import Pcs
-from bms.fleet.snapshot import Identity, System
+from protocols.snapshot import Identity, System
 
 LINES = [line.split(" ", 1) for line in (pathlib.Path(__file__).parent / "vectors" / "rs485.txt")
          .read_text("utf-8").splitlines() if not line.startswith("#")]

@@ -14,7 +14,7 @@ from bms.words.readings import CURRENT_MA, MAX_CELL_MV
 from fakes import LATE, NO_READING, WRAP, Lcg, put16, scan_regs, set_cells
 from profiles import am5000
 from protocols import conditions
-from bms.fleet.snapshot import Snapshot, System
+from protocols.snapshot import Snapshot, System
 
 
 class TestSnapshot(unittest.TestCase):

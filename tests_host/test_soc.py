@@ -2,7 +2,7 @@
 
 import unittest
 
-from bms.charge import ocv
+from bms.words import ocv
 from bms.words.parameters import Parameters
 from bms.charge.soc import StateOfCharge
 from fakes import ON_MICROPYTHON, Lcg

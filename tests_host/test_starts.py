@@ -112,13 +112,13 @@ class TestStarts(unittest.TestCase):
                                    (AWAKE, 0, False), (STORING, 0, True), (ASLEEP, 0, True),
                                    (AWAKE, 0, True), (AWAKE, 2, False), (ASLEEP, 0, True),
                                    (TRYING, 0, True), (TRYING, 3, False), (TRYING, 0, False)):
-            self.assertEqual(starts.look(mode, wanted), AT_ONCE if told else 0)
+            self.assertEqual(starts.look(mode >= STORING, wanted), AT_ONCE if told else 0)
 
     def test_each_fet_is_tried_by_itself(self):                 # req: PRO-27
         starts = Starts()
         for mode, wanted, untried in ((AWAKE, 0, 3), (AWAKE, 1, 2), (AWAKE, 0, 2), (AWAKE, 3, 0),
                                       (AWAKE, 0, 0), (ASLEEP, 0, 3), (AWAKE, 2, 1)):
-            starts.look(mode, wanted)
+            starts.look(mode >= STORING, wanted)
             self.assertEqual(starts.untried, untried)
 
 

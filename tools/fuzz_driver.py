@@ -29,7 +29,7 @@ from protocols.debug.link import Link  # noqa: E402
 from protocols.parallel.nodes import Master, Slave  # noqa: E402
 from protocols.pcs import Pcs                                   # noqa: E402
 from protocols.debug.report import Reporter  # noqa: E402
-from bms.fleet.snapshot import Identity, System  # noqa: E402
+from protocols.snapshot import Identity, System  # noqa: E402
 
 _MASK = (1 << 30) - 1
 _POOL = 1 << 16

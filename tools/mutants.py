@@ -71,7 +71,7 @@ TARGETS = {
     "bms.measure.flow": ((), ("test_flow", *_PACK_TESTS)),
     "bms.measure.other_way": ((), ("test_flow", *_PACK_TESTS)),
     "bms.measure.polarity": ((), ("test_flow", *_PACK_TESTS)),
-    "bms.protect.quota": ((), ("test_flow", "test_sparing", "test_fets")),
+    "bms.words.quota": ((), ("test_flow", "test_sparing", "test_fets")),
     "bms.protect.sparing": ((), ("test_sparing", *_PACK_TESTS)),
     "bms.protect.changes": ((), _PACK_TESTS),
     "bms.power.watch": ((), ("test_power_watch", *_PACK_TESTS)),

@@ -676,7 +676,7 @@ published data:
   bits in 250 ms at three deviations, that is 10 mA at 0.25 mOhm, or 1.6 mA in 10 s.
 
 The firmware's own curve is another one, made from published electrode potentials
-(`firmware/bms/charge/ocv.py`). Household, weather and loads are our own drawing; no measured year
+(`firmware/bms/words/ocv.py`). Household, weather and loads are our own drawing; no measured year
 is behind them.
 
 ## What the error is made of

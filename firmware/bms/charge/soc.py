@@ -16,7 +16,7 @@ Accumulators are pairs (mAh and uAh, Ah and uAh) so that all of it stays within 
 
 import struct
 
-from bms.charge import ocv
+from bms.words import ocv
 
 _FULL_CPCT = 10_000
 _NEVER_FULL_CPCT = 9949     # shown at most before the end of charge: 99 % however it is rounded

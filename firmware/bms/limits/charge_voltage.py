@@ -10,7 +10,8 @@ BELOW_ALARM_MV of each cell to theirs. Balancing begins at the alarm's voltage (
 that a pack that needs it is asked up to there, until it has begun.
 """
 
-BELOW_ALARM_MV = 20     # of a cell's alarm: what an equal cell has at the end of charge
+from bms.words.parameters import BELOW_ALARM_MV
+
 _AT_START_MV = 2        # beyond bal_start_mv, where a pack that has to be balanced is taken
 _AT_ALARM_MV = 5        # beyond the alarm at most
 _MARGIN_MV = 80         # below the over-voltage protection of a cell

@@ -33,17 +33,9 @@ _LEAST_RAMP_CPCT = const(200)   # above min_soc_cpct the limit rises to full wit
 CHARGE_LIMIT, DISCHARGE_LIMIT = range(2)
 
 
-def item_of(reason):
-    """Row of the protection table that a curve with this *reason* forestalls, or None."""
-    for item in rules.ITEMS:
-        if item[rules.ID] == reason.split(" ")[0]:
-            return item
-    return None
-
-
 def shift_of(reason, params):
     """How far the settings move a curve from where its profile has it."""
-    item = item_of(reason)
+    item = rules.item_of(reason)
     if item is None:
         return 0
     shift = 0

@@ -5,7 +5,7 @@ from bms.words import rules
 from bms.measure.other_way import OtherWay
 from bms.measure.polarity import Polarity
 from bms.words.rules import CHARGE, mask_of
-from bms.protect.quota import Quota
+from bms.words.quota import Quota
 from bms.words.readings import (
     CURRENT_MA,
     LD_MV,

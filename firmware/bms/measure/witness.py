@@ -19,7 +19,7 @@ pulses in step with the scans looks steady and is not.
 import micropython
 from array import array
 
-from bms.charge import ocv
+from bms.words import ocv
 from bms.measure.life import Life
 from bms.words.rules import BOTH, CHARGE, DISCHARGE, FAULT_CURRENT, FAULT_SIGN
 from bms.words.readings import (

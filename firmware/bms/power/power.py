@@ -231,6 +231,10 @@ class Power:
         """It is on its way into sleep, or sleeps."""
         return self.mode >= LEAVING or self._asked != NONE
 
+    def is_down(self):
+        """Asleep or off, or storing what has to outlast that: what follows is a new beginning."""
+        return self.mode >= STORING
+
     def rests(self):
         """Nothing but the ways out has to be watched."""
         return self.mode >= ASLEEP

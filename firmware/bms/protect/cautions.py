@@ -55,4 +55,4 @@ class Cautions:
         self.predischarge.look(values, fets & FET_PDSG != 0, trips, fets & FET_DSG != 0, dt_ms)
         conditions = self.deep.look(values, trips, conditions, pack.direction == DISCHARGING,
                                     dt_ms)
-        return conditions | self.starts.look(pack.power.mode, pack.fets.wanted)
+        return conditions | self.starts.look(pack.power.is_down(), pack.fets.wanted)

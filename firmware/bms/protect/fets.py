@@ -2,7 +2,7 @@
 
 import micropython
 from bms.words.rules import CHARGE, DISCHARGE
-from bms.protect.quota import Quota
+from bms.words.quota import Quota
 from bms.protect.sparing import Sparing
 
 FET_CHG = 0x01          # bits of the FET status, as the AFE driver gives it

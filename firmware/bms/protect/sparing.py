@@ -15,7 +15,7 @@ the current that is shown is none.
 import micropython
 from bms.words import rules
 from bms.words.rules import BOTH, CHARGE, DISCHARGE, ITEMS, mask_of
-from bms.protect.quota import Quota
+from bms.words.quota import Quota
 from bms.words.readings import CURRENT_MA, PACK_MV, STACK_MV, SUM_IMPLAUSIBLE, WIRE_OPEN
 from bms.words.timer import leaky
 from micropython import const

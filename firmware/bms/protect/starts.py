@@ -10,7 +10,6 @@ import struct
 import micropython
 from micropython import const
 
-from bms.power import power as pw
 from bms.words.rules import AT_ONCE, BOTH, FAULT_STARTS
 
 _MOST = const(3)            # starts in _WINDOW_S that are allowed
@@ -54,12 +53,12 @@ class Starts:
         self.dirty = times != kept
 
     @micropython.native
-    def look(self, mode, wanted):
+    def look(self, down, wanted):
         """AT_ONCE while nothing was closed since the start or the wake, else 0.
 
-        mode   of Power; wanted: FETs commanded to be closed
+        down   asleep, off or on the last step to it; wanted: FETs commanded to be closed
         """
-        if mode >= pw.STORING:
+        if down:
             self.untried = BOTH
         else:
             self.untried &= ~wanted

@@ -15,16 +15,13 @@ RECORD_SIZE = struct.calcsize(_RECORD)
 SET_VERSION = 1
 _NO_SOC = (1 << 14) - 1
 
-
-# Records without which a pack may not work as if nothing was (SAF-09): what a person calls each.
-# Their places here are numbers in event records.
-VITAL = ("parameters", "power state", "profile", "PIN", "everything that was stored")
 EVERYTHING = "everything"
+# in the order of phrases.VITAL
 _BEGINNINGS = ("params-", "power", "profile", "pin", EVERYTHING)
 
 
 def number_of(name):
-    """Place in VITAL of the record *name*; -1: its loss is recorded, and no fault."""
+    """Place in phrases.VITAL of the record *name*; -1: its loss is recorded, and no fault."""
     for i in range(len(_BEGINNINGS)):
         if name.startswith(_BEGINNINGS[i]):
             return i

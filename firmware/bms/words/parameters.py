@@ -9,8 +9,8 @@ from array import array
 from bms.words import ceilings as ceiling
 from bms.words import rules
 from bms.words import readings
-from bms.limits.charge_voltage import BELOW_ALARM_MV
-from bms.limits.derating import item_of
+
+BELOW_ALARM_MV = 20     # of a cell's alarm: what an equal cell has at the end of charge
 
 # (id, name, unit, lowest, highest, default, help)
 TABLE = (
@@ -298,7 +298,7 @@ def check_profile(profile):
             found["charge_least_dc"], ceiling.COLDEST_CHARGE_DC))
     params = parameters_of(profile)
     for _, _, points, reason in profile.CURVES:
-        item = item_of(reason)
+        item = rules.item_of(reason)
         if item is not None and isinstance(item[rules.TRIP], str):
             name = item[rules.TRIP]
             worst = points[-1 if item[rules.WORSE] == rules.ABOVE else 0]

@@ -2,7 +2,10 @@
 
 from bms.words import rules
 from bms.words import readings as rd
-from bms.records.kept import VITAL
+
+# Records without which a pack may not work as if nothing was (SAF-09): what a person calls each.
+# Their places here are numbers in event records.
+VITAL = ("parameters", "power state", "profile", "PIN", "everything that was stored")
 
 # unit: (digits after the point, what a person reads)
 _SHOWN = {"mV": (3, "V"), "mA": (3, "A"), "dC": (1, "\u00b0C"), "cpct": (2, "%"), "ms": (3, "s")}

@@ -135,6 +135,14 @@ ITEMS: tuple = (
 )
 
 
+def item_of(reason):
+    """Row of ITEMS that a derating curve with this *reason* forestalls, or None."""
+    for item in ITEMS:
+        if item[ID] == reason.split(" ")[0]:
+            return item
+    return None
+
+
 def mask_of(*ids):
     """Bits of the items called *ids*."""
     return sum(1 << i for i in range(len(ITEMS)) if ITEMS[i][0] in ids)
