@@ -16,7 +16,7 @@ SHELL := /bin/bash
 
 # Variables given on the command line (DURATION=20 PLAIN=1) reach the tools as environment.
 
-.PHONY: help setup ready firmware run rig test test-fast fuzz lint soc-report dbc trace days bench campaign hunt mutants powercut flash size clean
+.PHONY: help setup ready firmware run rig test test-fast fuzz lint soc-report dbc pages trace days bench campaign hunt mutants powercut flash size clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -93,6 +93,9 @@ balance-report: setup ## how long balancing takes and what it bleeds (docs/balan
 
 dbc: setup ## docs/packctl.dbc: the CAN frames for other programs, from the firmware's tables
 	@$(PY) tools/can_dbc.py
+
+pages: setup ## docs/generated: parameters, protections, events, from the firmware's tables
+	@$(PY) tools/pages.py
 
 trace: setup ## which test proves which requirement
 	@$(PY) tools/trace.py

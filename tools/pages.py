@@ -1,0 +1,142 @@
+#!/usr/bin/env python3
+"""Makes the reference pages in docs/generated/ from the firmware's tables.
+
+    .venv/bin/python tools/pages.py          writes them (make pages)
+    .venv/bin/python tools/pages.py --check  says which are not what the tables give
+
+A person reads volts, amperes, degrees and per cent there; names and units in the tables are those
+that programs use.
+"""
+
+import pathlib
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "docs" / "generated"
+for _folder in ("firmware", "lib", "tools/mocks"):
+    sys.path.append(str(ROOT / _folder))
+
+from bms.words import events, parameters, rules             # noqa: E402
+
+_NOTE = "Made by `make pages` from `{}`; do not edit."
+# unit of the registry: (factor, digits, what a person reads)
+_UNITS = {"mV": (1000, 3, "V"), "mA": (1000, 3, "A"), "dC": (10, 1, "°C"), "cpct": (100, 2, "%"),
+          "ms": (1000, 3, "s"), "uOhm": (1000, 3, "mΩ"), "uA": (1000, 3, "mA"),
+          "ppm": (10_000, 4, "%")}
+_UNIT_OF = {row[1]: row[2] for row in parameters.TABLE}
+_BLOCKS = {0: "–", rules.CHARGE: "charge", rules.DISCHARGE: "discharge", rules.BOTH: "both"}
+
+
+def shown(value, unit):
+    """A value of the registry as a person reads it."""
+    factor, digits, name = _UNITS.get(unit, (1, 0, unit))
+    text = f"{value / factor:.{digits}f}" if digits else str(value)
+    if digits and "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return f"{text} {name}".strip()
+
+
+def profiles():
+    """{name: Parameters with that product's defaults}, in the order of their files."""
+    found = {}
+    for path in sorted((ROOT / "firmware" / "profiles").glob("[!_]*.py")):
+        module = getattr(__import__("profiles." + path.stem), path.stem)
+        found[module.NAME] = parameters.check_profile(module)
+    return found
+
+
+def parameter_page():
+    """docs/generated/parameters.md"""
+    products = profiles()
+    out = ["# Parameters", "", _NOTE.format("firmware/bms/words/parameters.py"), "",
+           "`param NAME` on the bench and `get`/`set` on the debug port take the numbers of the "
+           "registry, in the unit of the name; this page shows them as a person reads them. A set "
+           "outside its range, or one that contradicts another, is refused with the reason.", "",
+           "| id | name | default (" + ", ".join(products) + ") | from | to | what it does |",
+           "| --: | --- | --- | --: | --: | --- |"]
+    for number, name, unit, low, high, _, text in parameters.TABLE:
+        values = [shown(p[name], unit) for p in products.values()]
+        default = values[0] if len(set(values)) == 1 else ", ".join(values)
+        out.append(f"| {number} | `{name}` | {default} | {shown(low, unit)} | "
+                   f"{shown(high, unit)} | {text} |")
+    out += ["", "## Rules between them", "",
+            "The first has to stay below the second:", ""]
+    for lesser, greater in parameters.RULES:
+        out.append(f"* `{lesser}` < `{greater}`")
+    return out
+
+
+def _default(entry, params):
+    """A threshold of a row: its parameter and default, or its number."""
+    if entry is None:
+        return "–"
+    if isinstance(entry, tuple):
+        entry = entry[0]
+    if isinstance(entry, str):
+        return f"{shown(params[entry], _UNIT_OF[entry])} (`{entry}`)"
+    return "when it is seen" if entry == 1 else "–"     # a condition, not a threshold
+
+
+def protection_page():
+    """docs/generated/protections.md"""
+    params = next(iter(profiles().values()))
+    out = ["# Protections and faults", "", _NOTE.format("firmware/bms/words/rules.py"), "",
+           "## Protections", "",
+           "Alarm and protection are separate; the delay holds for both. Numbers stand in event "
+           "records and are never given twice. Releases that need more than a threshold are told "
+           "in the specification's words beside the row's id.", "",
+           "| id | what | alarm | protection | delay | release at | opens | number |",
+           "| --- | --- | --- | --- | --- | --- | --- | --: |"]
+    for row in rules.ITEMS:
+        out.append(f"| {row[rules.ID]} | {row[rules.WORDS]} | "
+                   + " | ".join(_default(row[column], params) for column in
+                                (rules.ALARM, rules.TRIP, rules.DELAY, rules.RELEASE))
+                   + f" | {_BLOCKS[row[rules.BLOCKS]]} | {row[rules.NUMBER]} |")
+    out += ["", "## Faults", "",
+            "A fault is a contradiction, not a threshold. One that is kept stays until a host "
+            "says `clear`, or a reset.", "",
+            "| id | what | opens | kept | codes of the AS1 | number |",
+            "| --- | --- | --- | --- | --- | --: |"]
+    for row in rules.FAULTS:
+        out.append(f"| {row[rules.FAULT_NAME]} | {row[rules.FAULT_WORDS]} | "
+                   f"{_BLOCKS[row[rules.FAULT_BLOCKS]]} | "
+                   f"{'yes' if row[rules.FAULT_LATCHED] else 'no'} | "
+                   + ", ".join(f"{code:02d}" for code in row[rules.FAULT_AS1])
+                   + f" | {row[rules.FAULT_NUMBER]} |")
+    return out
+
+
+def event_page():
+    """docs/generated/events.md"""
+    out = ["# Event records", "", _NOTE.format("firmware/bms/words/events.py"), "",
+           "Each record has a sequence number, the time, the event, the item that it happened to, "
+           "a cell or place, value and limit, direction, state, state of charge and current.", "",
+           "| number | event |", "| --: | --- |"]
+    out += [f"| {number} | `{name}` |" for number, name in enumerate(events.NAMES)]
+    return out
+
+
+PAGES = {"parameters.md": parameter_page, "protections.md": protection_page,
+         "events.md": event_page}
+
+
+def text_of(name):
+    return "\n".join(PAGES[name]()) + "\n"
+
+
+def main(arguments):
+    stale = []
+    for name in PAGES:
+        path = FOLDER / name
+        if "--check" not in arguments:
+            FOLDER.mkdir(parents=True, exist_ok=True)
+            path.write_text(text_of(name), "utf-8")
+        elif not path.is_file() or path.read_text("utf-8") != text_of(name):
+            stale.append(str(path.relative_to(ROOT)))
+    for path in stale:
+        print(f"{path} is not what the tables give: make pages", file=sys.stderr)
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
