@@ -51,6 +51,7 @@ from bq76952_map import (
 )
 from bq_frames import BAD, OK, check_frames, load_frames, run_frames
 from crc8 import CRC8
+from bound import bind
 
 _SUB_LOW = const(0x3E)
 _SUB_HIGH = const(0x3F)
@@ -190,6 +191,7 @@ class BQ76952:
         self.failures = 0
         self.unheld = 0
         cs(1)
+        bind(self, "scan", "_judge", "_run")
 
     # -- the scan --------------------------------------------------------------------------
 

@@ -54,3 +54,12 @@ def account(due, table, i, now, took_us, failed):
     else:
         table[r + 5] = 1
     return (now + took_us // 1000) & _MASK
+
+
+def first_overdue(due, table, count, now):
+    """Index of the first task that is overdue by more than its deadline at *now*, or -1."""
+    for i in range(count):
+        late = (now - due[i]) & _MASK
+        if late < _HALF and late > table[i * ROW + DEADLINE_MS]:
+            return i
+    return -1

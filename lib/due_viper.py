@@ -41,3 +41,15 @@ def account(due: ptr32, table: ptr32, i: int, now: int, took_us: int, failed: in
     else:
         row[5] = 1
     return (now + took_us // 1000) & mask
+
+
+@micropython.viper
+def first_overdue(due: ptr32, table: ptr32, count: int, now: int) -> int:
+    mask = int(0x3FFFFFFF)
+    i = 0
+    while i < count:
+        late = (now - due[i]) & mask
+        if late < 0x20000000 and late > table[7 * i + 1]:
+            return i
+        i += 1
+    return -1

@@ -12,7 +12,7 @@ that survives a watchdog reset: afterwards it names the task that was stuck.
 import micropython
 from array import array
 
-from due import account, pick_due
+from due import account, first_overdue, pick_due
 from due_py import DEADLINE_MS, LATE, MET, OVERRUNS, PERIOD_MS, ROW, STREAK, WORST_US
 
 NEVER = 1 << 28         # as a period: three days, which is as long as it can be
@@ -162,11 +162,7 @@ class Scheduler:
     @micropython.native
     def overdue(self, now_ms):
         """Index of the first task that is overdue by more than its deadline, or -1."""
-        due, table = self._due, self._table
-        for i in range(self._count):
-            if ticks_diff(now_ms, due[i]) > table[i * ROW + DEADLINE_MS]:
-                return i
-        return -1
+        return first_overdue(self._due, self._table, self._count, now_ms)
 
     def late_task(self):
         """Index of the first task that missed a deadline since the last good look, or -1."""

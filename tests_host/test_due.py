@@ -54,6 +54,17 @@ class TestDue(unittest.TestCase):
                                    (HALF + 1, 0, 0), (HALF - 1, 0, 1 - HALF)):
             self.assertEqual(self.pick([entry], now), picked, repr((entry, now)))
 
+    def test_overdue_is_later_than_the_deadline_also_across_the_wrap(self):     # req: SAF-01
+        for entry, now, late in ((100, 99, False), (100, 100, False), (100, 150, False),
+                                 (100, 151, True), (WRAP - 10, 40, False), (WRAP - 10, 41, True),
+                                 (0, HALF - 1, True), (0, HALF, False), (5, 4, False)):
+            table = array("i", [0] * (2 * ROW))
+            table[TWINS[0].DEADLINE_MS] = HALF - 1
+            table[ROW + TWINS[0].DEADLINE_MS] = 50
+            entries = array("i", [now, entry])
+            results = [twin.first_overdue(entries, table, 2, now) for twin in TWINS]
+            self.assertEqual(results, [1 if late else -1] * len(TWINS), repr((entry, now)))
+
     def test_random_tables_agree_with_plain_integers(self):
         rng = Lcg(2)
         for _ in range(60):

@@ -49,6 +49,7 @@ from bms.charge.soc import StateOfCharge
 from bms.charge.feed import SocFeed
 from bms.words.states import FAIL, OFF, PROTECTION, SELF_TEST, SLEEP, STANDBY
 from bms.measure.witness import Witness
+from bound import bind
 from micropython import const
 
 _REFUSED = rules.mask_of("PWR-03")      # pre-discharge is tried again for the host
@@ -131,6 +132,11 @@ class Pack(Faults):
         self._failed_scans = self._soc_full_cpct = self._wire_mv = 0
         self._limit_scans = 0       # until the limits are aimed again
         self._limit_ms = 0          # since they were aimed last
+        self._permits = 0           # what allowed() said in this step, with these faults:
+        self._permits_of = self._permits_of_more = -1
+        bind(self, "step", "_protect", "_look", "_decide", "_limit", "allowed", "able", "offered",
+             "permitted", "has", "has_any", "fails", "blocked_by_faults", "set_fault",
+             "count_charge", "measured_ma")
 
     @property
     def shown_cpct(self):
@@ -196,6 +202,7 @@ class Pack(Faults):
             self._load()
         self.now_ms = now_ms
         measured = self.measurements
+        self._permits_of = -1               # no word of faults is that
         self._was_allowed = self.allowed()
         if fresh:
             self._protect(measured)
@@ -253,7 +260,7 @@ class Pack(Faults):
         doubts.step(measured, self)
         self.afe_misled = (protection.disbelieved != 0 and
                            protection.disbelieved & ~doubtful_trips(measured, self.faults) != 0)
-        if self.has(FAULT_SCAN):
+        if self.faults & FAULT_SCAN:
             self.set_fault(FAULT_SCAN, False)
 
     @micropython.native
@@ -344,7 +351,7 @@ class Pack(Faults):
             state = OFF
         elif self.power.mode == pw.ASLEEP:
             state = SLEEP
-        elif self.fails():
+        elif self.faults | self.faults_more and self.fails():
             state = FAIL
         elif (not self.afe_ready or not self.measurements.seq or self.looking_at_zero
               or self.testing or self.afe_misled):
@@ -371,10 +378,13 @@ class Pack(Faults):
                                      measured.dt_ms)
         self.limiter_in = limiting or self.joining.soft
         self.allowance.step(current_ma, self._nominal_ma, measured.dt_ms)
+        self._permits = permits = self.allowed()
+        self._permits_of = self.faults
+        self._permits_of_more = self.faults_more
         free = 0
         if not (self._doubts.soon or self._fet_watch.soon or self.witness.soon
                 or self.power.leaves()):
-            free = self.offered() & ~self.protection.pending
+            free = permits & ~self.fets.sparing.spared & ~self.protection.pending
         self._limit_scans -= 1
         self._limit_ms += measured.dt_ms
         if self._limit_scans <= 0:          # the limits move slowly: no need to aim each scan
@@ -394,6 +404,15 @@ class Pack(Faults):
         """FETs that may be closed now, bits CHARGE | DISCHARGE."""
         return self.able() & ~self.joining.held
 
+    @micropython.native
+    def permitted(self):
+        """allowed(), at the end of a scan: as it was worked out for the limits, unless a fault has
+        come or gone since."""
+        if self._permits_of == self.faults and self._permits_of_more == self.faults_more:
+            return self._permits
+        return self.allowed()
+
+    @micropython.native
     def offered(self):
         """Directions that others may use: a FET that only spares its diode is none (PRO-28)."""
         return self.allowed() & ~self.fets.sparing.spared
@@ -401,16 +420,24 @@ class Pack(Faults):
     @micropython.native
     def able(self):
         """FETs that this pack by itself could close, whatever is on the bus bar."""
-        ready = (self.afe_ready and self.measurements.seq > 0 and not self.looking_at_zero
-                 and STANDBY <= self.state <= PROTECTION and not self.fails()
-                 and not self.power.holds())
-        blocked = self.protection.blocked & ~self.fets.sparing.spared
-        if blocked and self.power.mode == pw.TRYING:
-            blocked = self._blocked_but_for(UNDER_VOLTAGE)
-        blocked |= self.cautions.held(self.protection.pending)
+        fets = self.fets
+        if (not self.afe_ready or self.looking_at_zero or not STANDBY <= self.state <= PROTECTION
+                or not self.measurements.seq or self.power.holds()):
+            return fets.decide(0, False)
+        protection = self.protection
+        blocked = protection.blocked
+        if blocked:
+            blocked &= ~fets.sparing.spared
+            if blocked and self.power.mode == pw.TRYING:
+                blocked = self._blocked_but_for(UNDER_VOLTAGE)
+        blocked |= self.held | self.cautions.held(protection.pending)
         if self._flow.wrong_scans:
             blocked |= DISCHARGE
-        return self.fets.decide(blocked | self.held | self.blocked_by_faults(), ready)
+        if self.faults | self.faults_more:
+            if self.fails():
+                return fets.decide(0, False)
+            blocked |= self.blocked_by_faults()
+        return fets.decide(blocked, True)
 
     def _blocked_but_for(self, mask):
         """FETs that protections other than those of *mask* hold off."""

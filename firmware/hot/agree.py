@@ -80,7 +80,8 @@ def _frames(function):
 
 def _due(module):
     times = array("i", (0x3FFFFFF0, 20, 0x20000005))
-    return [module.pick_due(times, 3, now)
+    table = array("i", (15 for _ in range(3 * due_py.ROW)))
+    return [(module.pick_due(times, 3, now), module.first_overdue(times, table, 3, now))
             for now in (0x3FFFFFEF, 0x3FFFFFF0, 5, 30, 0x20000004, 0x20000010)]
 
 

@@ -5,6 +5,7 @@ import micropython
 from bms.words import events as ev
 from protocols.can import layout
 from protocols.pcs import RS485_ONLY
+from bound import bind
 
 PERIOD_MS = 50
 BITRATE = 500_000
@@ -61,6 +62,7 @@ class CanPort:
         self.timeouts = 0
         self.received = 0
         self.overruns = 0
+        bind(self, "step", "_receive", "_settle", "_allowed", "_begin")
 
     def _load(self):
         params = self._pack.params

@@ -26,6 +26,7 @@ from bq76952 import (
     SAFETY_STATUS_C,
     AfeError,
 )
+from bound import bind
 from tasks.afe_update import CLOSING, IDLE, WRITING, AfeUpdate
 
 REST_MS = 500                   # between scans while the pack is asleep or off
@@ -107,6 +108,7 @@ class Control:
         self._part = 0              # the next one
         self._begun_us = 0          # when the scan in parts began
         self._ended_us = 0          # when the step before was over
+        bind(self, "_scan", "_act", "_bleed", "_count_charge", "_afe_is_sound", "_note_trips")
         bothoff(0)
 
     def restart(self):
@@ -219,7 +221,7 @@ class Control:
         if pack.looking_at_zero:
             self._look_at_zero(now_ms)
         pack.step(now_ms, fresh)
-        if pack.has(FAULT_SCAN):
+        if pack.faults and pack.has(FAULT_SCAN):
             self._bothoff(0)
             self._lose_afe()
             self._retry_later(now_ms)
@@ -232,7 +234,7 @@ class Control:
             disobeyed = obeys == DISOBEYS
             if self._held == _UNHELD:
                 disobeyed = True        # for ever: nothing could open what is closed once
-            if disobeyed or pack.has(FAULT_FET):
+            if disobeyed or pack.faults and pack.has(FAULT_FET):
                 pack.set_fault(FAULT_FET, disobeyed, measured.fets, pack.fets.wanted)
         self._act(now_ms)
         self._bleed(fresh)
@@ -472,7 +474,7 @@ class Control:
         """Command what the pack allows, if it is not commanded yet; limiter; load detect."""
         pack = self._pack
         fets = pack.fets
-        allowed = pack.allowed()
+        allowed = pack.permitted()
         self.acted = pack.decided
         if not allowed:
             self._bothoff(0)

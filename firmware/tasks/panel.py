@@ -6,6 +6,7 @@ from bms.words import events as ev
 from bms.words import states as st
 from bms.power import power as pw
 from bms.panel.inputs import HeldButton, Steady
+from bound import bind
 
 PERIOD_MS = 50
 _WORD_MS = indication.WORD_TICKS * indication.TICK_MS
@@ -69,6 +70,7 @@ class Panel:
         self._buzzer_on = 0
         self._functions = [0] * len(outputs)
         self._inverted = [0] * len(outputs)
+        bind(self, "_look", "_stops", "_sound", "_word", "_put", "_switch")
 
     def _load(self):
         params = self._pack.params
@@ -85,8 +87,8 @@ class Panel:
         if self._taken != pack.params.changed:
             self._load()
         self._look(now_ms)
-        self._shown_direction = self._direction.step(pack.direction, self._stops(pack),
-                                                     pack.charger_near)
+        stops = self._stops(pack)
+        self._shown_direction = self._direction.step(pack.direction, stops, pack.charger_near)
         if self._tick_ms < 0:
             self._tick_ms = (now_ms - PERIOD_MS) & _MASK
         since_ms = (now_ms - self._tick_ms) & _MASK
@@ -97,8 +99,8 @@ class Panel:
         if self._play:
             self._go_on(now_ms)
         elif ticked or pack.state != self._state:
-            self._put(self._word(pack))
-        self._sound(pack, now_ms)
+            self._put(self._word(pack, stops))
+        self._sound(pack, now_ms, stops)
         if ticked or pack.state != self._state:
             self._state = pack.state
             self._switch(pack)
@@ -110,8 +112,8 @@ class Panel:
             self._shown = word
 
     @micropython.native
-    def _word(self, pack):
-        """The lamps now; patterns change with the tick, rows with the state."""
+    def _word(self, pack, trips):
+        """The lamps now; patterns change with the tick, rows with the state. *trips*: _stops()."""
         state = pack.state
         if pack.power.mode >= pw.LOOKING:
             state = st.SLEEP
@@ -119,7 +121,6 @@ class Panel:
             word = indication.self_test_word(pack.faults)
             if word:
                 return word
-        trips = self._stops(pack)
         if self._is_bar:
             row = indication.bar_row_for(state, self._shown_direction, trips, pack.updating)
         else:
@@ -129,17 +130,20 @@ class Panel:
     @micropython.native
     def _stops(self, pack):
         """Protections that hold a FET open, faults of one direction among them."""
-        return pack.protection.trips | indication.FAULT_STOPS[pack.blocked_by_faults()]
+        trips = pack.protection.trips
+        if pack.faults or pack.faults_more:
+            trips |= indication.FAULT_STOPS[pack.blocked_by_faults()]
+        return trips
 
     @micropython.native
-    def _sound(self, pack, now_ms):
+    def _sound(self, pack, now_ms, stops):
         """Buzzer: each step, so that the first beep starts with the event."""
         if self._buzzer is None:
             return
         period_ms = indication.SILENT
         if self._buzzer_on:
             period_ms = indication.buzz_for(pack.state, self._shown_direction, _alarms_of(pack),
-                                            self._stops(pack), pack.faults | pack.faults_more)
+                                            stops, pack.faults | pack.faults_more)
         pack.buzzing = period_ms != indication.SILENT
         self._buzzer(self._beeper.step(now_ms, period_ms))
 
@@ -171,7 +175,7 @@ class Panel:
             self._put(words[at])
             return
         self._play = ()
-        self._put(self._word(self._pack))
+        self._put(self._word(self._pack, self._stops(self._pack)))
         if words is indication.RESET_SEQUENCE and self._reset is not None:
             self._reset()
 

@@ -1,6 +1,7 @@
 """A byte stream served by a protocol: RS485 to the inverter, RS232 for the host tool."""
 
 import micropython
+from bound import bind
 
 _AT_ONCE = 64
 
@@ -31,6 +32,7 @@ class SerialPort:
         self.sent = 0
         if de is not None:
             de(0)
+        bind(self, "step", "_take")
 
     def flush(self):
         """Forget what was received: it came while nobody looked."""

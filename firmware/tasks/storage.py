@@ -19,6 +19,7 @@ from clock import FOUND
 from crc16 import crc16
 from slots import Slots
 from tasks.losses import DROPPED, LOST, OLDER, UNREADABLE, Losses
+from bound import bind
 
 PERIOD_MS = 100
 _MASK = (1 << 30) - 1
@@ -167,6 +168,7 @@ class Storage:
         self.keep("counters", self._counting)
         self.keepers.append((self.losses.slots, self.losses))
         self._names.append("")
+        bind(self, "_listen")
 
     def keep(self, name, source):
         """Load *source* from what is kept under *name*, and keep it from now on.

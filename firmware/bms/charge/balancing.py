@@ -17,6 +17,7 @@ from micropython import const
 from bms.words import readings as rd
 from bms.words.rules import mask_of
 from bms.words.readings import NO_READING
+from bound import bind
 
 STATES = ("idle", "bleeding", "pause", "low", "discharge", "protection", "fault", "hot", "near",
           "disabled")
@@ -88,6 +89,7 @@ class Balancing:
         self._end_mv = 0            # ... and may end from here: where equal cells end a charge
         self._rest_ma = self._die_dc = self._most = self._each_turn_ms = self._each_pause_ms = 0
         self._tail_ma = self._high_mv = self._low_mv = self._high_sum_mv = self._low_sum_mv = 0
+        bind(self, "step", "settle", "next_mask", "_obstacle")
 
     def _load(self):
         p = self._params

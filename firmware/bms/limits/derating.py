@@ -18,6 +18,7 @@ from micropython import const
 from bms.words import rules
 from bms.words import readings as rd
 from bms.words.readings import NO_READING
+from bound import bind
 
 # DER-06: so far a reading has to come back from where its curve reached 0
 BACK = {
@@ -53,6 +54,7 @@ class Derating:
     curves, params  CURVES of a profile; Parameters that hold its defaults
 
     ccl_ma, dcl_ma  limits, 0 or more
+    charge_target_ma, discharge_target_ma   what they move to, if the FET may be closed
     zeros           curves that have reached 0 and are not back yet, bits as in reasons
     reasons         what lowers each, bit i = row i of the curves; more than one may
     at_least        min_soc_cpct lowers the discharge limit
@@ -63,8 +65,8 @@ class Derating:
         self._params = params
         self._taken = -1
         self._shifts = array("i", (0 for _ in curves))
-        self._charge_ma = 0         # targets
-        self._discharge_ma = 0
+        self.charge_target_ma = 0
+        self.discharge_target_ma = 0
         self.ccl_ma = 0
         self.dcl_ma = 0
         self.reasons = 0
@@ -76,6 +78,7 @@ class Derating:
         self._emptied = False       # min_soc_cpct was reached, and is not left yet
         self._paused = False
         self._kept_ccl_ma = self._kept_dcl_ma = 0       # before pause()
+        bind(self, "step", "_follow")
 
     @micropython.native
     def aim(self, values, most_ma, charge_most_ma=1 << 29):
@@ -87,8 +90,8 @@ class Derating:
         if self._taken != self._params.changed:
             self._load()
         self.reasons = 0
-        self._charge_ma = min(self._target(values, CHARGE_LIMIT, most_ma), charge_most_ma)
-        self._discharge_ma = min(self._target(values, DISCHARGE_LIMIT, most_ma),
+        self.charge_target_ma = min(self._target(values, CHARGE_LIMIT, most_ma), charge_most_ma)
+        self.discharge_target_ma = min(self._target(values, DISCHARGE_LIMIT, most_ma),
                                  self._above_least(values, most_ma))
 
     def _above_least(self, values, most_ma):
@@ -112,16 +115,6 @@ class Derating:
         self._least_cpct = self._params["min_soc_cpct"]
         self._taken = self._params.changed
 
-    @property
-    def charge_target_ma(self):
-        """What the charge limit moves to, if the FET may be closed."""
-        return self._charge_ma
-
-    @property
-    def discharge_target_ma(self):
-        """What the discharge limit moves to, if the FET may be closed."""
-        return self._discharge_ma
-
     @micropython.native
     def step(self, may_charge, may_discharge, dt_ms, at_once=False):
         """Move both limits towards their targets for one scan.
@@ -135,17 +128,17 @@ class Derating:
             return
         step_ma = SLEW_MA_S * dt_ms // 1000
         if at_once and may_charge and not self.ccl_ma:
-            self.ccl_ma = self._charge_ma
+            self.ccl_ma = self.charge_target_ma
         if at_once and may_discharge and not self.dcl_ma:
-            self.dcl_ma = self._discharge_ma
+            self.dcl_ma = self.discharge_target_ma
         if not may_charge:
             self.ccl_ma = 0
-        elif self.ccl_ma != self._charge_ma:
-            self.ccl_ma = self._follow(self.ccl_ma, self._charge_ma, step_ma)
+        elif self.ccl_ma != self.charge_target_ma:
+            self.ccl_ma = self._follow(self.ccl_ma, self.charge_target_ma, step_ma)
         if not may_discharge:
             self.dcl_ma = 0
-        elif self.dcl_ma != self._discharge_ma:
-            self.dcl_ma = self._follow(self.dcl_ma, self._discharge_ma, step_ma)
+        elif self.dcl_ma != self.discharge_target_ma:
+            self.dcl_ma = self._follow(self.dcl_ma, self.discharge_target_ma, step_ma)
 
     def pause(self):
         """Both limits are 0 from now on, until resume()."""
@@ -162,9 +155,9 @@ class Derating:
         """
         self._paused = False
         if free & rules.CHARGE:
-            self.ccl_ma = min(self._kept_ccl_ma, self._charge_ma)
+            self.ccl_ma = min(self._kept_ccl_ma, self.charge_target_ma)
         if free & rules.DISCHARGE:
-            self.dcl_ma = min(self._kept_dcl_ma, self._discharge_ma)
+            self.dcl_ma = min(self._kept_dcl_ma, self.discharge_target_ma)
 
     def stop(self):
         """Both limits to 0 at once: nothing may flow."""

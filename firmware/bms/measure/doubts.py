@@ -111,7 +111,7 @@ class Doubts:
         self._hash = now
         self._frozen_ms = -1
         measured.frozen = False
-        if faults.has(FAULT_FROZEN):
+        if faults.faults and faults.has(FAULT_FROZEN):
             faults.set_fault(FAULT_FROZEN, False)
         return True
 

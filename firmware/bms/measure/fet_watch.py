@@ -4,6 +4,7 @@ import micropython
 from bms.words.rules import BOTH, CHARGE, DISCHARGE, FAULT_OPEN, FAULT_UNPROVEN, FAULT_WELD
 from bms.words.readings import CURRENT_MA, PACK_MV, STACK_MV
 from bms.words.timer import SOON_MS, leaky
+from bound import bind
 from micropython import const
 
 OPEN_MV = const(500)        # drop over closed FETs, beyond resistive_mv()
@@ -40,6 +41,7 @@ class FetWatch:
         self._charged_uah = self._discharged_uah = 0    # against an open FET, in this minute
         self._counted_ms = 0
         self._apart = False         # in the newest scan the terminals were too far from the stack
+        bind(self, "step", "count")
 
     def load(self, params):
         self._fail_ma = params["fet_fail_ma"]

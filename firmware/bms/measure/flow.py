@@ -19,6 +19,7 @@ from bms.words.readings import (
 from bms.measure.sign_watch import TerminalWatch
 from bms.words.states import CHARGING, DISCHARGING, STANDBY
 from bms.words.timer import leaky
+from bound import bind
 from micropython import const
 
 _SHORT = mask_of("PRO-08", "PWR-03")
@@ -70,6 +71,7 @@ class Flow:
         self.wrong_scans = 0
         self._free_scans = 0
         self._terminals = TerminalWatch()
+        bind(self, "look", "_relieve", "_are_free", "load")
 
     def load(self, params):
         self._other_way_ma = params["other_way_ma"]

@@ -18,6 +18,7 @@ from bms.measure.witness_table import (
     NEIGHBOURS_DC,
     OWED_UV,
 )
+from bound import bind
 from micropython import const
 
 _A_SCAN = const(3)          # channels looked at in a scan, in turn
@@ -55,6 +56,7 @@ class Life:
         self._at = 0
         self._moved_uv = self._heat = 0
         self.stuck = 0
+        bind(self, "visit", "_is_owed")
 
     @micropython.native
     def warm(self, heat):

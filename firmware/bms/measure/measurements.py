@@ -6,6 +6,7 @@ from array import array
 from bms.words import readings
 from bms.measure.levels import Levels
 from bms.words.readings import NO_READING
+from bound import bind
 from hot.scan_values import decode_scan
 
 _AMBIENT = 0x6E             # thermistor on the AFE's ALERT pin, 0.1 K
@@ -63,6 +64,7 @@ class Measurements:
         self.safety = 0
         self.battery = 0
         self.fets = 0
+        bind(self, "take", "fail", "is_usable")
 
     @micropython.native
     def _load(self):

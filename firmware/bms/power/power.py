@@ -12,9 +12,11 @@ TRYING    a timed wake after over-discharge: both FETs closed, to see whether ch
 
 import struct
 
+import micropython
 from micropython import const
 
 from bms.power.small_use import SmallUse
+from bound import bind
 
 MODES = ("awake", "trying", "leaving", "looking", "storing", "asleep", "off")
 AWAKE, TRYING, LEAVING, LOOKING, STORING, ASLEEP, OFF = range(7)
@@ -111,6 +113,7 @@ class Power:
         self._sleep_cell_mv = self._sleep_cell_s = self._sleep_standby_s = self._sleep_uv_s = 0
         self._sleep_ext_mv = self._wake_mv = self._wake_period_s = self._wake_tries = 0
         self._wake_try_ms = self._recharge_s = 0
+        bind(self, "holds", "leaves", "rests", "goes", "step", "hear", "count")
 
     def _load(self):
         p = self._params
@@ -219,10 +222,12 @@ class Power:
 
     # -- what it means for others ----------------------------------------------------------
 
+    @micropython.native
     def holds(self):
         """Both FETs have to be off."""
         return self.mode >= LOOKING or self._settle_ms > 0
 
+    @micropython.native
     def leaves(self):
         """Both FETs will soon be off: limits go to 0 first."""
         return self.mode >= LEAVING
@@ -235,6 +240,7 @@ class Power:
         """Asleep or off, or storing what has to outlast that: what follows is a new beginning."""
         return self.mode >= STORING
 
+    @micropython.native
     def rests(self):
         """Nothing but the ways out has to be watched."""
         return self.mode >= ASLEEP

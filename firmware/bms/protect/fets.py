@@ -4,6 +4,7 @@ import micropython
 from bms.words.rules import CHARGE, DISCHARGE
 from bms.words.quota import Quota
 from bms.protect.sparing import Sparing
+from bound import bind
 
 FET_CHG = 0x01          # bits of the FET status, as the AFE driver gives it
 FET_DSG = 0x04
@@ -44,6 +45,7 @@ class Fets:
         self._disobeyed = 0         # 2 for each scan that disobeys, less those that obey
         self._against = 0           # the same of those with a FET closed against the command
         self._closings = Quota(_CLOSINGS, _WINDOW_MS)
+        bind(self, "decide", "needs_command", "read_back")
 
     @micropython.native
     def decide(self, blocked, ready):

@@ -5,6 +5,7 @@ from array import array
 
 from bms.words import rules
 from bms.words.rules import BELOW, ITEMS
+from bound import bind
 from hot.protect import protect_step
 from hot.protect_py import STATE, WIDTH
 
@@ -48,6 +49,7 @@ class Protection:
         self.trips = 0
         self.locks = 0
         self.disbelieved = 0
+        bind(self, "step", "take_changes")
 
     @property
     def rows(self):
