@@ -108,7 +108,8 @@ class Control:
         self._part = 0              # the next one
         self._begun_us = 0          # when the scan in parts began
         self._ended_us = 0          # when the step before was over
-        bind(self, "_scan", "_act", "_bleed", "_count_charge", "_afe_is_sound", "_note_trips")
+        bind(self, "step", "_scan", "_act", "_bleed", "_count_charge", "_afe_is_sound",
+             "_note_trips", "_reads_part", "_look_at_zero", "_image_is_stale")
         bothoff(0)
 
     def restart(self):
