@@ -459,6 +459,8 @@ class Master:
         self._drop_silent(now_ms)
         self._place += 1
         address = self._address = self._place
+        if speed.is_shared and not self._is_turn_of(address):
+            return False
         if (self._garbled[address] >= _GARBLED
                 and (now_ms - self._rolled_ms[address]) & _MASK > _ROLL_AGAIN_MS):
             self._rolled_ms[address] = now_ms
@@ -469,6 +471,12 @@ class Master:
             self._command = wire.ASK_STATE
             self._tries = _TRIES if self._fleet.is_online(address) else 1
         return True
+
+    def _is_turn_of(self, address):
+        """On a shared bus: of a pack that is known, and of one other address in each round."""
+        fleet = self._fleet
+        return (fleet.is_online(address) or (fleet.lost | fleet.twice) >> address & 1
+                or self.rounds % (LAST - FIRST + 1) == address - FIRST)
 
     def _raise(self, now_ms):
         """The speed of the bus, if nothing speaks against it."""

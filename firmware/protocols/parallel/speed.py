@@ -19,6 +19,10 @@ _ODD = const(3)             # so many bytes that no frame of ours has are no noi
 _RUBBISH_MS = const(10_000)     # rubbish that nobody explains keeps the bus at 9600
 _FOREIGN_MS = const(60_000)     # ... and a whole frame of somebody else
 _MONITOR_ASKS_MS = const(300)   # until it has its answer
+_LEARN_MS = const(2500)     # for a second request of a monitor: how often does it ask?
+_SHORTEST_MS = const(700)   # a rhythm that leaves time for the own round
+_BEFORE_MS = const(330)     # the next request: nothing begins that would not be over by then
+_AFTER_MS = const(120)
 _HOLD_MS = const(1200)      # what was spoilt is tried again by then
 _BETWEEN_MS = const(600)    # at least, between two holds: time for the own round
 _SELDOM_MS = const(5_000)   # ... while no monitor is known
@@ -63,6 +67,9 @@ class MasterSpeed:
         self._alarm_ms = -1         # -1: none | when something made the higher rate impossible
         self._rubbish_ms = -1       # -1: never | when rubbish was heard
         self._monitor_ms = -1       # ... a whole frame of somebody else
+        self._asked_ms = now_ms     # ... its newest request
+        self._period_ms = 0         # of its requests, 0: not known
+        self._learnt = False        # ... or no second one came in time
         self._hold_ms = now_ms      # when the newest hold began
         self._hold_for_ms = 0
         self._spoke = True          # the master, since the newest hold began
@@ -82,13 +89,47 @@ class MasterSpeed:
 
     def foreign(self, now_ms, asks):
         """A whole frame of somebody else. asks: a request that somebody may answer now."""
+        is_new = not self._is_monitored(now_ms)
         self._monitor_ms = now_ms & _MASK
-        if not asks:
+        if asks:
+            self._learn(now_ms, is_new)
+            if self._spoke:             # who asks without an end does not silence the master
+                self._hold(now_ms, _MONITOR_ASKS_MS)
+        elif is_new or not self._period_ms and not self._learnt:
+            self._learnt = True
+            self._hold(now_ms, _LEARN_MS)
+        else:
             self._hold_for_ms = 0
-        elif self._spoke:               # who asks without an end does not silence the master
-            self._hold(now_ms, _MONITOR_ASKS_MS)
         if self.rate:
             self._alarm(now_ms)
+
+    def _learn(self, now_ms, is_new):
+        """A monitor asks: in what rhythm?"""
+        gap_ms = (now_ms - self._asked_ms) & _MASK
+        self._asked_ms = now_ms & _MASK
+        if is_new:
+            self._period_ms = 0
+            self._learnt = False
+            return
+        self._learnt = True
+        if self._period_ms:             # some may have been spoilt
+            gap_ms //= max(1, (gap_ms + self._period_ms // 2) // self._period_ms)
+        if _SHORTEST_MS <= gap_ms < _FOREIGN_MS:
+            self._period_ms = gap_ms
+
+    def is_expected(self, now_ms):
+        """True while the next request of a monitor is due."""
+        if not self._period_ms or self.rate or not self._is_monitored(now_ms):
+            return False
+        since_ms = (now_ms - self._asked_ms) & _MASK
+        phase_ms = since_ms % self._period_ms
+        return (phase_ms > self._period_ms - _BEFORE_MS
+                or since_ms > _MONITOR_ASKS_MS and phase_ms < _AFTER_MS)
+
+    @property
+    def is_shared(self):
+        """True at 9600 with a monitor: there is little time for addresses where nobody is."""
+        return not self.rate and self._monitor_ms >= 0
 
     def rubbish(self, now_ms, odd):
         """No frame; *odd* of its bytes are in none of ours."""
@@ -163,7 +204,7 @@ class MasterSpeed:
 
     def holds(self, now_ms):
         """True while the master listens only."""
-        return (now_ms - self._hold_ms) & _MASK < self._hold_for_ms
+        return (now_ms - self._hold_ms) & _MASK < self._hold_for_ms or self.is_expected(now_ms)
 
     def falls(self, now_ms):
         """Look whether the bus has to go back to 9600. True if at once, without a word."""
