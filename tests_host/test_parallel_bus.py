@@ -264,6 +264,14 @@ class TestBus(unittest.TestCase):
         self.assertEqual(modules[1].pack.joining.held, before)
 
 
+class PaceAnswer:
+    """A parser with an answer of a pack to a monitor."""
+
+    ver, adr, cid1, cid2 = 0x25, 2, 0x46, 0
+    info = bytes((0, 2)) + bytes(59)
+    info_len = 61
+
+
 class TestSpeed(unittest.TestCase):
     """9600 bit/s at the start; raised when all agree, back for anything else."""
 
@@ -350,6 +358,31 @@ class TestSpeed(unittest.TestCase):
             wires.run(1000)
         self.until(wires, 10_000, lambda: self.are_at(modules, 38_400))
         self.assertEqual([seen.module for seen in modules[0].system.modules], [1, 2, 3])
+
+    def test_the_line_is_free_when_a_monitor_asks_again(self):      # req: COM-01
+        for period in (1000, 1700):
+            self.ask_each(period)
+
+    def ask_each(self, period):
+        modules = fleet_of(3)
+        wires = Wires(modules)
+        self.until(wires, 10_000, lambda: self.are_at(modules, 38_400))
+        master = modules[0]
+        request = b"~25024642E00202FD2E\r"
+        said = []
+        sent = master.node.sent
+        master.node.sent = lambda now_ms: (said.append(wires.now), sent(now_ms))
+        for i in range(20):
+            asked = wires.now
+            master.parser.take_chunk(request, 0, len(request), asked % WRAP)
+            master.node.hear(master.parser, asked % WRAP)
+            wires.run(180)
+            master.node.hear(PaceAnswer(), wires.now % WRAP)
+            wires.run(period - 180)
+            near = [at - asked for at in said if at > asked]
+            if i > 5:
+                self.assertTrue(near)                           # it goes on itself
+                self.assertTrue(150 < min(near) and max(near) < period - 150, near)
 
     def test_a_late_starter_is_found_at_the_higher_speed(self):     # req: COM-01 COM-03
         modules = fleet_of(4)

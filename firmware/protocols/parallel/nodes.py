@@ -35,6 +35,7 @@ _IDLE_ROUNDS = 5
 _ROSTER_ROUNDS = 2
 _EXTRA_MS = 10_000          # a slave beyond the most was not heard for so long: it is gone
 _IDENTITY_ROUNDS = 64
+_WHOLE_ROUNDS = 4           # at 9600 bit/s all of a pack's state is asked so seldom
 _MASTER_LOST_MS = 10_000
 _MASK = (1 << 30) - 1
 _SAY_MS = 20                # between two words on the speed
@@ -172,8 +173,9 @@ class Slave:
             return wire.roll_call_answer(self.out, self._info, address, self._tag)
         self._system.update(now_ms)
         own = self._system.own
-        if command == wire.ASK_STATE:
-            return wire.state_answer(self.out, self._info, address, self._tag, own, speed.limit())
+        if command != wire.ASK_IDENTITY:
+            answer = wire.state_answer if command == wire.ASK_STATE else wire.brief_answer
+            return answer(self.out, self._info, address, self._tag, own, speed.limit())
         return wire.identity_answer(self.out, self._info, address, self._tag, own)
 
     def sent(self, now_ms):
@@ -319,6 +321,12 @@ class Master:
             self._identified[address] = _IDENTITY_ROUNDS
             self._count(address, now_ms)
             return
+        if self._command == wire.ASK_BRIEF:
+            if self._identified[address] and wire.take_brief(parser.info, seen):
+                self._seen_ms[address] = now_ms
+                self._speed.agrees(address, wire.told_rate(parser))
+                self._count(address, now_ms)
+            return
         if not wire.take_state(parser.info, seen):
             return                      # another kind of pack: it does not count
         self._seen_ms[address] = now_ms
@@ -397,7 +405,7 @@ class Master:
         self._asked_ms = now_ms
         self._heard = False
         speed = self._speed
-        speed.spoke()
+        speed.spoke(now_ms)
         if speed.saying and not self._waiting:
             speed.saying -= 1
             self._pause_ms = _SAY_MS
@@ -468,8 +476,12 @@ class Master:
             self._command = wire.ROLL_CALL
             self._tries = 1
         else:
+            is_online = self._fleet.is_online(address)
             self._command = wire.ASK_STATE
-            self._tries = _TRIES if self._fleet.is_online(address) else 1
+            if (not speed.rate and is_online and self._identified[address]
+                    and (self.rounds + address) % _WHOLE_ROUNDS):
+                self._command = wire.ASK_BRIEF
+            self._tries = _TRIES if is_online else 1
         return True
 
     def _is_turn_of(self, address):

@@ -21,7 +21,7 @@ _FOREIGN_MS = const(60_000)     # ... and a whole frame of somebody else
 _MONITOR_ASKS_MS = const(300)   # until it has its answer
 _LEARN_MS = const(2500)     # for a second request of a monitor: how often does it ask?
 _SHORTEST_MS = const(700)   # a rhythm that leaves time for the own round
-_BEFORE_MS = const(330)     # the next request: nothing begins that would not be over by then
+_BEFORE_MS = const(250)     # the next request: nothing begins that would not be over by then
 _AFTER_MS = const(120)
 _HOLD_MS = const(1200)      # what was spoilt is tried again by then
 _BETWEEN_MS = const(600)    # at least, between two holds: time for the own round
@@ -73,6 +73,8 @@ class MasterSpeed:
         self._hold_ms = now_ms      # when the newest hold began
         self._hold_for_ms = 0
         self._spoke = True          # the master, since the newest hold began
+        self._spoke_ms = now_ms     # when it did
+        self._patience_ms = _HOLD_MS    # it is silent no longer, whatever goes on
         self._failed = 0
         self._failed_ms = -1        # -1: not | when it was given up
         self._raised_ms = now_ms
@@ -140,9 +142,10 @@ class MasterSpeed:
         if odd >= _ODD or self._is_monitored(now_ms):
             self._spoilt(now_ms)
 
-    def spoke(self):
+    def spoke(self, now_ms):
         """The master has asked something."""
         self._spoke = True
+        self._spoke_ms = now_ms
 
     def unfit(self, now_ms, is_unfit):
         """Nobody to talk to, or two with one address."""
@@ -167,6 +170,7 @@ class MasterSpeed:
     def _hold(self, now_ms, ms):
         self._hold_ms = now_ms & _MASK
         self._hold_for_ms = ms
+        self._patience_ms = max(_HOLD_MS, ms)
         self._spoke = False
 
     def hello(self, address, now_ms):
@@ -204,6 +208,8 @@ class MasterSpeed:
 
     def holds(self, now_ms):
         """True while the master listens only."""
+        if (now_ms - self._spoke_ms) & _MASK > self._patience_ms:
+            return False
         return (now_ms - self._hold_ms) & _MASK < self._hold_for_ms or self.is_expected(now_ms)
 
     def falls(self, now_ms):
