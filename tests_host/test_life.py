@@ -153,6 +153,22 @@ class TestLife(unittest.TestCase):
             self.blocks(1)
         self.assertEqual(self.faults.seen, {})
 
+    def test_open_fets_bring_no_terminals_back(self):           # req: MEA-07
+        self.stuck = (-rd.PACK_MV,)
+        self.blocks(4)
+        self.assertEqual(list(self.blocks(4, 8000)), [FAULT_TERMINALS])
+        self.closed = False
+        self.assertEqual(list(self.blocks(100)), [FAULT_TERMINALS])
+        self.stuck = ()
+        self.assertEqual(self.blocks(20), {})
+
+    def test_bleeding_brings_no_cell_back(self):                # req: MEA-07 BAL-01
+        self.stuck = (5,)
+        self.blocks(4)
+        self.assertEqual(list(self.blocks(4, 8000)), [FAULT_CELLS])
+        self.bled = True
+        self.assertEqual(list(self.blocks(100)), [FAULT_CELLS])
+
     def test_two_stuck_cells_are_one_fault_until_both_are_back(self):   # req: MEA-07
         self.stuck = (5, 6)
         self.blocks(4)

@@ -139,6 +139,23 @@ def test_a_part_of_the_afe_that_stands_still_is_named(rig, target, part, name):
 
 @pytest.mark.req("MEA-07")
 @pytest.mark.targets("host", "unix")
+@pytest.mark.parametrize("still_ms", (1000, 20_000))
+@pytest.mark.parametrize("stimulus", (
+    {"charger_mv": 57_600, "charger_ma": 50_000}, {"load_ma": 60_000}), ids=("charge", "load"))
+def test_frozen_terminals_are_never_the_current(rig, target, still_ms, stimulus):
+    start(rig, target)
+    rig.set(fault={"afe_frozen_part": ["terminals"]})
+    rig.run(still_ms)
+    rig.set(**stimulus)
+    found = seconds_to_fault(rig, 30)
+    assert found and found[0] <= 10 and found[1] == ["MEA-07-terminals"]
+    for _ in range(10):
+        rig.run(12_000)
+        assert faults(rig) == ["MEA-07-terminals"] and both_open(rig)
+
+
+@pytest.mark.req("MEA-07")
+@pytest.mark.targets("host", "unix")
 def test_frozen_temperatures_are_found_while_the_fets_heat(rig, target):
     start(rig, target)
     rig.set(fault={"afe_frozen_part": ["temps"]})

@@ -273,7 +273,7 @@ class Pack(Faults):
         self.charger_seen = flow.charger_seen
         values = measured.values
         if flow.contradicted:
-            self.set_fault(FAULT_UNPROVEN, True, values[CURRENT_MA], flow.above_mv)
+            self.set_fault(FAULT_UNPROVEN, True, values[CURRENT_MA])
         self._soc_feed.look(values, actual)
         if self.soc.cpct < self._soc_full_cpct:
             conditions |= rules.SOC_BELOW_FULL

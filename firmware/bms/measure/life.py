@@ -88,7 +88,8 @@ class Life:
         for _ in range(_A_SCAN):
             kind, slot, _, _, visits = rows[at]
             value = cells_mv[-1 - slot] if slot < 0 else values[slot]
-            if (value != self._last[at] or value == NO_READING or bled and slot < 0
+            last = self._last[at]
+            if (value != last or value == NO_READING or bled and slot < 0
                     or kind == BY_STACK and not closed):
                 self._last[at] = value
                 self._still[at] = 0
@@ -99,7 +100,7 @@ class Life:
                         self._note_others(values, slot - TEMP_DC)
                 else:
                     self._ref[at] = self._moved_uv
-                if self.stuck >> at & 1:
+                if self.stuck >> at & 1 and value != last:
                     self._is_back(at, faults)
             else:
                 still = self._still[at] + 1
@@ -164,14 +165,14 @@ class Life:
         at = self._stack
         return still[at] < _LONG_VISITS and still[at + 1] < _LONG_VISITS
 
-    def blame_for_drop(self, faults):
-        """Stack and terminals are too far apart: True if one of them has stood still for long.
+    def blame_for_drop(self, faults, visits=_LONG_VISITS):
+        """Stack and terminals are not where they should be: True if one of them has stood still.
 
         It is a fault then, and the FETs are not to blame.
         """
         blamed = False
         for at in (self._stack, self._stack + 1):
-            if self._still[at] >= _LONG_VISITS:
+            if self._still[at] >= visits:
                 self._is_stuck(at, self._last[at], faults)
                 blamed = True
         return blamed

@@ -67,6 +67,7 @@ _LONGEST = const(75)        # blocks that a suspicion lasts
 _NOISE_D = const(13_000)    # square of 3 deviations of a block's drop, in 1/8 mV
 _LATE = const(40)           # blocks after which cells and stack are enough
 _WINDOW = const(128)        # blocks that a steady drop is summed over
+_STILL_VISITS = const(3)    # of stack or terminals, where cells bear the current out
 _SYNC_MS = const(600)       # shortest time between two counts of the integrator
 _FAULTS = FAULT_CURRENT | FAULT_SIGN
 _ZERO_MS = const(60_000)    # the way back: about 0 for so long with both FETs open ...
@@ -132,7 +133,8 @@ class Witness:
         self._mean_ma = self._mean_d = 0
         # what was learnt, at 25 degC
         self._ref_uohm = self._ref_path_uohm = 0
-        self._step_uohm = 0         # of the newest step, 0: none, and the current after it
+        # of the newest step, 0: none; its size, and the current after it
+        self._step_uohm = self._step_ma = 0
         self._step_end_ma = 0
         # a suspicion
         self._kind = NOTHING
@@ -387,7 +389,7 @@ class Witness:
             if moved <= -_SURE and uohm <= -(good_uohm >> 1) and moved_s <= 0:
                 return self._suspect(AGAINST)
             if moved >= _SURE and uohm > dead_uohm:
-                self._bear_out(uohm, i_ma)
+                self._bear_out(uohm, size_ma, i_ma)
                 return False
             if size_ma >= _STEP_MA and uohm <= dead_uohm and good_uohm >= _NOISE // size_ma:
                 return self._suspect(ALONE)
@@ -407,9 +409,10 @@ class Witness:
             return False
         return self._suspect(DEAD)
 
-    def _bear_out(self, uohm, i_ma):
+    def _bear_out(self, uohm, size_ma, i_ma):
         """The cells answered a step: the sign is right; keep how much they did."""
         self.proven = True
+        self._step_ma = size_ma
         self._step_uohm = uohm
         self._step_end_ma = i_ma
 
@@ -517,7 +520,20 @@ class Witness:
             return
         if (said < 0 or age >= _LATE and kind <= DEAD
                 or age >= 2 and not self._zero_n and self._goes_on(kind, t)):
+            if (kind >= UNBORNE and self._cells_agree(values)
+                    and self.life.blame_for_drop(faults, _STILL_VISITS)):
+                self._drop()
+                return
             self._accuse(kind, i_ma, faults)
+
+    def _cells_agree(self, values):
+        """The cells answered the step to what is shown as good ones do: the drop is wrong."""
+        size_ma = abs(self._event_i)
+        good_uohm = (self._ref_uohm or self._cell_uohm) * ocv.resistance_percent(
+            values[MIN_TEMP_DC]) // 100
+        return (self._step_ma * 4 >= size_ma * 3
+                and abs(self._event_i - self._step_end_ma) <= 1000 + (size_ma >> 2)
+                and good_uohm * 2 < self._step_uohm * 3 and self._step_uohm * 2 < good_uohm * 3)
 
     def _goes_on(self, kind, t):
         """Terminals are not known: the cells alone. Their sag grows while a current flows."""
