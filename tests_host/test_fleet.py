@@ -169,6 +169,24 @@ class TestSum(unittest.TestCase):
         self.add(3, cell_mv=3280)
         self.assertEqual((self.fleet.bus_mv(1), self.fleet.bus_mv(3)), (52_480, 52_800))
 
+    def test_a_lost_pack_may_hold_the_bar_up(self):             # req: COM-09
+        lost = self.add(2)
+        self.fleet.drop(2, True)
+        self.assertEqual(self.fleet.bus_mv(1), NO_READING)      # this pack is on it
+        show(self.own, 1, closed=0)
+        self.own.pack_mv = 53_300
+        self.assertEqual((self.fleet.bus_mv(1), self.fleet.bus_mv(3)), (53_300, 53_300))
+        self.own.pack_mv = 19_999                               # nobody does
+        self.assertEqual(self.fleet.bus_mv(3), NO_READING)
+        self.own.pack_mv = 53_300
+        lost.charge_on = lost.discharge_on = False              # it was not on the bar
+        self.assertEqual(self.fleet.bus_mv(3), NO_READING)
+        lost.discharge_on = True
+        self.assertEqual(self.fleet.bus_mv(3), 53_300)
+        self.fleet.answered(2)                                  # it tells that it left
+        lost.discharge_on = False
+        self.assertEqual(self.fleet.bus_mv(3), NO_READING)
+
     def test_cleared_there_is_one(self):
         self.add(2)
         self.fleet.drop(2, True)

@@ -285,16 +285,22 @@ def most_ma(rig, seconds, count):
 
 @pytest.mark.req("COM-09")
 @pytest.mark.targets("host")
-def test_a_pack_does_not_rush_onto_a_bar_that_the_master_knows_nothing_of(rig, target):
+@pytest.mark.parametrize("silent_ms", (3_000, 15_000))
+def test_a_pack_does_not_rush_onto_a_bar_that_the_master_knows_nothing_of(rig, target, silent_ms):
     """A silent pack holds the bar 4.8 V above one that the master lets be the first."""
     rig.fleet(modules=3, board=target, plant=[{"soc": 0.97}, {"soc": 0.97}, {"soc": 0.04}])
     until(rig, 20, lambda: fets(rig)[:2] == [CLOSED] * 2)
     assert fets(rig)[2] == OPEN
     rig.module(1).set(dip=0)            # silent, and on the bar as before
-    rig.run(3_000)
+    rig.run(silent_ms)
     rig.module(0).set(fault={"ntc_open": 1})
     most = most_ma(rig, 25, 3)
     assert max(most) <= 11_000, most
+    if silent_ms > 4000:                # the master has missed it by then
+        assert fets(rig)[0] == fets(rig)[2] == OPEN
+        rig.run(120_000)
+        assert fets(rig)[2] == OPEN
+        assert report(rig, 2)["join_diff_mv"] > 4_000
 
 
 @pytest.mark.req("COM-09")

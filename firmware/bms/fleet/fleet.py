@@ -18,6 +18,7 @@ _SMOOTH = 4                 # share of a new value in the uneven part of a pack'
 _AGAIN_MS = 250             # sums are as old as this at most
 _WEIGHT_MAH = 200           # unit of full capacities: 15 times 1000 Ah stay below 2**30
 _GROUP_MV = 500             # stacks this near can join each other
+_LIVE_MV = 20_000           # terminals above: something holds the bar up
 _CHARGED_MA = 300
 _WORTH_CPCT = 1000          # a pack with less charge is no reason to empty the bar
 _MASK = (1 << 30) - 1
@@ -110,7 +111,8 @@ class Fleet:
 
     def bus_mv(self, but):
         """Terminal voltage of a pack that is on the bar, without address *but*; NO_READING if
-        there is none. This pack's own is the freshest, then that of one with both FETs closed."""
+        there is none. This pack's own is the freshest, then that of one with both FETs closed.
+        A lost pack may still hold the bar up: then it is what this pack's terminals show."""
         modules = self.modules
         found_mv = NO_READING
         both = False
@@ -122,7 +124,21 @@ class Fleet:
             if found_mv == NO_READING or closed and not both:
                 found_mv = seen.pack_mv
                 both = closed
+        if found_mv == NO_READING and self.lost and self._is_held_by_a_lost_one():
+            return self.own.pack_mv
         return found_mv
+
+    def _is_held_by_a_lost_one(self):
+        """Own FETs are open, the terminals live, and a lost pack was on the bar when last heard."""
+        own = self.own
+        if own.charge_on or own.discharge_on or not own.valid or own.pack_mv < _LIVE_MV:
+            return False
+        for address in range(len(self._slaves)):
+            seen = self._slaves[address]
+            if (self.lost >> address & 1 and seen is not None
+                    and (seen.charge_on or seen.discharge_on)):
+                return True
+        return False
 
     def best_first(self, passed):
         """Address of the pack that should begin on a dead bar, 0: none can.
