@@ -129,7 +129,7 @@ class Fleet:
         return found_mv
 
     def _is_held_by_a_lost_one(self):
-        """Own FETs are open, the terminals live, and a lost pack was on the bar when last heard."""
+        """Own FETs open, terminals live, and a lost pack was on the bar when last heard."""
         own = self.own
         if own.charge_on or own.discharge_on or not own.valid or own.pack_mv < _LIVE_MV:
             return False
