@@ -9,6 +9,9 @@ values of const() only within one module. So this step puts values in: `values[r
 becomes `values[0]`, and a table that then holds nothing but numbers and texts stays in flash.
 An import, or a private name, that nothing needs any more is left out. Lines stay where they are.
 
+Tables that are worked out at the start (TABLES: modules of data alone) are worked out here
+instead, and lie in flash as well.
+
 A name counts as a number only if a module binds it once, at its top level, to a whole number
 below 2**30 that follows from numbers alone. Where any function, class or comprehension of a module
 binds a name for itself, that name is left alone in the whole module. Code of viper is left alone.
@@ -27,6 +30,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 LARGEST = 1 << 30
 RULES = "bms.words.rules"
 _CALCULATED = "mask_of", "_fault", "faults_with"    # of RULES: follow from its tables alone
+TABLES = ("protocols.can.layout", RULES)
 _AS_THEY_ARE = ("boot.py", "version.py")
 _OPERATORS = {
     ast.Add: lambda a, b: a + b, ast.Sub: lambda a, b: a - b, ast.Mult: lambda a, b: a * b,
@@ -107,6 +111,7 @@ class Application:
                           if isinstance(node, ast.Attribute)
                           and not isinstance(node.ctx, ast.Load) and node.attr.isupper()}
         self._rules = None
+        self._tables = {}           # module of TABLES: what is in it
         self._find_numbers()
         for module in self.modules.values():
             self._find_uses(module)
@@ -340,7 +345,30 @@ class Application:
             if all(isinstance(part, ast.Name) and self.may_go(module, part.id)
                    for part in names):
                 return "pass"
+        if isinstance(node, (ast.Assign, ast.AnnAssign)) and module.name in TABLES:
+            return self._table(module, node)
         return None
+
+    def _table(self, module, node):
+        """A statement that names a table, with the table as it comes out; None: it names none."""
+        target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
+        parts = target.elts if isinstance(target, ast.Tuple) else [target]
+        if not all(isinstance(part, ast.Name) and module.once(part.id) for part in parts):
+            return None
+        if module.name not in self._tables:
+            self._tables[module.name] = self._run(module.name)
+        values = [getattr(self._tables[module.name], part.id) for part in parts]
+        if not all(isinstance(value, tuple) and _is_plain(value) for value in values):
+            return None
+        return "%s = %s" % (", ".join(part.id for part in parts), ", ".join(map(repr, values)))
+
+
+def _is_plain(value):
+    """Texts, bytes, whole numbers, truths and None, and tuples of these."""
+    if isinstance(value, tuple):
+        return all(map(_is_plain, value))
+    return value is None or type(value) in (str, bytes, bool) or (
+        type(value) is int and -LARGEST < value < LARGEST)
 
 
 def main(folder):
