@@ -22,7 +22,7 @@ MASTER = 1
 FIRST, LAST = 2, 15         # addresses of slaves
 GAP_MS = 10                 # quiet on the line before anybody speaks
 
-_START_MS = 80              # an answer has begun by then
+_START_MS = 100             # an answer has begun by then
 _PAUSE_MS = 25              # an answer has no longer pause inside
 _TRIES = 3                  # of one that is online; others have one
 _CYCLE_MS = 1000            # at least, from round to round
@@ -425,8 +425,10 @@ class Master:
         if not self._fleet.is_online(address) or self._command == wire.ROLL_CALL:
             return
         if not self._tries:
+            again = self._vain >> address & 1       # it may only have been busy with its flash
             self._vain |= 1 << address
-            self._speed.silent(address, now_ms)
+            if again or not self._speed.rate:
+                self._speed.silent(address, now_ms)
         elif not self._speed.rate:
             self._speed.silent(address, now_ms)
 
