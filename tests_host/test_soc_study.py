@@ -124,8 +124,8 @@ def checked(path, **names):
 
 
 BMS = ROOT / "firmware" / "bms"
-OCV = types.SimpleNamespace(**checked(BMS / "ocv.py"))
-Checked = checked(BMS / "soc.py", ocv=OCV)["StateOfCharge"]
+OCV = types.SimpleNamespace(**checked(BMS / "words" / "ocv.py"))
+Checked = checked(BMS / "charge" / "soc.py", ocv=OCV)["StateOfCharge"]
 
 STEPS = st.lists(st.tuples(
     st.integers(1, 40),
