@@ -175,8 +175,8 @@ class Case(unittest.TestCase):
         self.now = LATE
         self.noise = 0
         self.actual = None          # None: the FETs follow
-        self.scan(scan_regs())
-        self.scan(scan_regs())
+        for _ in range(4):          # both closed, and the terminals' gain learnt
+            self.scan(scan_regs())
 
     def scan(self, regs, dt_ms=100):
         self.now = (self.now + dt_ms) % WRAP

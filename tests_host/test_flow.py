@@ -137,12 +137,28 @@ class TestFlow(unittest.TestCase):
             seen = Seen(0)
             seen.values[rd.LD_MV] = ld_mv
             self.flow.look(seen, actual, trips, actual)
-            return seen.values[rd.SHORTED] == -1
+            return seen.values[rd.SHORTED] == rd.OVER
         self.assertEqual([scan(4001) for _ in range(6)], [False] * 4 + [True] * 2)
         for ld_mv, actual, trips in ((4000, 0, SHORT), (4001, 1, SHORT), (4001, 0, 0),
                                      (4001, 0, ~(SHORT | mask_of("PWR-03")))):
             self.assertEqual([scan(ld_mv, actual, trips) for _ in range(6)], [False] * 6)
             self.assertEqual([scan(4001) for _ in range(5)], [False] * 4 + [True])
+
+    def test_what_leaks_keeps_no_short_circuit_for_ever(self):      # req: PRO-08 PWR-03
+        def scans(trips):               # LD stays low: 35 uA and 20 kOhm are 0.7 V
+            count = 0
+            while count < 10_000:
+                seen = Seen(0)
+                seen.values[rd.LD_MV] = 700
+                self.flow.look(seen, 0, trips, 0)
+                if seen.values[rd.SHORTED]:
+                    return seen.values[rd.SHORTED], count
+                count += 1
+            return 0, count
+        scans(0)
+        self.assertEqual(scans(SHORT), (rd.TRY, 300))
+        self.flow.look(Seen(0), 0, 0, 0)
+        self.assertEqual(scans(mask_of("PWR-03")), (rd.TRY, 1200))
 
     # -- current the other way (PRO-32) ----------------------------------------------------
 

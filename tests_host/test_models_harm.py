@@ -188,6 +188,16 @@ def test_closing_onto_a_capacitor_that_was_filled_before():
     assert bench.fets(True, True).run(1).kinds() == []
 
 
+def test_closing_onto_a_capacitor_that_a_load_holds_down():
+    for ohm, kinds in ((0.15, []), (0.01, ["hard_closing"])):   # 180 A, 1300 A
+        bench = Bench(chg=True, dsg=False, board=board(terminal_ohm=ohm, pdsg_ohm=1))
+        bench.apply(load_ma=50_000, pdsg=True).run(0.5).apply(pdsg=False)
+        assert bench.fets(True, True).kinds() == kinds
+    bench = Bench(chg=True, dsg=False, board=board(terminal_ohm=0.15, pdsg_ohm=1))
+    bench.apply(load_ma=50_000, pdsg=True).run(0.05).apply(pdsg=False)
+    assert bench.fets(True, True).kinds() == ["hard_closing"]
+
+
 # -- dark --------
 
 

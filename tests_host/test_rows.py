@@ -810,10 +810,28 @@ class TestShortCircuit(Case):                                   # PRO-08
 
     def test_nothing_but_its_ways_out_releases(self):           # req: PRO-08 PRO-20
         self.short()
-        for _ in range(10):
-            self.assertEqual(self.step(60_000), BOTH)
+        for _ in range(100):
+            self.assertEqual(self.step(290), BOTH)
         self.assertEqual(self.pack.protection.trips, bit("PRO-08"))
         self.assertEqual(self.pack.allowed(), 0)
+
+    def test_after_30_s_pre_discharge_is_asked(self):           # req: PRO-08 PWR-03
+        self.short()
+        for _ in range(300):
+            self.assertEqual(self.step(100), BOTH)
+        self.assertEqual(self.step(100), 0)
+
+    def test_a_locked_one_is_not_tried(self):                   # req: PRO-08 PRO-22
+        for _ in range(4):
+            self.short()
+            self.values[rd.LD_MV] = 4001
+            for _ in range(5):
+                self.step()
+            self.values[rd.LD_MV] = 0
+        self.short()
+        for _ in range(20):
+            self.assertEqual(self.step(60_000), BOTH)
+        self.assertEqual(self.pack.protection.locks, bit("PRO-08"))
 
     def test_a_charger_releases(self):                          # req: PRO-08
         for above_mv, released in ((500, False), (501, True)):

@@ -18,6 +18,10 @@ def now(rig):
     return rig.get()["t_ms"]
 
 
+# so little hangs at the terminals that load detect lifts them
+TIGHT = {"terminal_kohm": 2000, "terminal_uf": 0}
+
+
 def closings(rig, since_ms):
     """[(ms after *since_ms*, FET)] of every FET that closed."""
     return [(t_ms - since_ms, signal[5:]) for t_ms, signal, value in rig.trace(since_ms)["edges"]
@@ -75,6 +79,7 @@ def test_a_controller_that_starts_again_and_again_holds_its_fets(rig, target):
 @pytest.mark.req("PRO-22")
 def test_locks_survive_a_supply_dip_and_not_a_reset_that_is_asked_for(rig, target):
     rig.open(target, plant={"soc": 0.6}, params={"short_lock_trips": 2})
+    rig.set(fault=TIGHT)
     rig.run(5000)
     for _ in range(2):
         rig.set(load="short")
@@ -97,6 +102,7 @@ def test_locks_survive_a_supply_dip_and_not_a_reset_that_is_asked_for(rig, targe
 @pytest.mark.req("PRO-08")
 def test_a_short_circuit_that_comes_back_locks(rig, target):
     rig.open(target, plant={"soc": 0.6})
+    rig.set(fault=TIGHT)
     rig.run(3000)
     since_ms = now(rig)
     for _ in range(10):
@@ -170,6 +176,118 @@ def fets_after(rig, since_ms):
             for t_ms, signal, value in rig.trace(since_ms)["edges"] if signal.startswith("fets.")]
 
 
+# what is there before the first closing
+LOADS_MA = (0, 400, 5000, 20_000, 50_000)
+CAPACITORS_UF = (0, 5000, 20_000, 40_000)
+# a part of all: each seed, each of the others
+GRID = [(seed, CAPACITORS_UF[k % 4], LOADS_MA[(seed + k + k // 4) % 5])
+        for seed in range(1, 7) for k in range(4)]
+# on unix: what lies in between, and what is worst
+HARDEST = ((3, 33_000, 0), (3, 0, 20_000), (5, 40_000, 50_000), (2, 5000, 5000))
+
+
+def starts_under(rig, load_ma, uf, allowed_ms=3500):
+    """Boots and closes onto what hangs there, without harm or a word."""
+    rig.set(fault={"terminal_uf": uf}, load_ma=load_ma)
+    rig.run(5000)
+    seen_to_close(rig, 0, allowed_ms)
+
+
+def seen_to_close(rig, since_ms, allowed_ms=3500):
+    answer = rig.get()
+    edges = fets_after(rig, since_ms)
+    fets = answer["wire"]["fets"]
+    assert (fets["chg"], fets["dsg"]) == (1, 1), edges
+    assert not answer["report"]["protections"] and not answer["report"]["faults"]
+    assert not answer["truth"]["harm"]
+    assert not [e for e in rig.events()["events"] if e["event"] == "trip"]
+    first = {}
+    for t_ms, signal, value in edges:
+        first.setdefault((signal, value), t_ms)
+    allowed = first["chg", 1] if ("chg", 1) in first else first["pchg", 1]
+    assert 0 < first["dsg", 1] - allowed <= allowed_ms
+    on_ms = longest = None
+    for t_ms, signal, value in edges:
+        if signal == "pchg":
+            if value:
+                on_ms = t_ms
+            else:
+                longest = max(longest or 0, t_ms - on_ms)
+    assert longest <= 3000
+
+
+@pytest.mark.req("PWR-03")
+@pytest.mark.targets("host")
+@pytest.mark.parametrize("seed, uf, load_ma", GRID)
+def test_any_load_and_capacitor_is_closed_onto(rig, target, seed, uf, load_ma):
+    rig.open(target, seed=seed, plant={"soc": 0.5})
+    starts_under(rig, load_ma or None, uf)
+
+
+@pytest.mark.req("PWR-03")
+@pytest.mark.targets("unix")
+@pytest.mark.parametrize("seed, uf, load_ma", HARDEST)
+def test_any_load_and_capacitor_on_the_interpreter(rig, target, seed, uf, load_ma):
+    rig.open(target, seed=seed, plant={"soc": 0.5})
+    starts_under(rig, load_ma or None, uf)
+
+
+@pytest.mark.req("PWR-03")
+@pytest.mark.targets("host")
+def test_the_largest_continuous_current_at_the_first_closing(rig, target):
+    rig.open(target, seed=3, profile="b1-5.1-48", plant={"soc": 0.5})
+    starts_under(rig, 60_000, 5000)
+
+
+@pytest.mark.req("PWR-03")
+@pytest.mark.targets("host")
+@pytest.mark.parametrize("load_ma", (20_000, 50_000))
+def test_a_load_that_is_there_after_a_protection(rig, target, load_ma):
+    rig.open(target, plant={"soc": 0.5}, params={"oc_release_ms": 5000})
+    rig.run(5000)
+    rig.set(load_ma=200_000)
+    rig.run(1000)
+    assert rig.get()["wire"]["fets"]["dsg"] == 0
+    rig.set(load_ma=load_ma)
+    since_ms = now(rig)
+    rig.run(8000)
+    answer = rig.get()
+    assert answer["wire"]["fets"]["dsg"] == 1, fets_after(rig, since_ms)
+    assert not answer["report"]["protections"] and not answer["report"]["faults"]
+    assert not answer["truth"]["harm"]
+
+
+@pytest.mark.req("PWR-03")
+@pytest.mark.req("PRO-08")
+@pytest.mark.parametrize("later", (False, True), ids=("at-the-start", "under-way"))
+def test_terminals_that_leak_keep_no_short_circuit_for_ever(rig, target, later):
+    rig.open(target, plant={"soc": 0.6})
+    rig.set(fault={"terminal_kohm": 20, "terminal_uf": 0}, load=None if later else "short")
+    rig.run(5000)
+    if later:
+        rig.set(load="short")
+        rig.run(2000)
+        assert report(rig)["protections"] == ["PRO-08"]
+    rig.set(load="open")
+    rig.run(10_000)
+    assert report(rig)["protections"] == ["PRO-08" if later else "PWR-03"]
+    rig.run(25_000)                                 # 30 s after the trip it is tried
+    answer = rig.get()
+    assert not answer["report"]["protections"] and answer["wire"]["fets"]["dsg"] == 1
+
+
+@pytest.mark.req("PWR-03")
+def test_a_short_circuit_that_stays_is_tried_ever_less_often(rig, target):
+    rig.open(target, plant={"soc": 0.6})
+    rig.set(load="short")
+    rig.run(160_000)
+    tries = [t_ms for t_ms, signal, value in fets_after(rig, 0) if (signal, value) == ("pchg", 1)]
+    waits = [round((b - a) / 1000) for a, b in zip(tries, tries[1:])]
+    assert waits == [30, 120]
+    assert ("dsg", 1) not in [edge[1:] for edge in fets_after(rig, 0)]
+    assert report(rig)["locked"] == []
+
+
 @pytest.mark.req("PWR-03")
 @pytest.mark.parametrize("fault, load_ma", (
     ({}, None), ({"terminal_uf": 20_000}, None), ({"terminal_uf": 40_000}, None),
@@ -191,7 +309,7 @@ def test_what_hangs_on_the_terminals_is_charged_first(rig, target, fault, load_m
 @pytest.mark.req("PWR-03")
 def test_a_dead_short_is_refused_with_its_reason(rig, target):
     rig.open(target, plant={"soc": 0.6})
-    rig.set(load="short")
+    rig.set(load="short", fault=TIGHT)
     rig.run(8000)
     answer = rig.get()
     assert answer["report"]["protections"] == ["PWR-03"]

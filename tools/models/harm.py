@@ -23,7 +23,9 @@ found() lists [kind, where, since_ms, worst]:
                                             set from outside counts after 15 s
   chatter          "chg" "dsg"  closings    more than 30 within a minute
   hard_closing     "chg" "dsg"  mV          closed onto a difference of more than 3 V with nothing
-                                            in between that keeps the surge below 100 A
+                                            in between that keeps the surge below 100 A; after
+                                            0.1 s of pre-discharge 350 A: a resistor of 1 ohm
+                                            cannot lift a capacitor beside a load any higher
   dark             "dsg"        ms          a load is there, the pack is well, and the discharge
                                             FET is open for more than 2 s; on a bus bar: the bar
                                             is dead though something draws from it
@@ -62,6 +64,7 @@ _MINUTE_US = 60_000_000
 _MOST_CLOSINGS = 30
 _HARD_MV = 3_000.0
 _HARD_MA = 100_000.0
+_CHARGED_MA = 350_000.0
 
 _DARK_LOAD_MA = 50_000.0
 _AWAKE_US = 5_000_000
@@ -243,9 +246,10 @@ class Harm:
         if self.on_edge is not None and kind != "dark_fault":
             self.on_edge(t_us, "harm." + kind, value)
 
-    def closing(self, fet, difference_mv, surge_ma, t_us):
+    def closing(self, fet, difference_mv, surge_ma, t_us, charged=False):
         """*fet* has closed. Before that *difference_mv* lay across the open path; *surge_ma* is
-        what flows now beyond what the charger and the load may take."""
+        what flows now beyond what the charger and the load may take; *charged*: pre-discharge
+        had come first."""
         times = self._closed[fet]
         times.append(t_us)
         while times[0] <= t_us - _MINUTE_US:
@@ -254,7 +258,7 @@ class Harm:
             self._note("chatter", fet, fet, times[0], len(times))
             if len(times) == _MOST_CLOSINGS + 1:
                 self._edge("chatter", t_us, 1)
-        if difference_mv > _HARD_MV and surge_ma > _HARD_MA:
+        if difference_mv > _HARD_MV and surge_ma > (_CHARGED_MA if charged else _HARD_MA):
             self._note("hard_closing", fet, fet, t_us, int(difference_mv))
             self._edge("hard_closing", t_us, 1)
             self._edge("hard_closing", t_us, 0)

@@ -87,6 +87,7 @@ _PIN_MS = 1e-7              # what the pins at the terminals draw, mA per mV
 _SURGE_MA = 1_000.0         # a capacitor that takes more than this is watched closely
 _SURGE_LEAST_US = 20
 _SURGE_MOST_US = 10_000
+_CHARGED_US = 100_000       # so much pre-discharge has charged what it can
 _SWITCH_US = 30.0           # a FET is between open and closed for so long
 _BLEED_OHM = 68.0           # 2 * 20 ohm in the sense lines and the switch
 
@@ -230,6 +231,7 @@ class Plant:
         self._cell_set = [None] * CELLS     # type: list
         self._any_cell_set = False
         self.chg_gate = self.dsg_gate = self.pdsg = False
+        self._pdsg_us = self._charged_us = -FAR_US      # it began; it ended after long enough
         self.harm = None
         self.closings = [0, 0]              # of the charge and the discharge FET
         self._i2_us = 0.0                   # integral of the current's square, mA^2 us
@@ -690,7 +692,8 @@ class Plant:
                         beyond = 0.0
                     if k != (self.current_ma < i):      # the other one carries the surge
                         beyond = 0.0
-                    self.harm.closing("dsg" if k else "chg", across, beyond, now_us)
+                    self.harm.closing("dsg" if k else "chg", across, beyond, now_us,
+                                      bool(k) and self._charged_us == now_us)
 
     def set_balance(self, mask, now_us):
         self.step_to(now_us)
@@ -702,6 +705,11 @@ class Plant:
         """Change any of charger_mv charger_ma load_ma shorted force_ma bar_mv reverse limiter
         ld_source pdsg weld_chg weld_dsg dead_chg dead_dsg at *now_us*."""
         self.step_to(now_us)
+        if changes.get("pdsg", self.pdsg) != self.pdsg:
+            if changes["pdsg"]:
+                self._pdsg_us = now_us
+            elif now_us - self._pdsg_us >= _CHARGED_US:
+                self._charged_us = now_us
         for name in changes:
             setattr(self, name, changes[name])
         if self.harm is not None and not (self.load_ma or self.shorted):

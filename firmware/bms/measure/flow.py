@@ -6,14 +6,17 @@ from bms.measure.other_way import OtherWay
 from bms.measure.polarity import Polarity
 from bms.words.rules import CHARGE, mask_of
 from bms.words.quota import Quota
+from bms.words.retry import Retry
 from bms.words.readings import (
     CURRENT_MA,
     LD_MV,
+    OVER,
     PACK_MV,
     REVERSED,
     SHORTED,
     STACK_MV,
     SUM_IMPLAUSIBLE,
+    TRY,
     WIRE_OPEN,
 )
 from bms.measure.sign_watch import TerminalWatch
@@ -70,6 +73,7 @@ class Flow:
         self._polarity = Polarity()
         self.wrong_scans = 0
         self._free_scans = 0
+        self._retry = Retry()
         self._terminals = TerminalWatch()
         bind(self, "look", "_relieve", "_are_free", "load")
 
@@ -132,11 +136,11 @@ class Flow:
                 and not (actual | wanted) & CHARGE)
         self._near_ms = min(leaky(self._near_ms, dt_ms, near), _NEAR_MS)
         self.charger_near = seen or near and self._near_ms >= _NEAR_MS
-        values[SHORTED] = 0
+        values[SHORTED] = TRY if self._retry.step(trips & _SHORT != 0, dt_ms) else 0
         if conditions & rules.CHARGER_SEEN:
-            values[SHORTED] = -1
+            values[SHORTED] = OVER
         elif (self._free_scans or trips & _SHORT) and self._are_free(values, actual, trips):
-            values[SHORTED] = -1
+            values[SHORTED] = OVER
         polarity = self._polarity
         polarity.look(values[PACK_MV], actual, wanted, dt_ms)
         self.wrong_scans = polarity.wrong_scans

@@ -27,6 +27,7 @@ _EVERY = const(8)           # scans from one look to the next
 _NEAR_MV = const(40)        # a smaller error is left to whoever compares changes, one up to ...
 _TRACK_MV = const(120)      # ... this is followed by half, if it was there at rest ...
 _TRACK = const(16)          # ... at so many looks in a row
+_CLOSED_SCANS = const(3)    # the terminals' reading may be of the time before
 _REST_MA = const(1000)
 _BOTH_CLOSED = const(0x05)  # AFE FET status: charge and discharge FET
 _PATH_UOHM = const(1750)    # between stack and terminals, about
@@ -99,6 +100,7 @@ class Levels:
         self.stack = Gain()
         self.pack = Gain()
         self._scans = 0
+        self._closed = _CLOSED_SCANS - 1    # scans since one with an open FET, at most so many
 
     def forget(self):
         """The calibration changed: what was learnt beside the old one is void."""
@@ -115,7 +117,13 @@ class Levels:
         """
         self._scans -= 1
         pack = self.pack
-        closed = fets & _BOTH_CLOSED == _BOTH_CLOSED
+        closed = False
+        if fets & _BOTH_CLOSED != _BOTH_CLOSED:
+            self._closed = 0
+        elif self._closed < _CLOSED_SCANS - 1:
+            self._closed += 1
+        else:
+            closed = True
         if self.stack.known and (pack.known or not closed) and self._scans > 0:
             return
         self._scans = _EVERY

@@ -171,7 +171,7 @@ TABLE = (
     (347, "ignored_trip_s", "s", 20, 3600, 120, "PRO-30 protection: for"),
     (348, "ignored_protect", "", 0, 1, 1, "PRO-30 0: an ignored limit is an alarm only"),
     (349, "ignored_percent", "", 0, 50, 10, "PRO-30 beyond: above the limit by so many % and"),
-    (351, "predischarge_ms", "ms", 180, 2550, 180, "PWR-03 terminals are charged first, for"),
+    (351, "predischarge_ms", "ms", 400, 2550, 500, "PWR-03 terminals are charged first, for"),
     (350, "ignored_ma", "mA", 500, 20000, 3000, "PRO-30 by this current"),
     (200, "cal_current_gain_ppm", "ppm", -30000, 30000, 0, "MEA-04 current gain"),
     (201, "cal_current_offset_ma", "mA", -500, 500, 0, "MEA-04 current offset, subtracted"),

@@ -23,7 +23,7 @@ SOC_CPCT = const(18)
 MAX_CELL = const(19)        # index of the highest cell
 MIN_CELL = const(20)
 REVERSED = const(21)        # 1: charger connected the wrong way round
-SHORTED = const(22)         # after a short circuit: -1 once it is seen to be gone, else 0
+SHORTED = const(22)         # after a short circuit: 0, OVER or TRY
 LD_MV = const(23)           # load-detect pin
 SCAN_HASH = const(24)       # of cells, stack, terminals and current: the same means nothing moved
 DEEP_CELL_MV = const(25)    # lowest cell as the floor of deep discharge looks at it (PRO-29)
@@ -31,6 +31,9 @@ CHARGE_IGNORED_S = const(26)        # time beyond the told charge limit (PRO-30)
 DISCHARGE_IGNORED_S = const(27)
 PRECHARGE = const(28)       # 1: pre-discharge is refused, -1: it may be tried again (PWR-03)
 COUNT = const(29)
+
+OVER = const(-1)            # of SHORTED: it is seen to be gone
+TRY = const(-2)             # nothing says so, and it is time to try
 
 UNITS = {MAX_CELL_MV: "mV", MIN_CELL_MV: "mV", CELL_DIFF_MV: "mV", CELL_SUM_MV: "mV",
          CURRENT_MA: "mA", CHARGE_MA: "mA", DISCHARGE_MA: "mA", MIN_TEMP_DC: "dC",

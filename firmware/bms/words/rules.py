@@ -130,7 +130,8 @@ ITEMS: tuple = (
     ("PRO-30-discharge", rd.DISCHARGE_IGNORED_S, ABOVE, "ignored_alarm_s", 5, "ignored_trip_s",
      0, 0, 0, CHARGING, "oc_release_ms", "oc_lock_trips", 0, 0, DISCHARGE,
      130, "the discharge current limit is ignored"),
-    ("PWR-03", rd.PRECHARGE, ABOVE, None, 0, 1, -1, 0, 0, 0, 0, "short_lock_trips", 0, 0, BOTH,
+    # a try goes through the pre-discharge resistor, and tries are limited: no lock
+    ("PWR-03", rd.PRECHARGE, ABOVE, None, 0, 1, -1, 0, 0, 0, 0, 0, 0, 0, BOTH,
      131, "a short circuit or a foreign voltage at the terminals"),
 )
 
