@@ -16,11 +16,13 @@ _WINDOW_MS = 10_000     # ... in 10 s that are not a fault yet
 OBEYS, DISOBEYS, CLOSES = range(3)      # what read_back() finds
 
 
+@micropython.native
 def fets_of(status):
     """Bits CHARGE | DISCHARGE of an AFE FET *status*."""
     return (CHARGE if status & FET_CHG else 0) | (DISCHARGE if status & FET_DSG else 0)
 
 
+@micropython.native
 def _leak(count, odd, most):
     """A count of odd scans, each 2, that scans without take 1 off."""
     if odd:

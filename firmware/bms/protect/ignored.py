@@ -57,9 +57,12 @@ class IgnoredLimit:
             self._most_ma = limit_ma
         elif limit_ma > self._most_ma:
             self._most_ma = limit_ma
-        limit_ma = max(self._most_ma, self._before_ma)
         current_ma = values[self._reading]
         ms = self._ms
+        if not ms and current_ma <= self._margin_ma:
+            values[self._result] = 0    # within any limit, as ever
+            return
+        limit_ma = max(self._most_ma, self._before_ma)
         if trips & self._row:
             ms = 0                      # the protection has acted: it counts anew afterwards
         elif current_ma != NO_READING and current_ma > (

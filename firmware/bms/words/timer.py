@@ -6,12 +6,14 @@ pace, while it does not. A condition that holds for more than a third of the tim
 within bounded time; a single pulse that is shorter than the delay never does.
 """
 
+import micropython
 from micropython import const
 
 SOON_MS = const(300)         # limits are 0 so long before a fault opens the FETs (COM-05)
 _LONGEST_MS = const(1 << 28)  # timers stop here: beyond 2**30 an int would live on the heap
 
 
+@micropython.native
 def longer(ms, dt_ms):
     """The timer *ms* a step of *dt_ms* later; -1 is "not yet"."""
     if ms < 0:
@@ -19,6 +21,7 @@ def longer(ms, dt_ms):
     return ms + dt_ms if ms < _LONGEST_MS else ms
 
 
+@micropython.native
 def leaky(ms, dt_ms, holds):
     """The leaky timer *ms* a step of *dt_ms* later; -1 is "not at all".
 
