@@ -233,6 +233,13 @@ class TestJoining(unittest.TestCase):
         self.values[rd.PACK_MV] = 56_000
         self.assertEqual(self.held(told=52_100), BOTH)
 
+    def test_the_second_fet_is_judged_as_the_first_was(self):      # req: COM-09 MEA-06
+        self.terminals_known = False
+        self.values[rd.PACK_MV] = 50_900        # reads 1.2 V low
+        self.assertEqual(self.held(told=52_100), 0)
+        self.assertEqual(self.held(told=52_100, wanted=1), 0)
+        self.assertEqual(self.held(ms=6_000, wanted=1), 0)
+
     def test_first_on_a_bar_that_lives_joins_through_the_limiter(self):     # req: COM-09
         self.values[rd.PACK_MV] = 56_800
         self.assertEqual(self.held(told=NO_READING, first=True), 0)

@@ -94,7 +94,7 @@ class Joining:
             self._steady_ms = -1
             if wanted & CHARGE:
                 self._watch_soft(dip, values[rd.CURRENT_MA], dt_ms)
-            self.held = self._compare(values, charge_ma, discharge_ma) & ~wanted if dip else 0
+            self.held = self._compare(measured, charge_ma, discharge_ma) & ~wanted if dip else 0
             return
         self._soft_ms = 0
         self._look_ms = -1
@@ -159,14 +159,18 @@ class Joining:
             self._look_ms = -1
             self._soft_for_ms = _SOFT_MS
 
-    def _compare(self, values, charge_ma, discharge_ma):
+    def _compare(self, measured, charge_ma, discharge_ma):
         """FETs that a current beyond its limit would come through at once."""
+        values = measured.values
         bus_mv = values[rd.PACK_MV]
-        if self._told_ms <= _TOLD_MS and self._bus_mv == NO_READING:
-            self.diff_mv = NO_READING
-            return 0                    # no other pack is on the bar
-        if self._told_ms <= _TOLD_MS and abs(bus_mv - self._bus_mv) > _SAME_MV:
-            bus_mv = self._bus_mv
+        if self._told_ms <= _TOLD_MS:
+            if self._bus_mv == NO_READING:
+                self.diff_mv = NO_READING
+                return 0                # no other pack is on the bar
+            if not measured.terminals_known or abs(bus_mv - self._bus_mv) > _SAME_MV:
+                bus_mv = self._bus_mv
+        elif not measured.terminals_known:
+            return 0                    # as the first FET was judged
         if bus_mv < _DEAD_MV:
             return 0
         self.diff_mv = bus_mv - values[rd.STACK_MV]
