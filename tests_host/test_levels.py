@@ -93,6 +93,17 @@ class TestLevels(unittest.TestCase):
         self.take(board(1.0, 1.02), 4)
         self.assertTrue(self.m.terminals_known)
 
+    def test_terminals_that_still_fall_teach_nothing(self):     # req: MEA-06 SAF-05
+        # a charger held them up; the AFE measured them while the FETs closed
+        for pack in (0.98, 0.995, 1.02):
+            for scans in (1, 2):
+                self.setUp()
+                self.take(board(1.0, pack, closed=False, beyond_mv=5800), 20)
+                self.take(board(1.0, pack, beyond_mv=int(52_800 * (0.999 - pack))), scans)
+                self.take(board(1.0, pack), 6)
+                stack, terminals = self.shown()
+                self.assertTrue(abs(terminals - stack) <= 20, repr((pack, scans, terminals)))
+
     def test_a_charger_beside_open_fets_is_seen_from_there_on(self):    # req: MEA-06 PRO-02
         for stack, pack in ((0.975, 1.025), (1.025, 0.975), (1.0, 1.0)):
             for known in (False, True):
