@@ -253,6 +253,18 @@ class TestTornValues(TestCase):
         self.chip.on_read = on_read
         self.assertFalse(self.afe.scan())
 
+    def test_cells_that_jump_to_one_level_are_not_read_again(self):     # req: MEA-06 MEA-02
+        for cell in range(16):
+            put16(self.chip.regs, 0x14 + 2 * cell, 3300 + cell)
+        self.afe.scan()
+        for cell in range(16):
+            put16(self.chip.regs, 0x14 + 2 * cell, 3150 + cell)
+        put16(self.chip.regs, 0x14 + 10, 3150 - 256)        # as if it were torn
+        before = self.afe.rereads
+        self.assertTrue(self.afe.scan())
+        self.assertEqual(self.afe.rereads - before, 1)
+        self.assertEqual([self.cell(k) for k in (0, 15)], [3150, 3165])
+
 
 class TestRegisters(TestCase):
     def test_read_sends_the_worked_frame(self):                 # req: MEA-01
