@@ -66,6 +66,7 @@ _ZERO_MOST = const(256)     # blocks that the zero of the drop is a mean of
 _LONGEST = const(75)        # blocks that a suspicion lasts
 _NOISE_D = const(13_000)    # square of 3 deviations of a block's drop, in 1/8 mV
 _LATE = const(40)           # blocks after which cells and stack are enough
+_VOTES = const(2)           # ... if it happens again
 _WINDOW = const(128)        # blocks that a steady drop is summed over
 _STILL_VISITS = const(3)    # of stack or terminals, where cells bear the current out
 _SYNC_MS = const(600)       # shortest time between two counts of the integrator
@@ -139,6 +140,7 @@ class Witness:
         # a suspicion
         self._kind = NOTHING
         self._since = 0
+        self._votes = 0             # suspicions that lasted without the terminals' word
         self._base_i = self._base_t = self._base_s = 0
         self._event_i = self._event_t = 0
         self._sync = -1             # counts of the integrator: -1 none | 0 one | 1 borne out
@@ -217,7 +219,7 @@ class Witness:
 
     def clear(self, faults):
         """Host command: what is wrong comes back."""
-        self._tries = 0
+        self._tries = self._votes = 0
         self._forgive(faults)
         self.life.clear(faults)
 
@@ -357,7 +359,7 @@ class Witness:
                     if abs(slope) < _DRIFT * age:
                         slope = slope_s = 0         # noise
                 if self._judge(step_ma, t - ring[6] - slope, s - ring[7] - slope_s, known, age,
-                               i_ma, values):
+                               i_ma, values, abs(slope)):
                     self._event_i = i_ma
                     self._event_t = t
                     self._base_i, self._base_t, self._base_s = ring[5], ring[6], ring[7]
@@ -371,10 +373,11 @@ class Witness:
         self._held = held + 1 if held < 3 else 3
 
     @micropython.native
-    def _judge(self, step_ma, moved, moved_s, known, age, i_ma, values):
+    def _judge(self, step_ma, moved, moved_s, known, age, i_ma, values, drift):
         """True if a step of the current and what the cells did contradict each other.
 
-        moved, moved_s   cells, stack: sums of 8 scans
+        moved, moved_s   cells, stack: sums of 8 scans, less the drift of before; what is no larger
+                         than that may be a drift that has changed
         """
         size_ma = abs(step_ma)
         if step_ma < 0:
@@ -386,12 +389,14 @@ class Witness:
         dead_uohm = min(_DEAD_UOHM, good_uohm >> 3)
         if size_ma >= _SIGN_MA and (known or size_ma >= 10_000):
             uohm = moved * (125_000 // self._inner) // size_ma
-            if moved <= -_SURE and uohm <= -(good_uohm >> 1) and moved_s <= 0:
+            if moved <= -_SURE - drift and uohm <= -(good_uohm >> 1) and moved_s <= 0:
                 return self._suspect(AGAINST)
             if moved >= _SURE and uohm > dead_uohm:
                 self._bear_out(uohm, size_ma, i_ma)
                 return False
-            if size_ma >= _STEP_MA and uohm <= dead_uohm and good_uohm >= _NOISE // size_ma:
+            due = good_uohm * (size_ma // 100) // 357       # a quarter of what it should move
+            if (size_ma >= _STEP_MA and uohm <= dead_uohm and drift <= max(_SURE, due)
+                    and good_uohm >= _NOISE // size_ma):
                 return self._suspect(ALONE)
         if size_ma >= _STEP_MA or not known and age > _NEAR:
             return False
@@ -413,6 +418,7 @@ class Witness:
         """The cells answered a step: the sign is right; keep how much they did."""
         self.proven = True
         self._step_ma = size_ma
+        self._votes = 0
         self._step_uohm = uohm
         self._step_end_ma = i_ma
 
@@ -518,6 +524,11 @@ class Witness:
             return
         if self._sync < 1 or age < 1 or not steady:
             return
+        if kind == AGAINST and age >= _LATE and said >= 0:
+            self._votes += 1
+            if self._votes < _VOTES:
+                self._drop()
+                return
         if (said < 0 or age >= _LATE and kind <= DEAD
                 or age >= 2 and not self._zero_n and self._goes_on(kind, t)):
             if (kind >= UNBORNE and self._cells_agree(values)
@@ -538,7 +549,8 @@ class Witness:
     def _goes_on(self, kind, t):
         """Terminals are not known: the cells alone. Their sag grows while a current flows."""
         if kind != DEAD:
-            return kind <= AGAINST
+            return kind == ALONE or kind == AGAINST and (
+                abs(self._event_i - self._base_i) >= 10_000 or self._votes > 0)
         grown = t - self._event_t
         return abs(grown) >= _DRIFT and (grown > 0) == (self._event_t > self._base_t)
 
