@@ -2,6 +2,7 @@
 
 import unittest
 
+from bms.measure.pulses import Pulses
 from bms.measure.fet_watch import FetWatch, resistive_mv
 from bms.words.rules import FAULT_OPEN, FAULT_UNPROVEN, FAULT_WELD
 from bms.words.readings import CURRENT_MA, PACK_MV, STACK_MV
@@ -24,6 +25,7 @@ class Seen:
         self.terminals_known = True
         self.dt_ms = 100
         self.wanted = self.actual = BOTH
+        self.pulses = Pulses()
 
 
 class TestCase(unittest.TestCase):

@@ -3,6 +3,7 @@
 import unittest
 
 from bms.words import readings as rd
+from bms.measure.pulses import Pulses
 from bms.measure.flow import Flow
 from bms.words.rules import CHARGER_SEEN, RELIEF, mask_of
 from bms.words.rules import CHARGING as CHARGES
@@ -19,6 +20,7 @@ class Seen:
         self.values[rd.CURRENT_MA] = current_ma
         self.doubts = 0
         self.terminals_known = True
+        self.pulses = Pulses()
         self.dt_ms = 100
 
 

@@ -2,6 +2,7 @@
 
 import unittest
 
+from bms.measure.pulses import Pulses
 from bms.measure.sign_watch import TerminalWatch
 
 CHARGER_MV = 500
@@ -10,9 +11,10 @@ CHARGER_MV = 500
 class TestTerminals(unittest.TestCase):
     def setUp(self):
         self.watch = TerminalWatch()
+        self.pulses = Pulses()
 
     def weigh(self, current_ma, above_mv, actual=1):
-        return self.watch.weigh(current_ma, above_mv, CHARGER_MV, actual)
+        return self.watch.weigh(current_ma, above_mv, CHARGER_MV, actual, self.pulses)
 
     def test_the_third_contradiction_is_a_fault(self):          # req: MEA-03
         for current_ma, above_mv in ((401, -501), (-401, 501)):

@@ -286,6 +286,7 @@ class Pack(Faults):
 
         charge_uah   of the AFE's integrator, charging positive; None: it was lost
         """
+        self.measurements.pulses.counted(charge_uah, dt_ms)
         if self.witness.suspects:
             self.witness.counted(charge_uah, dt_ms)
         self._soc_feed.count(charge_uah, dt_ms, self.measurements.values, self.fets.actual,

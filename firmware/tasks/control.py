@@ -269,7 +269,9 @@ class Control:
     def _count_charge(self, now_ms):
         """Every _COUNT_MS, or as a witness asks: what the AFE's integrator moved since then."""
         dt_ms = (now_ms - self._counted_ms) & _MASK
-        if dt_ms >= (_ASKED_MS if self._pack.witness.wants_charge else _COUNT_MS):
+        pack = self._pack
+        if (dt_ms >= (_ASKED_MS if pack.witness.wants_charge else _COUNT_MS)
+                or pack.measurements.pulses.due(dt_ms)):
             self._count_since(now_ms, dt_ms)
 
     def _count_since(self, now_ms, dt_ms):

@@ -79,6 +79,8 @@ class Doubts:
         for i in range(len(_DOUBTS)):
             mask, fault = _DOUBTS[i]
             wrong = measured.doubts & mask != 0
+            if fault == FAULT_SUM and measured.sum_excused:
+                wrong = False           # it pulses in step with the AFE
             if fault == FAULT_BLIND:        # the other doubts take turns: none of them lasts
                 wrong = (measured.values[MAX_CELL_MV] == NO_READING
                          and not faults.faults & _CELL_FAULTS)
@@ -91,7 +93,8 @@ class Doubts:
             later_ms = _BLIND_LATER_MS if wrong and fault == FAULT_BLIND else 0
             if wrong and ms >= self._delay_ms + later_ms - SOON_MS:
                 self.soon = True
-            if ms >= self._delay_ms + later_ms:
+            if ms >= self._delay_ms + later_ms and not (
+                    wrong and measured.doubts & SUM_IMPLAUSIBLE and measured.pulses.awaited()):
                 self._doubt_ms[i] = -1
                 value = measured.open_wire() if wrong and fault == FAULT_WIRE else measured.doubts
                 faults.set_fault(fault, wrong, value, 0)

@@ -137,8 +137,13 @@ class FetWatch:
         self._open_ms = min(leaky(self._open_ms, measured.dt_ms, dropped), self._fail_ms)
         if not dropped:
             return 0
-        self.soon = self._open_ms >= self._fail_ms - SOON_MS
-        if self._open_ms < self._fail_ms:
+        pulses = measured.pulses
+        pulses.ask()
+        self.soon = self._open_ms >= self._fail_ms - SOON_MS and pulses.excused_ms <= 0
+        if self._open_ms < self._fail_ms or pulses.awaited():
+            return 0
+        if pulses.excuse(self._fail_ms):
+            self._open_ms = 0
             return 0
         self.value = drop_mv
         self.limit = OPEN_MV

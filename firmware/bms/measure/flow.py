@@ -111,7 +111,8 @@ class Flow:
         self.above_mv = above_mv
         terminals = self._terminals
         if terminals.weighing or abs(above_mv) > charger_mv:
-            self.contradicted = terminals.weigh(current_ma, above_mv, charger_mv, actual)
+            self.contradicted = terminals.weigh(current_ma, above_mv, charger_mv, actual,
+                                                measured.pulses)
         charges = direction == CHARGING and not terminals.no_charge
         discharges = direction == DISCHARGING and not terminals.no_discharge
         dt_ms = measured.dt_ms

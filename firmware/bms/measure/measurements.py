@@ -5,6 +5,7 @@ from array import array
 
 from bms.words import readings
 from bms.measure.levels import Levels
+from bms.measure.pulses import Pulses
 from bms.words.readings import NO_READING
 from bound import bind
 from hot.scan_values import decode_scan
@@ -17,6 +18,7 @@ _SAFETY_A = 0x03
 _BATTERY_STATUS = 0x12
 _FET_STATUS = 0x7F
 _MASK = (1 << 30) - 1
+_OF_CELLS = readings.CELL_IMPLAUSIBLE | readings.SUM_IMPLAUSIBLE | readings.WIRE_OPEN
 USABLE_SCANS = 3            # MEA-05: older than this many periods is unusable
 
 
@@ -61,6 +63,8 @@ class Measurements:
         self.failed_all = 0
         self.terminals_known = False
         self.level_changes = 0
+        self.pulses = Pulses()
+        self.sum_excused = False    # SUM_IMPLAUSIBLE, but cells are believed
         self.safety = 0
         self.battery = 0
         self.fets = 0
@@ -123,8 +127,26 @@ class Measurements:
         self.fets = regs[_FET_STATUS]
         self.dt_ms = (now_ms - self._at_ms) & _MASK if self.seq else 0
         self._at_ms = now_ms
+        self.pulses.step(values[readings.CURRENT_MA], self.dt_ms)
+        self.sum_excused = False
+        if doubts & readings.SUM_IMPLAUSIBLE:
+            self._excuse_sum(doubts)
         self.seq += 1
         self.failed_row = 0
+
+    def _excuse_sum(self, doubts):
+        """Cells and stack are not of one time where the current pulses: cells are believed."""
+        pulses = self.pulses
+        pulses.ask()
+        if doubts & _OF_CELLS != readings.SUM_IMPLAUSIBLE or not pulses.excuse(self.dt_ms):
+            return
+        self.sum_excused = True
+        cells = self.cells_mv
+        values = self.values
+        values[readings.CELL_SUM_MV] = sum(cells)
+        values[readings.MAX_CELL_MV] = max(cells)
+        values[readings.MIN_CELL_MV] = min(cells)
+        values[readings.CELL_DIFF_MV] = max(cells) - min(cells)
 
     def doubt_cells(self):
         """The newest scan's cells are not to be believed: a sense wire seems open."""

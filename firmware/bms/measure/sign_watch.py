@@ -29,12 +29,13 @@ class TerminalWatch:
         self.weighing = False
         self._against = 0           # grows while current and terminals contradict each other
 
-    def weigh(self, current_ma, above_mv, charger_mv, actual):
+    def weigh(self, current_ma, above_mv, charger_mv, actual, pulses):
         """True if the current that is shown does not flow.
 
         above_mv     terminals above the stack
         charger_mv   parameter charger_seen_mv
         actual       FETs that are closed
+        pulses       Pulses
         """
         wrong = False
         far_mv = charger_mv + resistive_mv(current_ma)
@@ -49,6 +50,10 @@ class TerminalWatch:
         believed = actual and (actual != BOTH or abs(above_mv) > far_mv + _PULSE_MV)
         if believed and (current_ma > _AGAINST_MA and self.no_charge == _SURE_SCANS
                        or current_ma < -_AGAINST_MA and self.no_discharge == _SURE_SCANS):
+            if abs(above_mv) <= far_mv + _PULSE_MV:
+                pulses.ask()
+                if pulses.awaited() or pulses.excuse(0):
+                    return False
             self._against = min(self._against + _AGAINST, _AGAINST_MOST)
             wrong = self._against == _AGAINST_MOST
         elif self._against:
