@@ -18,7 +18,7 @@ from bms.words.rules import (
 PERIOD_MS = 1000
 _RAM_PARTS = 3              # a step
 _PROGRAM_PARTS = 2
-_DATA_VALUES = 10
+_DATA_VALUES = 12
 _WINDOW_MS = 59_500         # clocks are compared over so long ...
 _ASK_STEPS = 60             # the clock chip is asked so seldom: a silent one raises
 _BOOT_WINDOW_MS = 1060      # ... and before a FET may close, where there is a clock chip
