@@ -312,10 +312,9 @@ class ModelBench:
 @pytest.mark.req("BAL-02")
 def test_every_sample_that_counts_was_taken_with_bleeding_off(monkeypatch):
     bench = ModelBench(monkeypatch)
-    bench.scans(30)
-    for cell in range(16):
+    for cell in range(16):      # before the first scan: cells that jump are a fault (MEA-07)
         bench.plant.set_cell_mv(cell, 3540 - 10 * (cell % 5), bench.now_us)
-    bench.scans(130)
+    bench.scans(160)
     settled, bled = bench.settled, bench.bled
     bench.scans(400)
     assert bench.bled - bled in (266, 267) and bench.bled + bench.settled - bled - settled == 400
