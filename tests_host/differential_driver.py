@@ -18,7 +18,7 @@ NAMES = ("allowed", "blocked", "pending", "alarms", "trips", "locks", "faults", 
 _WRAP = 1 << 30
 # near which value of a parameter a quantity is put: (what, scale)
 _CELL = ("cell_ov_alarm_mv", "cell_ov_trip_mv", "cell_ov_release_mv", "cell_uv_alarm_mv",
-         "cell_uv_trip_mv", "cell_uv_release_mv", "full_cell_mv")
+         "cell_uv_trip_mv", "cell_uv_release_mv", "full_cell_mv", "deep_floor_mv", "deep_end_mv")
 _PACK = ("pack_ov_alarm_mv", "pack_ov_trip_mv", "pack_ov_release_mv", "pack_uv_alarm_mv",
          "pack_uv_trip_mv", "pack_uv_release_mv")
 _CURRENT = ("chg_oc_alarm_ma", "chg_oc_trip_ma", "dsg_oc1_trip_ma", "dsg_oc2_trip_ma",

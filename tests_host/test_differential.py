@@ -103,9 +103,10 @@ def test_the_stream_reaches_what_matters():
             for name, value in zip(driver.NAMES, world.step()):
                 seen[name] |= value
                 values[name].add(value)
-    # bit i is the row PRO-(i + 1); PRO-15 and PRO-16 do not trip, PRO-07, -08 and -18 do not alarm
-    assert seen["trips"] == 0b11_0011_1111_1111_1111
-    assert seen["alarms"] == 0b01_1111_1111_0011_1111
+    # bit i is the row PRO-(i + 1) to PRO-18, then DER-03 (two), PRO-29, PRO-30 (two), PWR-03.
+    # PRO-15, PRO-16 and DER-03 do not trip; PRO-07, -08, -18, -29 and PWR-03 do not alarm
+    assert seen["trips"] == 0b1111_0011_0011_1111_1111_1111
+    assert seen["alarms"] == 0b0110_1101_1111_1111_0011_1111
     assert seen["locks"] & 0b111_0000
     assert values["allowed"] == {0, 1, 2, 3}
     assert values["limiter"] == {0, 1}
