@@ -13,6 +13,7 @@ from pylontech import Pylontech
 
 CLIENTS = pathlib.Path(__file__).resolve().parent.parent / ".venv" / "clients"
 CELLS_MV = [3301 + 2 * i for i in range(16)]
+SAG_MV = 8          # of a cell at 12.34 A
 TEMPS_DC = [210, 220, 230, 240]
 _WAIT_MS = 2000         # what the clients wait for an answer
 
@@ -66,8 +67,10 @@ class Line:
 def pack(rig, target, **params):
     """A pack with sixteen different cells and four different sensors, discharging."""
     ports = rig.open(target, plant={"soc": 0.62}, params=params)["ports"]
-    rig.set(cell_mv=CELLS_MV, cell_temp_dc=TEMPS_DC, mos_dc=300, current_ma=-12_340)
-    rig.run(5000)
+    rig.set(cell_mv=[mv + SAG_MV for mv in CELLS_MV], cell_temp_dc=TEMPS_DC, mos_dc=300)
+    rig.run(6000)
+    rig.set(load_ma=12_340, cell_mv=CELLS_MV)   # a current that no cell feels is a fault (MEA-07)
+    rig.run(3000)
     return ports
 
 
