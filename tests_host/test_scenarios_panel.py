@@ -226,13 +226,15 @@ def lit_at_most(rig, ms=4000):
 @pytest.mark.req("COM-03")
 def test_every_pack_of_the_other_profile_shows_the_charge_of_the_system(rig, target):
     rig.fleet(modules=3, board=target, profile="b1-5.1-48", plant=[
-        {"soc": 0.30, "temp_c": 25}, {"soc": 0.55, "temp_c": 25}, {"soc": 0.80, "temp_c": 25}])
-    rig.run(15_000)
+        {"soc": 0.13, "temp_c": 25}, {"soc": 0.13, "temp_c": 25}, {"soc": 0.24, "temp_c": 25}])
+    rig.run(15_000)             # the third is on the flat part: 40 % until more is known
     rig.set(load_ma=30_000)
-    rig.run(3000)
+    rig.run(6000)               # the others join below the load
     reports = [module["report"] for module in rig.get_all()["modules"]]
     bands = [sum(r["soc"] >= edge for edge in BANDS) for r in reports]
     assert len(set(bands)) > 1                          # each by itself would show its own
+    mean = sum(r["soc"] for r in reports) / 3           # equal capacities
+    assert abs(reports[0]["system_soc_cpct"] / 100 - mean) < 0.5
     system = sum(reports[0]["system_soc_cpct"] / 100 >= edge for edge in BANDS)
     assert lit_at_most(rig) == [system] * 3
     rig.module(0).power(on=False)                       # nobody knows it any more
