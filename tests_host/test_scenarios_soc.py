@@ -121,9 +121,9 @@ def test_an_afe_that_is_lost_takes_no_charge_with_it(rig, target, kind):
     """Every 8 s, before its integrator is read again, under 90 A."""
     rig.open(board=target, plant={"soc": 0.6})
     rig.run(SETTLE_MS)
+    before = rig.get()                      # at rest: all of it is counted
     rig.set(load_ma=90_000)
     rig.run(12_000)
-    before = rig.get()
     for _ in range(8):
         rig.set(fault={kind: True})
         rig.run(1200)
