@@ -69,7 +69,7 @@ def test_opens_in_time_and_releases_as_written(rig, target, case):
     ({"cell_temp_dc": {"3": 590}}, {"cell_temp_dc": {"3": 250}}, "chg"),
     ({"ambient_dc": 765}, {"ambient_dc": 250}, "chg")))
 def test_opens_within_two_scans_of_the_delay_whenever_it_comes(rig, target, past, back, name):
-    opened(rig, target, params={"uv_wait_ms": 1000, "oc_lock_trips": 100})
+    opened(rig, target, params={"uv_wait_ms": 1000, "oc_lock_trips": 100}, spread=0)
     for k in range(20):                             # moments of the scan and of the AFE's loop
         rig.run(37 + 7 * k)
         start_ms = rig.get()["t_ms"]
