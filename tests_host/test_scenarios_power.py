@@ -322,8 +322,11 @@ def test_a_load_in_a_timed_wake_is_cut_off_at_once(rig, target):
     at_ms = over_discharged(rig)
     rig.set(load_ma=5000)
     rig.run(60_000)
-    found = edges(rig, at_ms, "fets.dsg")
-    assert found and all(b[0] - a[0] <= 350 for a, b in zip(found[::2], found[1::2])), found
+    # PWR-03: the load holds the terminals down, so the discharge FET itself is never tried
+    found = edges(rig, at_ms, "fets.dsg", "fets.pchg")
+    assert found and len(found) % 2 == 0, found
+    assert all(b[0] - a[0] <= 350 and (a[2], b[2]) == (1, 0)
+               for a, b in zip(found[::2], found[1::2])), found
     assert report(rig)["state"] == "sleep"
 
 
@@ -421,7 +424,8 @@ def test_a_reset_neither_releases_over_charge_nor_begins_the_wait_anew(rig, targ
     rig.run(70_000)
     assert closed(rig) == {"chg", "dsg"} and report(rig)["state"] == "charging"
     opens = [t for t, _, value in edges(rig, at_ms, "fets.chg") if value]
-    assert 60_000 <= opens[0] <= 121_000, opens
+    # 120 s less the 2 s that were kept, 1 s without supply, two starts of 1.1 s; anew: 123 s
+    assert 60_000 <= opens[0] <= 122_000, opens
     rig.set(load_ma=None, charger_mv=None, charger_ma=None)
     rig.power(False)
     rig.run(500)
