@@ -74,6 +74,13 @@ def start_times(rig, limit_ms=4000):
     return loaded_ms, answers_ms, closed_ms
 
 
+def off_and_on(rig):
+    """A minute without supply: after more than 3 starts in 60 s the FETs are held (PRO-27)."""
+    rig.power(False)
+    rig.run(61_000)
+    rig.power(True)
+
+
 def patiently(ask, rig, tries=6):
     """What *ask* answers; a controller that has just started may not do so at once."""
     for _ in range(tries):
@@ -90,9 +97,7 @@ def on_pico(sample, board="rp2040"):
     with Rig() as rig:
         rig.open(board, plant={"soc": 0.5})
         rig.run(4000)
-        rig.power(False)
-        rig.run(100)
-        rig.power(True)
+        off_and_on(rig)
         rows.append(("none", 0, 0, start_times(rig), []))
         rig.run(2000)
         value = 3600
@@ -124,9 +129,7 @@ def cut_pico(rig, what, count, torn, value):
                 rig.command_text("reset")
     rig.run(4000)
     rig.set(fault={"cut_at_flash_op": None})
-    rig.power(False)
-    rig.run(100)
-    rig.power(True)
+    off_and_on(rig)
     took_ms = start_times(rig)
     if None in took_ms:
         return took_ms, []
