@@ -4,6 +4,7 @@ Compiled code that reads a wrong constant or was built for another processor wou
 nothing; it shows here, before a FET is closed.
 """
 
+import micropython
 from array import array
 
 import bq_frames
@@ -18,6 +19,7 @@ from hot import hex_text, hex_text_py, protect, protect_py, scan_values, scan_va
 _STEPS = 120
 
 
+@micropython.native
 def _numbers(count, span, seed):
     """*count* ints within +-span, always the same."""
     value = seed
@@ -41,26 +43,38 @@ def _scan(function):
     return doubts, list(cells), list(out)
 
 
-def _protect(function, numbers):
-    width, state_width = protect_py.WIDTH, protect_py.STATE
+def _rows():
+    width = protect_py.WIDTH
     rows = array("i", (0 for _ in range(3 * width)))
-    state = array("i", (0 for _ in range(3 * state_width)))
     for i in range(3):                      # slots, senses, masks: different in each row
         row = (2 - i, i & 1, -60 + 120 * (i & 1), -90 + 150 * (i & 1), 30 - 90 * (i & 1),
                -120 + 210 * (i & 1), 300, 3, 1 << i, 8 << i, 900 * (i == 2), 2 + i, 1 + i,
                64 << i, 512 << i, 2000 * (i == 1), 450 * (i == 0))
         for k in range(width):
             rows[i * width + k] = row[k]
-    results = []
+    return rows
+
+
+@micropython.native
+def _protects_alike(fast, slow, numbers):
+    """The same readings for both, step by step: the start has no time to make them twice."""
+    rows = _rows()
+    slow_rows = array("i", rows)
+    state = array("i", (0 for _ in range(3 * protect_py.STATE)))
+    slow_state = array("i", state)
     readings = array("i", (0, 0, 0))
+    none = rd.NO_READING
     for i in range(_STEPS):
         for k in range(3):                  # a value holds for some steps, so that timers end
             number = numbers[i // 5 * 4 + k]
-            readings[k] = rd.NO_READING if number % 11 == 10 else number
-        masks = numbers[4 * i + 3] & 511 if i > 80 and i % 3 == 0 else 7
-        results.append(function(rows, state, readings, 3, 150, masks, 4000,
-                                (numbers[4 * i + 3] & 7) << 9 if i % 7 == 6 else 0))
-    return results, list(state)
+            readings[k] = none if number % 11 == 10 else number
+        last = numbers[4 * i + 3]
+        masks = last & 511 if i > 80 and i % 3 == 0 else 7
+        other = (last & 7) << 9 if i % 7 == 6 else 0
+        if (fast(rows, state, readings, 3, 150, masks, 4000, other)
+                != slow(slow_rows, slow_state, readings, 3, 150, masks, 4000, other)):
+            return False
+    return list(state) == list(slow_state)
 
 
 def _text(module):
@@ -89,8 +103,7 @@ def fast_functions_agree():
     """True if every fast function gives what its twin gives."""
     numbers = _numbers(4 * _STEPS, 255, 11)
     return (_scan(scan_values.decode_scan) == _scan(scan_values_py.decode_scan)
-            and (_protect(protect.protect_step, numbers)
-                 == _protect(protect_py.protect_step, numbers))
+            and _protects_alike(protect.protect_step, protect_py.protect_step, numbers)
             and _text(hex_text) == _text(hex_text_py)
             and _frames(bq_frames.check_frames) == _frames(bq_frames_py.check_frames)
             and _due(due) == _due(due_py))
