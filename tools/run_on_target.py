@@ -238,26 +238,42 @@ def _run_unix(module):
     return done.stdout.decode(errors="replace")
 
 
-_image = None       # None | path of the image with the tests of this process
+_PART_BYTES = 480_000   # of test sources in one image, beside the application
+
+_images: dict = {}  # {part: path of its image}, built once a process
 
 
-def test_image():
-    """The UF2 with firmware and tests; built once a process, and from the cache if it can be."""
-    global _image
-    if _image is None:
+def parts():
+    """The modules for the RP2040 in as many images as they need, about the same size."""
+    names = modules("rp2040")
+    sizes = [(TESTS / f"{name}.py").stat().st_size for name in names]
+    count = -(-sum(sizes) // _PART_BYTES)
+    made = [[] for _ in range(count)]
+    before = 0
+    for name, size in zip(names, sizes):
+        made[before * count // sum(sizes)].append(name)
+        before += size
+    return made
+
+
+def test_image(module=None):
+    """The UF2 with the firmware and the part of the tests that *module* is of; None: any."""
+    groups = parts()
+    part = next((i for i, names in enumerate(groups) if module in names), 0)
+    if part not in _images:
         with tempfile.TemporaryDirectory() as folder:
-            _stage(folder, modules("rp2040"))
+            _stage(folder, groups[part])
             # Instead of the firmware's: the tests want the prompt, not a running pack.
             (pathlib.Path(folder) / "main.py").write_text("")
             (pathlib.Path(folder) / "boot.py").write_text("")
-            _image = toolchain.firmware(extra=[folder]).uf2
-    return _image
+            _images[part] = toolchain.firmware(extra=[folder]).uf2
+    return _images[part]
 
 
 def _run_rp2040(module):
     from emu_periph import RawRepl
     from emulator import EmulatedPico
-    pico = EmulatedPico(test_image())
+    pico = EmulatedPico(test_image(module))
     repl = RawRepl(pico)
     try:
         out, err = repl.exec(f"import target_run\ntarget_run.run({module!r})", _RP2040_LIMIT_MS)
