@@ -184,6 +184,7 @@ class Ram:
         self._first_at = uctypes.addressof(self._first)
         self._second_at = uctypes.addressof(self._second)
 
+    @micropython.native
     def check(self, i, stuck):
         """True if part *i* keeps what is written. *stuck*: bits that shall seem stuck at 1."""
         at = _RAM + i * _PART
@@ -208,6 +209,7 @@ class Program:
             count = 0
         self.parts = count
 
+    @micropython.native
     def check(self, i, stuck):
         """True if sector *i* is what was built. *stuck*: bits that shall seem to be set."""
         return not sums_differ(_FLASH + (i << 12), _SECTOR_WORDS, self._sums + 8 * i, stuck)

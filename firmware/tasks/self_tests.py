@@ -4,6 +4,7 @@ A part a second: RAM, program, parameters and thresholds kept twice, outputs, cl
 a fault, and both FETs are off at once. docs/self_tests.md says what each can find.
 """
 
+import micropython
 from array import array
 
 from bms.words.rules import (
@@ -134,13 +135,11 @@ class SelfTests:
     def boot(self, now_ms):
         """Everything at once, before anything else runs; the clock takes a second more."""
         pack = self._pack
-        for i in range(self._ram.parts):
-            self._test_ram(i)
+        self._test_all(self._ram, self._stuck_ram, FAULT_RAM)
         if self._program is not None:
             if not self._program.parts:
                 self._fail(FAULT_PROGRAM, 0)
-            for i in range(self._program.parts):
-                self._test_program(i)
+            self._test_all(self._program, self._stuck_program, FAULT_PROGRAM)
         try:
             pack.params.check()
         except ValueError:
@@ -215,6 +214,14 @@ class SelfTests:
     def _fail(self, fault, value):
         self._off()
         self._pack.set_fault(fault, True, value, 0)
+
+    @micropython.native
+    def _test_all(self, memory, stuck, fault):
+        """Each part of *memory*: the start waits for it."""
+        check = memory.check
+        for i in range(memory.parts):
+            if not check(i, stuck):
+                self._fail(fault, i)
 
     def _test_ram(self, i):
         if not self._ram.check(i, self._stuck_ram):
