@@ -16,7 +16,7 @@ from crc8 import CRC8
 from hot import hex_text, hex_text_py, protect, protect_py, scan_values, scan_values_py
 
 
-_STEPS = 120
+_STEPS = 96
 
 
 @micropython.native
