@@ -259,7 +259,7 @@ class TestInverter(TestCase):
         self.pack.dip = 1
         self.steps(20)
         self.assertTrue(len(self.can.sent) > sent)
-        self.pack.params.set("inverter_port", can_port.RS485_ONLY)
+        self.pack.params.set("inverter_port", 1)                # RS485 only
         self.steps(20)
         sent = len(self.can.sent)
         self.steps(40)
