@@ -6,6 +6,7 @@ table: packs tell each other these bits, so that none may change its meaning.
 """
 
 import micropython
+from array import array
 from micropython import const
 
 from bms.words import rules
@@ -32,9 +33,16 @@ _TOLD = (       # what a row of rules.FAULTS is told as, condition
 
 
 def _rows(told):
-    """(bits of faults, bits of faults_more, condition) of what is *told*."""
-    return tuple(rules.faults_with(rules.FAULT_TOLD, kind) + (bit,)
-                 for kind, bit in _TOLD if kind in told)
+    """Bits of faults, bits of faults_more, condition, one after another, of what is *told*.
+
+    An array: a number beyond 13 bits in a frozen table is an object, and so is what is made of it.
+    """
+    rows = array("i")
+    for kind, bit in _TOLD:
+        if kind in told:
+            for number in rules.faults_with(rules.FAULT_TOLD, kind) + (bit,):
+                rows.append(number)
+    return rows
 
 
 _PROTECTIONS = _rows((rules.TOLD_AFE, rules.TOLD_CELL, rules.TOLD_NTC, rules.TOLD_FET,
@@ -63,10 +71,9 @@ def alarms_of_faults(faults, more=0):
 @micropython.native
 def _conditions(rows, faults, more):
     found = 0
-    for i in range(len(rows)):
-        first, second, bit = rows[i]
-        if faults & first or more & second:
-            found |= bit
+    for i in range(0, len(rows), 3):
+        if faults & rows[i] or more & rows[i + 1]:
+            found |= rows[i + 2]
     return found
 
 
