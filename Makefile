@@ -16,7 +16,7 @@ SHELL := /bin/bash
 
 # Variables given on the command line (DURATION=20 PLAIN=1) reach the tools as environment.
 
-.PHONY: help setup ready firmware run rig test test-fast fuzz lint soc-report dbc pages trace days bench campaign hunt mutants powercut flash size clean
+.PHONY: help setup ready firmware run rig test test-rp2040 test-fast fuzz lint soc-report dbc pages trace days bench campaign hunt mutants powercut flash size clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,8 +61,11 @@ run: ready ## a pack on the emulated Pico, live (DURATION=seconds, PLAIN=1 for l
 rig: ready ## the test rig: JSON lines on standard input and output (make -s rig)
 	@exec $(PY) tools/rig.py
 
-test: ready ## all tests: host, unix port, emulated RP2040
-	@$(PY) -m pytest -n 2 tests_host
+test: ready ## all tests: host, unix port, on the emulated RP2040 all that is no scenario
+	@$(PY) -m pytest -n 2 tests_host --targets host,unix
+
+test-rp2040: ready ## the scenarios on the emulated RP2040 (40 minutes)
+	@$(PY) -m pytest -n 2 tests_host --targets rp2040 -k "rp2040 and not on_target"
 
 test-fast: ready ## the tests that need no emulator and no interpreter but CPython
 	@$(PY) -m pytest tests_host -m "not slow and not unix and not rp2040"

@@ -23,8 +23,12 @@ def at_the_top(rig, target, cells=None, **params):
     rig.open(board=target, plant={"soc": 0.98, "temp_c": 25},
              params={"bal_pause_s": PAUSE_MS // 1000, **params})
     rig.run(SETTLE_MS)
-    rig.set(cell_mv={**{str(i): 3480 for i in range(16)},
-                     **({"4": 3540, "5": 3530, "9": 3520} if cells is None else cells)})
+    level = {str(i): 3480 for i in range(16)}
+    if cells is None:
+        rig.set(cell_mv=level)
+        rig.run(2_000)                  # a scan that saw half of that step would choose by it
+        cells = {"4": 3540, "5": 3530, "9": 3520}
+    rig.set(cell_mv={**level, **cells})
 
 
 def bleeding(rig, target, cells=None, **params):
