@@ -87,6 +87,9 @@ class Watch:
             self.windows += 1
         self._s = seconds
         self._ms = now_ms
+_STILL_MS = 1000                # without a scan
+_STILL_ASLEEP_MS = 1500
+
 
 
 class SelfTests:
@@ -124,6 +127,8 @@ class SelfTests:
         self._afe_ms = -1           # counted_ms that was looked at last
         self._seq = 0
         self._flow_ms = 0
+        self._still_ms = 0          # since a scan was seen to be made
+        self._rested = False        # the pack was asleep at the look before
         self._ready_row = 0         # steps in a row with the AFE ready
         self._stuck_ram = 0
         self._stuck_program = 0
@@ -178,16 +183,22 @@ class SelfTests:
         seq = pack.measurements.seq
         acted = self._control.acted
         moved = (seq - self._seq) & _MASK
-        most = ((now_ms - self._flow_ms) & _MASK) // _SCAN_MS + _MORE
+        past_ms = (now_ms - self._flow_ms) & _MASK
+        most = past_ms // _SCAN_MS + _MORE
+        self._still_ms = 0 if moved else self._still_ms + past_ms
         self._seq = seq
         self._flow_ms = now_ms
         if not pack.afe_ready or pack.measurements.failed_row:
-            self._ready_row = 0
+            self._ready_row = self._still_ms = 0
             return True
         self._ready_row += 1
         if self._ready_row < 3:     # it was not ready for all of the last second
             return True
-        if acted == seq and 0 < moved <= most:
+        # asleep a scan comes each half second: one look may fall between two
+        rests = pack.power.rests()
+        still_ms = _STILL_ASLEEP_MS if rests or self._rested else _STILL_MS
+        self._rested = rests
+        if acted == seq and moved <= most and self._still_ms < still_ms:
             return True
         self._fail(FAULT_FLOW, seq - acted)
         return False
