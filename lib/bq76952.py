@@ -319,8 +319,8 @@ class BQ76952:
     def _refresh_pair(self, reg):
         """Read the pair (reg, reg + 1) until the high byte is the same before and after.
 
-        A value that moves to and fro over the edge of a byte, as a current around 0 does, never
-        is so where answers are slow: then the low byte tells on which side it was.
+        With slow answers, a value that crosses the edge of a byte again and again (a current
+        around 0 does) is never the same twice. The low byte then says on which side it was.
         """
         regs = self.regs
         for left in range(_PAIR_TRIES - 1, -1, -1):
@@ -540,8 +540,8 @@ class BQ76952:
         self._start(_SUB_HIGH, number >> 8)
 
     def toggle(self, number):
-        """Send a sub-command that changes something to and fro once: whether it was taken is
-        for the caller to see. AfeError if the chip does not answer."""
+        """Send once a sub-command that toggles something. The caller has to check that the chip
+        took it. AfeError if the chip does not answer."""
         self._write(_SUB_LOW, number & 0xFF)
         self._start_once(_SUB_HIGH, number >> 8)
 
@@ -732,7 +732,7 @@ class BQ76952:
         for _ in range(_TRIES):
             if self.read_word(MANUFACTURING_STATUS) & FET_EN:
                 break
-            self.toggle(FET_ENABLE)            # to and fro: never repeated unseen
+            self.toggle(FET_ENABLE)            # it toggles: never sent again without a check
         else:
             if not self.read_word(MANUFACTURING_STATUS) & FET_EN:
                 raise AfeError("FET_ENABLE did not set FET_EN")

@@ -438,7 +438,7 @@ class Control:
         budget_us = _PART_BUDGET_US if self._afe.slow else _UPDATE_BUDGET_US
         try:
             while (self._ticks_us() - start_us) & _MASK < budget_us:
-                next(self._job)
+                next(self._job)         # type: ignore[arg-type]  # not None while it runs
         except StopIteration:
             self._job = None
             self._wrote(now_ms)
