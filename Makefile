@@ -61,7 +61,7 @@ run: ready ## a pack on the emulated Pico, live (DURATION=seconds, PLAIN=1 for l
 rig: ready ## the test rig: JSON lines on standard input and output (make -s rig)
 	@exec $(PY) tools/rig.py
 
-test: ready ## all tests: host, unix port, on the emulated RP2040 all that is no scenario
+test: ready lint ## lint, then all tests: CPython, unix port, and the unit tests on the emulated RP2040
 	@$(PY) -m pytest -n 2 tests_host --targets host,unix
 
 test-rp2040: ready ## the scenarios on the emulated RP2040 (40 minutes)
