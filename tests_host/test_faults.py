@@ -143,7 +143,7 @@ class TestTwoWords(unittest.TestCase):
         again.from_bytes(counters.to_bytes())
         self.assertEqual(again.text(),
                          "charger connected the wrong way round (PRO-18): tripped 1 times\n"
-                         "the flash does not take what is to be stored (SAF-09-flash): 1 times")
+                         "the flash memory cannot be written (SAF-09-flash): 1 times")
 
 
 class TestWords(unittest.TestCase):
@@ -158,7 +158,7 @@ class TestWords(unittest.TestCase):
                  (5, -1, 111_500, 110_000)),
                 ("short circuit (PRO-08)", (7, -1, 0, 0)),
                 ("a sense wire of the cells is open (MEA-03-wire): wire 7", (25, -1, 7, 0)),
-                ("the front end does not answer (MEA-02): 5 scans, limit 5 scans",
+                ("the cell monitor does not answer (MEA-02): 5 scans, limit 5 scans",
                  (18, -1, 5, 5)),
                 ("unknown to this firmware (number 200)", (200, -1, 5, 5))):
             self.assertEqual(words.cause(*first), wanted)

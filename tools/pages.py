@@ -23,13 +23,18 @@ _NOTE = "Made by `make pages` from `{}`; do not edit."
 _UNITS = {"mV": (1000, 3, "V"), "mA": (1000, 3, "A"), "dC": (10, 1, "°C"), "cpct": (100, 2, "%"),
           "ms": (1000, 3, "s"), "uOhm": (1000, 3, "mΩ"), "uA": (1000, 3, "mA"),
           "ppm": (10_000, 4, "%")}
+_SMALL = {"mV": 1000, "mA": 1000, "ms": 1000}    # below this a person reads the small unit
 _UNIT_OF = {row[1]: row[2] for row in parameters.TABLE}
 _BLOCKS = {0: "–", rules.CHARGE: "charge", rules.DISCHARGE: "discharge", rules.BOTH: "both"}
 
 
-def shown(value, unit):
-    """A value of the registry as a person reads it."""
+def shown(value, unit, most=None):
+    """A value of the registry as a person reads it; *most*: the largest of its row, so that a row
+    has one unit."""
     factor, digits, name = _UNITS.get(unit, (1, 0, unit))
+    if unit in _SMALL and (value if most is None else most) and (
+            abs(value if most is None else most) < _SMALL[unit]):
+        factor, digits, name = 1, 0, unit
     text = f"{value / factor:.{digits}f}" if digits else str(value)
     if digits and "." in text:
         text = text.rstrip("0").rstrip(".")
@@ -49,16 +54,21 @@ def parameter_page():
     """docs/generated/parameters.md"""
     products = profiles()
     out = ["# Parameters", "", _NOTE.format("firmware/bms/words/parameters.py"), "",
-           "`param NAME` on the bench and `get`/`set` on the debug port take the numbers of the "
-           "registry, in the unit of the name; this page shows them as a person reads them. A set "
-           "outside its range, or one that contradicts another, is refused with the reason.", "",
+           "This page shows values as a person reads them. The bench and the debug port take "
+           "whole numbers in the unit at the end of the name: `_mv` is mV, `_ma` mA, `_dc` 0.1 °C,"
+           " `_cpct` 0.01 %, `_ms` ms, `_uohm` µΩ, `_ppm` 0.0001 %. A value outside its range, or "
+           "one that contradicts another, is refused with the reason. The range is the first "
+           "product's; a product for other cells has ceilings of its own (PRO-31).", "",
            "| id | name | default (" + ", ".join(products) + ") | from | to | what it does |",
            "| --: | --- | --- | --: | --: | --- |"]
-    for number, name, unit, low, high, _, text in parameters.TABLE:
-        values = [shown(p[name], unit) for p in products.values()]
+    first = next(iter(products.values()))
+    for i, (number, name, unit, _, _, _, text) in enumerate(parameters.TABLE):
+        low, high = first.range_of(i)
+        most = max(abs(low), abs(high))
+        values = [shown(p[name], unit, most) for p in products.values()]
         default = values[0] if len(set(values)) == 1 else ", ".join(values)
-        out.append(f"| {number} | `{name}` | {default} | {shown(low, unit)} | "
-                   f"{shown(high, unit)} | {text} |")
+        out.append(f"| {number} | `{name}` | {default} | {shown(low, unit, most)} | "
+                   f"{shown(high, unit, most)} | {text} |")
     out += ["", "## Rules between them", "",
             "The first has to stay below the second:", ""]
     for lesser, greater in parameters.RULES:
@@ -82,9 +92,10 @@ def protection_page():
     params = next(iter(profiles().values()))
     out = ["# Protections and faults", "", _NOTE.format("firmware/bms/words/rules.py"), "",
            "## Protections", "",
-           "Alarm and protection are separate; the delay holds for both. Numbers stand in event "
-           "records and are never given twice. Releases that need more than a threshold are told "
-           "in the specification's words beside the row's id.", "",
+           "Alarm and protection are separate; the delay holds for both. The values are the "
+           "defaults of the first product. The number is what event records and counters store; "
+           "it never changes its meaning. Some releases need more than the threshold, for example "
+           "a state of charge or a current the other way.", "",
            "| id | what | alarm | protection | delay | release at | opens | number |",
            "| --- | --- | --- | --- | --- | --- | --- | --: |"]
     for row in rules.ITEMS:
@@ -93,8 +104,8 @@ def protection_page():
                                 (rules.ALARM, rules.TRIP, rules.DELAY, rules.RELEASE))
                    + f" | {_BLOCKS[row[rules.BLOCKS]]} | {row[rules.NUMBER]} |")
     out += ["", "## Faults", "",
-            "A fault is a contradiction, not a threshold. One that is kept stays until a host "
-            "says `clear`, or a reset.", "",
+            "A fault is a contradiction, not a threshold. One that is *kept* stays until a person "
+            "gives the command `clear`, or until a reset.", "",
             "| id | what | opens | kept | codes of the AS1 | number |",
             "| --- | --- | --- | --- | --- | --: |"]
     for row in rules.FAULTS:
@@ -111,8 +122,9 @@ def event_page():
     out = ["# Event records", "", _NOTE.format("firmware/bms/words/events.py"), "",
            "Each record has a sequence number, the time, the event, the item that it happened to, "
            "a cell or place, value and limit, direction, state, state of charge and current.", "",
-           "| number | event |", "| --: | --- |"]
-    out += [f"| {number} | `{name}` |" for number, name in enumerate(events.NAMES)]
+           "| number | event | in words |", "| --: | --- | --- |"]
+    out += [f"| {number} | `{name}` | {words} |"
+            for number, (name, words) in enumerate(zip(events.NAMES, events.WORDS))]
     return out
 
 

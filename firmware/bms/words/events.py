@@ -12,6 +12,22 @@ NAMES = ("boot", "alarm", "alarm_clear", "trip", "release", "lock", "fault", "fa
          "slave_lost", "slave_back", "first_out", "clock", "param_dropped", "store_error",
          "sleep", "wake", "sleep_refused", "store_lost", "ports_unlocked", "pin_open",
          "pin_wrong", "pin_set", "profile", "clear", "provoke", "stored")
+# what a person reads, in the same order
+WORDS = ("the controller started", "alarm", "the alarm ended", "protection",
+         "the protection released", "the protection is locked", "fault", "the fault ended",
+         "the state changed", "the cell monitor is configured",
+         "the cell monitor has to be configured anew", "the cell monitor's own protection acted",
+         "a FET differs from its command", "a task failed", "a parameter was changed",
+         "the DIP switch changed", "the button ordered a reset", "the protection is unlocked",
+         "the inverter fell silent", "the inverter is back", "the host holds FETs off",
+         "the ports are locked for writing", "CAN fails", "CAN works again", "balancing began",
+         "balancing ended", "a slave fell silent", "a slave is back",
+         "first cause of switching off", "the clock changed", "a stored value was dropped",
+         "the flash refused to store", "the pack went to sleep", "the pack woke",
+         "the pack stayed awake instead of sleeping", "a stored record is lost",
+         "the ports are unlocked for writing", "the PIN was given", "a wrong PIN was given",
+         "the PIN was set or removed", "another profile was chosen", "faults were cleared",
+         "a fault was provoked", "a record was stored")
 (BOOT, ALARM, ALARM_CLEAR, TRIP, RELEASE, LOCK, FAULT, FAULT_CLEAR, STATE, AFE_CONFIGURED,
  AFE_ERROR, AFE_TRIP, FET_MISMATCH, TASK_ERROR, PARAMETER, DIP, RESET, UNLOCK, INVERTER_LOST,
  INVERTER_BACK, HELD, PORTS_LOCKED, CAN_ERROR, CAN_GOOD, BALANCE, BALANCE_END, SLAVE_LOST,
