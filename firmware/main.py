@@ -6,29 +6,23 @@ micropython.kbd_intr(-1)        # SAF-10, before anything that takes time: no by
 
 # ruff: noqa: E402
 
-import gc
 import sys
 
 import machine
 
 import bq_frames
-import civil
 import version
-from bms.protect import second_line as afe_config
-from protocols import as1_codes
-from bms.limits import reasons as limit_reasons
-from bms.words import phrases as words
 from bms.words import events as ev
 from bms.pack import Pack
 from bms.words.parameters import check_profile
-from bms.host.products import Choice, find, names
+from bms.host.products import Choice, find
 from bms.host.prompt import PromptWish
-from bms.words.rules import FAULT_HOT, FAULT_PROFILE, FIRST_OUT_FAULT, number_of
+from bms.words.rules import FAULT_HOT, FAULT_PROFILE
 from hot.agree import fast_functions_agree
 from bms.protect.trip_memory import TripMemory
 from bq76952 import BQ76952
 from checked_pin import CheckedPin, GuardedPin
-from clock import SET, Clock
+from clock import Clock
 from ds3231 import DS3231
 from flash_ring import FlashRing
 from hc595 import ShiftRegisters
@@ -38,6 +32,7 @@ from mcp2515 import MCP2515
 from pcf8563 import PCF8563
 from protocols.ascii.port import AsciiPort
 from protocols.can.frames import CanFrames
+from protocols.debug.commands import Commands
 from protocols.debug.port import DebugPort, Trusted
 from protocols.debug.link import Link
 from protocols.pcs import Pcs
@@ -51,6 +46,7 @@ from tasks.control import REST_MS, Control
 from tasks.panel import PERIOD_MS as PANEL_MS
 from tasks.panel import Panel
 from tasks.parallel_bus import ALONE_MS, ParallelBus
+from tasks.provoke import Provoke
 from tasks.self_tests import PERIOD_MS as SELF_TEST_MS
 from tasks.self_tests import SelfTests
 from tasks.serial_port import SerialPort
@@ -71,7 +67,6 @@ else:
 _DEFAULT = "am5000"             # the profile of a pack for which none was chosen
 SHUNT_UOHM = 250
 SCAN_MS = 100
-_TICKS = (1 << 30) - 1
 
 
 def _out(name, level=0):
@@ -84,6 +79,8 @@ class App:
     name       of the product's profile; refused: why it cannot be had, or None
 
     scheduler  Scheduler; pack: Pack
+    clock, storage, choice, control, can, system, parallel, reporter, supervisor, self_tests,
+    prompt, params, shunt_uohm      what commands and provoked faults look at
     """
 
     def __init__(self, name, refused=None):
@@ -98,6 +95,7 @@ class App:
             params = check_profile(profile)
         debug_uart = port.debug_uart()      # first: its ring takes a large piece of the heap
         self.params = params
+        self.shunt_uohm = SHUNT_UOHM
         self.refused = refused
         self.pack = pack = Pack(profile, params, SCAN_MS)
         pack.now_ms = port.ticks_ms()
@@ -106,8 +104,8 @@ class App:
         self.clock = Clock([DS3231(i2c), PCF8563(i2c)])
         self.storage = storage = Storage(pack, port.files, "none" if refused else profile.NAME,
                                          FlashRing(port.log_region()), self.clock)
-        self._choice = Choice(name)
-        storage.keep("profile", self._choice)
+        self.choice = Choice(name)
+        storage.keep("profile", self.choice)
         storage.keep("allowance", pack.allowance)
         storage.keep("soc", pack.soc)
         storage.keep("requests", pack.requests)
@@ -145,7 +143,7 @@ class App:
         self._registers = ShiftRegisters(self._aux_spi, _out("LAMP_RCLK"))
         rocker = machine.Pin("ROCKER", machine.Pin.IN)
         self.panel = Panel(pack, self._show, TCA9534(i2c), port.buzzer(self._set_extra),
-                           contacts, rocker, self._restart)
+                           contacts, rocker, self.restart)
         number = version.VERSION.split(".")
         serial = "%-16s" % ("PC" + port.unique_id().hex().upper()[-14:])
         identity = Identity(profile.NAME.upper(), tuple(int(part) for part in number), serial)
@@ -162,7 +160,6 @@ class App:
         self.parallel = ParallelBus(
             parallel, _out("PAR_DE"), pack, self.system, port.unique_id(),
             lambda baud: port.set_baud(parallel, port.PAR_UART, baud), protocol.pace)
-        self._ballast = []
         pack.power.start(rocker() != 0, port.reset_cause() == machine.WDT_RESET)
         self.mark = port.survivor()
         self.stuck = self.mark[0] or self.mark[8]   # 1 + number of the task that a watchdog reset
@@ -178,20 +175,9 @@ class App:
         self.supervisor.tests = self.self_tests
         self.prompt = self.supervisor.prompt = PromptWish(pack, port.prompt_asked)
         self.reporter = Reporter(pack, self.control, self.supervisor)
-        link = Link(pack, self.reporter, self._identity(name, serial), {
-            "why": self._why, "reset": self._reset,
-            "limits": lambda words: limit_reasons.text_of(pack),
-            "afe": lambda words: afe_config.realised(params, SHUNT_UOHM, profile.CELLS),
-            "clear": lambda words: self._clear(), "profile": self._set_profile,
-            "pin": self._pin, "unlock": self._unlock, "clock": self._clock_command,
-            "save": self._save,
-            "deep_try": self._deep_try,
-            "fleet": self._fleet, "codes": self._codes,
-            "counters": lambda words: storage.counters.text(),
-            "errors": lambda words: self.supervisor.errors_text(),
-            "prompt": self._ask_prompt,
-            "sleep": self._sleep, "power": lambda words: pack.power.text(),
-        }, self._provoke, storage.records, storage.stored)
+        commands = Commands(self, port.ticks_ms)
+        link = Link(pack, self.reporter, self._identity(name, serial), commands,
+                    Provoke(self, port.wait_us).make, storage.records, storage.stored)
         pcs_port = SerialPort(pcs, protocol, _out("PCS_DE"))
         debug_port = SerialPort(debug_uart, DebugPort(
             link, AsciiPort(self.system, pack, identity, Trusted(pack.rights.pin))))
@@ -272,15 +258,6 @@ class App:
         if not rests:
             self._pcs.flush()
 
-    def _ask_prompt(self, words):
-        """SAF-10: the one way from the running firmware to the prompt."""
-        self.prompt.ask()
-        return "limits go to 0 and both FETs open; in some seconds the prompt is at the USB port"
-
-    def _sleep(self, words):
-        self.pack.power.ask_sleep()
-        return "asked for; `power` tells what became of it"
-
     def _set_extra(self, bit, level):
         """Set an output that this board has on bit *bit* of the lamp driver."""
         extra = self._extra | 1 << bit if level else self._extra & ~(1 << bit)
@@ -298,189 +275,13 @@ class App:
             "afe_frames=%s\nserial=%s" % (version.VERSION, port.NAME, name, protect.KIND,
                                           bq_frames.KIND, serial) + refused
 
-    def _set_profile(self, words):
-        """Choose another product's profile; it holds from the next reset on."""
-        if not words:
-            return "chosen: %s\nthere are: %s" % (self._choice.name, " ".join(names()))
-        try:
-            check_profile(find(words[0]))
-        except ValueError as error:
-            raise ValueError("%s; there are: %s" % (error, " ".join(names())))
-        now_ms = port.ticks_ms()
-        self._choice.choose(words[0])
-        self.pack.events.add(now_ms, ev.PROFILE, names().index(words[0]) & 0xFF)
-        if not self.storage.save(self._choice, now_ms):
-            raise ValueError("the flash does not take it")
-        return "profile %s from the next reset on" % words[0]
-
-    def _codes(self, words):
-        """Codes of the AS1 that hold, a line each; with a number, what that one means."""
-        if words:
-            return as1_codes.text_of(int(words[0]))
-        return "\n".join(as1_codes.lines(self.reporter.as1_rows(),
-                                         self.pack.measurements.values)) or "none"
-
-    def _fleet(self, words):
-        """The packs that are summed up, a line each; with an address, more of that one."""
-        now_ms = port.ticks_ms()
-        self.system.update(now_ms)
-        lines = ["address;age_ms;soc_cpct;current_ma;ccl_ma;dcl_ma;fets;waits_for"]
-        for seen in self.system.modules:
-            if words and seen.module == int(words[0]):
-                return "serial=%s\npack_mv=%d\nuohm=%d\nmax_cell_mv=%d\nmin_cell_mv=%d\n" \
-                    "alarms=%x\nprotections=%x" % (
-                        bytes(seen.serial).decode().strip(), seen.pack_mv, seen.resistance_uohm,
-                        seen.max_cell_mv, seen.min_cell_mv, seen.alarms, seen.protections)
-            lines.append("%d;%d;%d;%d;%d;%d;%d;%s" % (
-                seen.module, self.parallel.age_ms(seen.module, now_ms), seen.soc_cpct,
-                seen.current_ma, seen.ccl_ma, seen.dcl_ma,
-                seen.charge_on | seen.discharge_on << 1, self.system.fleet.waits_for(seen)))
-        if words:
-            raise ValueError("no pack at address " + words[0])
-        return "\n".join(lines)
-
-    def _clear(self):
-        """Latched faults and locks go; slaves and an inverter that were taken away are no longer
-        missed."""
-        self.pack.clear()
-        self.pack.inverter.forget()
-        self.system.fleet.lost = 0
-
-    def _deep_try(self, words):
-        """Charge once although a cell is below the floor of deep discharge (PRO-29)."""
-        self.pack.try_deep_charge()
-        return "charging is tried at %d mA for at most %d s" % (
-            self.params["deep_charge_ma"], self.params["deep_try_s"])
-
-    def _pin(self, words):
-        """The owner's PIN (SAF-11): `pin 1234` gives it, `pin set 1234` sets one, `pin off` takes
-        it away, `pin lock` ends what was opened; `pin` alone says how it stands."""
-        pin = self.pack.rights.pin
-        now_ms = port.ticks_ms()
-        try:
-            if words == ["lock"]:
-                pin.close()
-            elif words == ["off"] or len(words) == 2 and words[0] == "set":
-                pin.set(words[1] if len(words) == 2 else "", now_ms)
-            elif len(words) == 1:
-                pin.enter(words[0], now_ms)
-            elif words:
-                raise ValueError("pin NUMBER, pin set NUMBER, pin off, pin lock")
-        finally:
-            stored = self.storage.save(pin, now_ms)
-        text = "no PIN is set" if not pin.is_set else (
-            "open for %d s" % pin.open_s if pin.open_s else
-            "locked, wait %d s" % pin.locked_s if pin.locked_s else "locked")
-        return text if stored else text + "; the flash does not take it"
-
-    def _unlock(self, words):
-        """Let the inverter ports write for some minutes (COM-07); 0 ends it."""
-        rights = self.pack.rights
-        rights.unlock(int(words[0]) if words else None, port.ticks_ms())
-        return "writing is allowed on the inverter ports for %d s" % rights.left_s
-
-    def _why(self, _):
-        """The first-out record as text (REC-03)."""
-        first = self.pack.first_out
-        if first is None:
-            return "no FET has been opened by a protection or fault since start"
-        item, cell, value, limit, at_ms = first
-        age_s = self.pack.first_out_age_s
-        if age_s is None:
-            ago = "%d s ago" % (((port.ticks_ms() - at_ms) & _TICKS) // 1000)
-        elif age_s >= 0:
-            ago = "%d s ago, before the last start" % age_s
-        else:
-            ago = "before the last start, time not known"
-        text = words.cause(item, cell, value, limit)
-        if self.refused and item == FIRST_OUT_FAULT + number_of(FAULT_PROFILE):
-            text += ": " + self.refused
-        return "%s; %s" % (text, ago)
-
-    def _clock_command(self, words):
-        """Read the clock, or set it: `clock 2026-05-17T12:30:00`."""
-        now_ms = port.ticks_ms()
-        clock = self.clock
-        if words:
-            seconds = civil.parse(words[0])
-            try:
-                moved_s = clock.set(seconds, now_ms)
-            except OSError as error:
-                raise ValueError(str(error))
-            self.pack.events.add(now_ms, ev.CLOCK, SET, -1, moved_s, seconds)
-        now_s = clock.now_s(now_ms)
-        return "%s %s" % (civil.text_of(now_s) if now_s else "not set", clock.name)
-
-    def _save(self, words):
-        """Write the parameters to flash now."""
-        if not self.storage.save_params(port.ticks_ms()):
-            raise ValueError("the flash does not take them")
-
-    def _reset(self, words):
-        self._restart()
-
-    def _restart(self):
+    def restart(self):
         """An orderly reset (RST-02): what has to last is stored."""
         self.stop()
         self._trips.reset()
         self.storage.save_all(port.ticks_ms())
         self.mark[0] = self.mark[8] = 0     # nobody was stuck
         machine.reset()
-
-    def _provoke(self, text):
-        """Make a fault happen that only the firmware itself can have; ValueError if unknown."""
-        words = text.split()
-        kind = words[0] if words else ""
-        if kind in ("task_raise", "task_hang", "task_storm") and len(words) == 2:
-            found = [task for task in self.scheduler.tasks if words[1] in (task.name, "all")]
-            for task in found:
-                task.work = Provoked(task, kind)
-            if found:
-                return
-            raise ValueError("tasks: " + " ".join(task.name for task in self.scheduler.tasks))
-        if kind == "self_test" and len(words) == 2:
-            self.self_tests.provoke(words[1])
-            return
-        if kind == "heap_full":
-            self._fill_heap()
-            return
-        raise ValueError("known: task_raise NAME, task_hang NAME, task_storm NAME, heap_full, "
-                         "self_test NAME")
-
-    def _fill_heap(self):
-        """Take all but a little of the heap and keep it until a reset."""
-        if not hasattr(gc, "mem_free"):
-            raise ValueError("this interpreter has no heap of its own to fill")
-        self._ballast = []
-        size = 4096
-        while size >= 64:
-            try:
-                self._ballast.append(bytearray(size))
-            except MemoryError:
-                size //= 2
-        self._ballast.pop()
-
-
-class Provoked:
-    """Stands in for a task's work: raises once, never returns, or raises for ever."""
-
-    def __init__(self, task, kind):
-        self._task = task
-        self._work = task.work
-        self._kind = kind
-
-    def step(self, now_ms):
-        while self._kind == "task_hang":
-            port.wait_us(1000)
-        if self._kind == "task_raise":
-            self._task.work = self._work
-        raise RuntimeError("provoked")
-
-    def restart(self):
-        """As a task that failed is restarted."""
-        again = getattr(self._work, "restart", None)
-        if again:
-            again()
 
 
 def chosen_profile():
