@@ -744,7 +744,7 @@ class BQ76952:
         self.command(ALL_FETS_OFF)
         self.command(SET_CFGUPDATE)
         self._wait_status(CFGUPDATE, CFGUPDATE)
-        for address, data in rows:
+        for address, data in _joined(rows):
             self.write_block(address, data)
             yield
         yield from self.verify(rows)

@@ -38,7 +38,6 @@ def told(rig, since_ms):
 
 @pytest.mark.req("PAR-04", "COM-05")
 @pytest.mark.targets("host", "unix")
-@pytest.mark.xfail(strict=False, reason="pre-discharge makes the opening 0.6 s long, not 0.5 s")
 def test_thirty_parameters_restored_at_60_a_open_once(rig, target):
     rig.open(target, plant={"soc": 0.6}, params=SET)
     rig.run(8000)
@@ -82,7 +81,6 @@ def test_what_the_afe_does_not_hold_opens_nothing(rig, target):
 
 @pytest.mark.req("PAR-04")
 @pytest.mark.targets("host")
-@pytest.mark.xfail(strict=False, reason="pre-discharge makes the opening 0.6 s long, not 0.5 s")
 def test_a_tool_that_goes_on_setting_keeps_no_house_dark(rig, target):
     """Twice a second for 20 s: each opening is short, and there are few."""
     rig.open(target, plant={"soc": 0.6})

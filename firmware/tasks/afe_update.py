@@ -2,7 +2,7 @@
 
 IDLE -> TELLING    limits are 0 and told, until the current is below 2 A, at most 5 s
      -> WRITING    both FETs are open: the rows that differ are written and read back
-     -> CLOSING    the FETs close one after the other as ever, then the limits are what they were
+     -> CLOSING    the FETs close together, then the limits are what they were
 Changes that come while limits are told belong to the same opening.
 """
 
@@ -24,11 +24,13 @@ class AfeUpdate:
 
     pack    Pack
     phase   of the above
+    briefly both FETs were opened for this alone, and none has closed yet: they close together
     """
 
     def __init__(self, pack):
         self._pack = pack
         self.phase = IDLE
+        self.briefly = False
         self._began_ms = 0
         self._changed_ms = 0
         self._changed = 0           # params.changed at the last look
@@ -70,19 +72,23 @@ class AfeUpdate:
     def written(self, now_ms):
         """The AFE holds what it shall."""
         self.phase = CLOSING
+        self.briefly = True
         self._began_ms = now_ms
 
     @micropython.native
     def follow(self, now_ms):
         """After a scan: once the FETs are as the pack wants them the limits come back."""
+        fets = self._pack.fets
+        if fets.actual:
+            self.briefly = False
         if self.phase == CLOSING:
-            fets = self._pack.fets
             if (fets.actual == fets.wanted and fets.wanted == self._pack.allowed()
                     or (now_ms - self._began_ms) & _MASK >= _CLOSING_MS):
                 self.cancel()
 
     def cancel(self):
         """It is over, or something else configures the AFE anew with all that was asked."""
+        self.briefly = False
         if self.phase != IDLE:
             self.phase = IDLE
             pack = self._pack

@@ -27,12 +27,13 @@ from bq76952 import (
     AfeError,
 )
 from bound import bind
-from tasks.afe_update import CLOSING, IDLE, WRITING, AfeUpdate
+from tasks.afe_update import IDLE, WRITING, AfeUpdate
 
 REST_MS = 500                   # between scans while the pack is asleep or off
 _JOB_BUDGET_US = 20_000         # of a period, for configuring the AFE: others wait that long
 _PART_BUDGET_US = 10_000        # of a step with a slow AFE: one row, at most 55 ms
 _UPDATE_BUDGET_US = 90_000      # both FETs are open for a change of some rows: at one go
+_UPDATE_PART_BUDGET_US = 30_000 # of a step of it with a slow AFE; 50 ms belong to others (COM-06)
 _FIRST_BUDGET_US = 60_000       # at start-up, when nothing else is urgent
 _BACK_OFF_MS = 500              # before the first retry; doubled each time up to the longest
 _LONGEST_BACK_OFF_MS = 8_000
@@ -435,7 +436,7 @@ class Control:
 
     def _go_on_writing(self, now_ms):
         start_us = self._ticks_us()
-        budget_us = _PART_BUDGET_US if self._afe.slow else _UPDATE_BUDGET_US
+        budget_us = _UPDATE_PART_BUDGET_US if self._afe.slow else _UPDATE_BUDGET_US
         try:
             while (self._ticks_us() - start_us) & _MASK < budget_us:
                 next(self._job)         # type: ignore[arg-type]  # not None while it runs
@@ -481,7 +482,7 @@ class Control:
         self.acted = pack.decided
         if not allowed:
             self._bothoff(0)
-        elif allowed == BOTH and not fets.actual and self._update.phase != CLOSING:
+        elif allowed == BOTH and not fets.actual and not self._update.briefly:
             allowed = CHARGE            # one at a time: each is seen to close before the next
         self._limiter(pack.limiter_in)
         try:

@@ -278,7 +278,7 @@ TABLE = (
      "PRO-30 1 = protection, 0 = an ignored limit is an alarm only"),
     (349, "ignored_percent", "", 0, 50, 10,
      "PRO-30 a limit is ignored when the current is above it by so many %, plus ignored_ma"),
-    (351, "predischarge_ms", "ms", 400, 2550, 500,
+    (351, "predischarge_ms", "ms", 300, 2550, 350,
      "PWR-03 longest pre-discharge before the discharge FET closes"),
     (350, "ignored_ma", "mA", 500, 20000, 3000, "PRO-30 current added to ignored_percent"),
     (200, "cal_current_gain_ppm", "ppm", -30000, 30000, 0,
