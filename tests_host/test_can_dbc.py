@@ -60,3 +60,24 @@ def test_every_signal_with_a_unit_is_checked():
         for frame, _ in rows:
             for signal in can_dbc.signals_of(frame):
                 assert not signal[7] or signal[0] in WANT or signal[0].startswith("g_cell_")
+
+
+@pytest.mark.req("COM-02")
+def test_the_file_has_ranges_words_and_value_tables():
+    database = cantools.database.load_string(can_dbc.text(), "dbc")
+    limits = database.get_message_by_name("M_351")
+    ccl = limits.get_signal_by_name("ccl")
+    assert (ccl.minimum, ccl.maximum, ccl.unit) == (-3276.8, 3276.7, "A")
+    assert ccl.comment == "charge current limit"
+    force = database.get_message_by_name("M_360").get_signal_by_name("force_charge")
+    assert {int(value): str(words) for value, words in force.choices.items()} == {
+        0: "no request", 255: "charge now"}
+    alarms = database.get_message_by_name("M_359").get_signal_by_name("alarms")
+    assert "bit 1: cell over-voltage, pack over-voltage" in alarms.comment
+
+
+@pytest.mark.parametrize("name", sorted({signal[0] for rows in can_dbc.layouts().values()
+                                         for frame, _ in rows
+                                         for signal in can_dbc.signals_of(frame)}))
+def test_every_signal_has_words(name):
+    assert can_dbc.words_of(name) or can_dbc.attributes().get(name) in can_dbc.VALUES

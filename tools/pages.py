@@ -16,7 +16,13 @@ FOLDER = ROOT / "docs" / "generated"
 for _folder in ("firmware", "lib", "tools/mocks"):
     sys.path.append(str(ROOT / _folder))
 
+import can_dbc                                              # noqa: E402
+import cantools                                             # noqa: E402
+from bms.limits import derating, reasons                    # noqa: E402
 from bms.words import events, parameters, rules             # noqa: E402
+from bms.words import readings as rd                        # noqa: E402
+from protocols import as1_codes                             # noqa: E402
+from protocols.can import layout                            # noqa: E402
 
 _NOTE = "Made by `make pages` from `{}`; do not edit."
 # unit of the registry: (factor, digits, what a person reads)
@@ -128,8 +134,124 @@ def event_page():
     return out
 
 
+# of as1_codes: which machine of the AS1 shows the code
+_MACHINES = {as1_codes.MASTER: "main: ", as1_codes.SLAVE: "battery controller: ",
+             as1_codes.EITHER: ""}
+
+
+def code_page():
+    """docs/generated/codes.md"""
+    own = {row[as1_codes.CODE]: row for row in as1_codes.TABLE}
+    words = {row[rules.ID]: row[rules.WORDS] for row in rules.ITEMS}
+    others = {as1_codes.STORE_FAILED: "the flash refused to store since the start",
+              as1_codes.CLOCK_LOST: "the clock chip is silent, wrong or was never set",
+              as1_codes.INVERTER_LOST: "the inverter is not heard (COM-08)"}
+    out = ["# Codes of the AS1", "", _NOTE.format("firmware/protocols/as1_codes.py"), "",
+           "All codes of chapter 6 of its manual. The last column says what raises the code in a "
+           "battery pack; without an entry the pack never shows it. An alarm code also stands "
+           "while the protection is active.", "",
+           "| code | kind | meaning | raised by |", "| --: | --- | --- | --- |"]
+    for code, who, kind, text in as1_codes.CODES:
+        row = own.get(code)
+        causes = []
+        if row is not None:
+            causes = [f"{words[name]} ({name})" for name in row[as1_codes.ALARMS]]
+            causes += [f"protection: {words[name]} ({name})" for name in row[as1_codes.TRIPS]]
+            causes += [text_ for bit, text_ in others.items() if row[as1_codes.OTHERS] & bit]
+        causes += [f"{fault[rules.FAULT_WORDS]} ({fault[rules.FAULT_NAME]})"
+                   for fault in rules.FAULTS if code in fault[rules.FAULT_AS1]]
+        out.append(f"| {code:02d} | {as1_codes.KINDS[kind]} | {_MACHINES[who]}{text} | "
+                   f"{'; '.join(causes) or '–'} |")
+    return out
+
+
+# readings of the curves: (unit, what a person calls it)
+_READINGS = {rd.MAX_CELL_MV: ("mV", "highest cell"), rd.MIN_CELL_MV: ("mV", "lowest cell"),
+             rd.CELL_SUM_MV: ("mV", "pack voltage"), rd.MAX_TEMP_DC: ("dC", "hottest cell"),
+             rd.MIN_TEMP_DC: ("dC", "coldest cell"), rd.MOS_DC: ("dC", "MOSFETs"),
+             rd.SOC_CPCT: ("cpct", "state of charge"), rd.AMBIENT_DC: ("dC", "ambient")}
+
+
+def limit_page():
+    """docs/generated/limits.md"""
+    out = ["# Why a limit is below nominal", "",
+           _NOTE.format("firmware/profiles/` and `firmware/bms/limits/reasons.py"), "",
+           "The pack tells the inverter a charge and a discharge current limit. Each reason that "
+           "lowers one is named by the command `limits` and by the field `limit_reasons` of the "
+           "report. A curve gives the limit in per cent of the current that is allowed; between "
+           "two points it is a straight line."]
+    for path in sorted((ROOT / "firmware" / "profiles").glob("[!_]*.py")):
+        profile = getattr(__import__("profiles." + path.stem), path.stem)
+        out += ["", f"## {profile.NAME}", "", "| reason | limit | reading | curve |",
+                "| --- | --- | --- | --- |"]
+        for limit, reading, points, reason in profile.CURVES:
+            unit, words = _READINGS.get(reading, ("", f"reading {reading}"))
+            curve = ", ".join(f"{permille / 10:g} % at {shown(value, unit)}"
+                              for value, permille in points)
+            out.append(f"| {reason} | "
+                       f"{'charge' if limit == derating.CHARGE_LIMIT else 'discharge'} | "
+                       f"{words} | {curve} |")
+    out += ["", "## Every product", "", "| reason | what it means |", "| --- | --- |"]
+    out += [f"| {name} | {_REASONS[name]} |" for name in reasons.OTHERS]
+    return out
+
+
+_REASONS = {
+    "FET held off": "a protection, a fault or a command keeps the FET of that direction open",
+    "allowance used": "the short use of `boost_ma` is over, until its pause has passed",
+    "limit still rising": "after a limit was low it rises again step by step",
+    "asked for by a command": "the host or the inverter asked for less",
+    "CVL highest cell": "the charge voltage is lowered because a cell runs ahead",
+    "PRO-29 deep discharge": "a deeply discharged pack is charged gently",
+    "SOC at min_soc_cpct": "the owner's lowest state of charge is near",
+}
+
+
+def can_page():
+    """docs/generated/can.md: as cantools reads the DBC file."""
+    database = cantools.database.load_string(can_dbc.text(), "dbc")
+    out = ["# CAN frames", "", _NOTE.format("firmware/protocols/can/layout.py"), "",
+           "500 kbit/s, eleven-bit identifiers. `can_variant` chooses the set of frames. The file "
+           "for other programs is [packctl.dbc](../packctl.dbc); this page is what cantools reads "
+           "in it. A frame may be shorter than the message in the file.", "",
+           "## Sets", "", "| `can_variant` | name | frames | the inverter is heard by |",
+           "| --: | --- | --- | --- |"]
+    for number, row in enumerate(layout.VARIANTS):
+        keep = ", ".join("any extended" if ident < 0 else f"{ident:03X}"
+                         for ident in row[layout.KEEP_ALIVE])
+        heard = keep + (" or an acknowledged frame"
+                        if row[layout.HEARD] == layout.OR_ACKNOWLEDGED else "")
+        out.append(f"| {number} | {row[layout.NAME]} | "
+                   + " ".join(f"{frame[0]:03X}" for frame in row[layout.FRAMES])
+                   + f" | {heard} |")
+    for message in database.messages:
+        if message.senders != ["Pack"]:
+            continue
+        ident = message.frame_id & 0xFFF
+        other = f" ({message.name})" if message.is_extended_frame else ""
+        out += ["", f"## {ident:03X}{other}", "", message.comment + ".", ""]
+        if not message.signals:
+            out.append("No signals: the bytes are 0.")
+            continue
+        out += ["| signal | bytes | unit | lowest | highest | meaning |",
+                "| --- | --- | --- | --: | --: | --- |"]
+        for signal in message.signals:
+            first = min(can_dbc.bits_of((signal.name, signal.start, signal.length,
+                                         signal.byte_order == "big_endian"))) // 8
+            last = first + signal.length // 8 - 1
+            meaning = ": ".join(filter(None, (signal.comment, ", ".join(
+                f"{value} = {words}" for value, words in (signal.choices or {}).items()))))
+            out.append(f"| `{signal.name}` | {first}" + (f"–{last}" if last > first else "")
+                       + (", big-endian" if signal.byte_order == "big_endian" and last > first
+                          else "")
+                       + f" | {(signal.unit or '').replace('degC', '°C')} | {signal.minimum:g} | "
+                       + f"{signal.maximum:g} | {meaning} |")
+    return out
+
+
 PAGES = {"parameters.md": parameter_page, "protections.md": protection_page,
-         "events.md": event_page}
+         "events.md": event_page, "codes.md": code_page, "limits.md": limit_page,
+         "can.md": can_page}
 
 
 def text_of(name):
