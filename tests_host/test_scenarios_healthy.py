@@ -15,3 +15,14 @@ import healthy
 ))
 def test_a_healthy_pack_is_not_accused(rig, target, seed, until_s):
     assert healthy.try_seed(rig, seed, target, until_s * 1000) is None
+
+
+@pytest.mark.req("MEA-06")
+@pytest.mark.targets("host", "unix")
+@pytest.mark.parametrize("seed, until_s", (
+    (6, 46),            # 2 s of an overload at 5 % and -11 degC
+    (11, 17),           # a load that was there before the start
+    (29, 42),           # in the flat part: polarisation alone
+))
+def test_cells_that_relax_after_an_overload_accuse_nothing(rig, target, seed, until_s):
+    assert healthy.try_seed(rig, seed, target, until_s * 1000, kind="overloads") is None

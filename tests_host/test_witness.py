@@ -259,6 +259,32 @@ class TestHealthy(unittest.TestCase):
         pack.witness.step(pack, BOTH, False, pack)
         self.assertEqual(pack.run(10), 0)
 
+    def test_an_overload_of_a_second_before_anything_is_known(self):    # req: MEA-06
+        """It moved charge; the cells are not back where they were, and relax."""
+        for pulse_ma in (-180_000, -90_000, 60_000):
+            for scans in range(4, 21, 2):
+                pack = Pack()
+                pack.terminals_known = False
+                pack.actual = 0
+                pack.run(5)
+                pack.actual = BOTH
+                pack.true_ma = pulse_ma
+                pack.run(scans / 10)
+                pack.ocv_mv += pulse_ma * scans // 360_000     # at the steep end of the curve
+                pack.true_ma = 0
+                pack.actual = CHARGE if pulse_ma < 0 else DISCHARGE
+                for k in range(60):
+                    pack.run(0.5)
+                    if k % 4 == 3 and pack.ocv_mv != 3300:
+                        pack.ocv_mv -= pulse_ma // abs(pulse_ma)
+                self.assertEqual(pack.faults, 0, (pulse_ma, scans))
+            pack.terminals_known = True         # and a sensor that is dead is found as before
+            pack.actual = BOTH
+            pack.run(20)
+            pack.shown = lambda ma: 0
+            pack.true_ma = pulse_ma // 2
+            self.assertTrue(pack.until_fault(5))
+
     def test_eight_cells(self):                                 # req: PRF-03 MEA-07
         pack = Pack(8)
         pack.run(20)

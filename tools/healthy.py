@@ -7,6 +7,10 @@ charge and load: steps, ramps, pulses from 5 ms to 5 s whose period is one of th
 a third or a multiple of it, and the ripple of an inverter. Nothing is wrong, so a fault is false,
 and so is a protection that cells and temperatures do not explain, and a load without supply.
 One line a seed that was accused, one in all at the end; 1 as status if there were any.
+
+--script overloads: three minutes of loads and charges of up to 220 A instead, for 0.2 to 20 s, at
+any state of charge and temperature, from before the start on. Protections are right there; a fault
+is not: cells that relax after an overload are no witness against the current.
 """
 
 import argparse
@@ -37,6 +41,9 @@ HIGH_MV, LOW_MV, COLD_DC = 3520, 2800, 100
 class Script:
     """Ten minutes of a seed: a generator of (ms to pass, fields to set before)."""
 
+    lasts_ms = LASTS_MS
+    protections = True          # those that cells and temperatures do not explain are false
+
     def __init__(self, seed):
         dice = self.dice = random.Random(seed)
         self.plant = {
@@ -58,7 +65,7 @@ class Script:
             self.charge_ma = 0
         self.mah = plant["capacity_ah"] * plant["soh"] * 1000
         self.moved_mah = 0
-        self.left_ms = LASTS_MS
+        self.left_ms = self.lasts_ms
 
     def amps(self, most_ma):
         """Small, large and anything between; never so little that nobody notices."""
@@ -147,21 +154,58 @@ class Script:
             yield from self._pass(period * (1 - duty), self.on(low))
 
 
-def accusations(report, truth, seen):
+class Overloads(Script):
+    """Three minutes of currents that protections are for: only faults are false here."""
+
+    lasts_ms = 180_000
+    protections = False
+
+    def __init__(self, seed):
+        dice = self.dice = random.Random(seed)
+        self.plant = {
+            "soc": round(dice.choice((dice.uniform(0.003, 0.06), dice.uniform(0.003, 0.06),
+                                      dice.uniform(0.05, 0.95), dice.uniform(0.95, 0.999))), 4),
+            "temp_c": round(dice.uniform(-22, 50), 1),
+            "capacity_ah": round(dice.uniform(50, 100), 1),
+            "soh": round(dice.uniform(0.6, 1), 2),
+            "imbalance_mv": round(dice.choice((0, dice.uniform(0, 60))), 1)}
+        self.moved_mah = 0
+        self.left_ms = self.lasts_ms
+
+    def steps(self):
+        dice = self.dice
+        self.charger_mv = dice.choice((56_000, 57_400, 58_400))
+        if dice.random() < 0.7:
+            yield from self._pass(dice.uniform(200, 9000), {})
+        while self.left_ms > 0:
+            most_ma = dice.choice((20_000, 100_000, 220_000))
+            current_ma = int(dice.uniform(0.02, 1) * most_ma)
+            if dice.random() < 0.25:
+                current_ma = -current_ma // 2
+            yield from self._pass(math.exp(dice.uniform(math.log(200), math.log(20_000))),
+                                  self.on(-current_ma))
+            yield from self._pass(math.exp(dice.uniform(math.log(200), math.log(40_000))),
+                                  self.on(0))
+
+
+SCRIPTS = {"days": Script, "overloads": Overloads}
+
+
+def accusations(report, truth, seen, protections=True):
     """Faults and protections of *report* that nothing in *truth* explains."""
     seen[0] = max(seen[0], *truth["cell_mv"])
     seen[1] = min(seen[1], *truth["cell_mv"])
     found = list(report["faults"])
-    for item in report["protections"]:
+    for item in report["protections"] if protections else ():
         if not (item in MAY_OVER and seen[0] > HIGH_MV or item in MAY_UNDER and seen[1] < LOW_MV
                 or item in MAY_WAIT or item in MAY_COLD and min(truth["temps_dc"][:4]) < COLD_DC):
             found.append(item)
     return found
 
 
-def try_seed(rig, seed, target="host", lasts_ms=LASTS_MS, show=None, spread=1):
+def try_seed(rig, seed, target="host", lasts_ms=LASTS_MS, show=None, spread=1, kind="days"):
     """None, or (seconds, what was said) of a healthy pack that was accused."""
-    script = Script(seed)
+    script = SCRIPTS[kind](seed)
     steps = script.steps()
     rig.open(board=target, plant=script.plant, seed=seed, spread=spread)
     if show:
@@ -179,8 +223,8 @@ def try_seed(rig, seed, target="host", lasts_ms=LASTS_MS, show=None, spread=1):
             if t_ms - looked_ms >= LOOK_MS:
                 looked_ms = t_ms
                 now = rig.get()
-                found = accusations(now["report"], now["truth"], seen)
-                harm = now["truth"]["harm"]
+                found = accusations(now["report"], now["truth"], seen, script.protections)
+                harm = now["truth"]["harm"] if script.protections else []
                 if found or harm:
                     return t_ms / 1000, found, harm, now["report"]["current_ma"]
         if t_ms >= lasts_ms:
@@ -192,6 +236,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", nargs=2, type=int, default=(FIRST_SEED, FIRST_SEED + 19))
     parser.add_argument("--list", nargs="*", type=int, help="these seeds instead")
+    parser.add_argument("--script", choices=sorted(SCRIPTS), default="days")
     parser.add_argument("--target", default="host")
     parser.add_argument("--until", type=float, default=LASTS_MS / 1000, metavar="S")
     parser.add_argument("--show", action="store_true", help="what is set, as it goes")
@@ -203,12 +248,12 @@ def main():
         with Rig() as rig:
             try:
                 found = try_seed(rig, seed, options.target, options.until * 1000,
-                                 print if options.show else None)
+                                 print if options.show else None, kind=options.script)
             except Exception as error:      # noqa: BLE001
                 found = (repr(error),)
         if found:
             false += 1
-            print(seed, *found, Script(seed).plant, flush=True)
+            print(seed, *found, SCRIPTS[options.script](seed).plant, flush=True)
     print("%d seeds, %d accused, %.0f s" % (len(seeds), false, time.process_time() - start))
     return 1 if false else 0
 

@@ -21,6 +21,7 @@ from array import array
 
 from bms.words import ocv
 from bms.measure.life import Life
+from bms.measure.unrest import Unrest
 from bms.words.rules import BOTH, CHARGE, DISCHARGE, FAULT_CURRENT, FAULT_SIGN
 from bms.words.readings import (
     CELL_SUM_MV,
@@ -37,6 +38,7 @@ from bound import bind
 from micropython import const
 
 _SCANS = const(8)           # of a block
+_ROW = const(6)             # numbers kept of a steady block
 _SLOW_MS = const(300)       # scans further apart make no block
 NOTHING, ALONE, AGAINST, DEAD, UNBORNE, GAIN = range(6)
 
@@ -116,9 +118,11 @@ class Witness:
         self._i = self._t = self._a = self._s = self._d = 0
         self._i_low = self._i_high = self._t_low = self._t_high = 0
         self._fets = -1             # FETs that are closed all the time, -1: they changed
-        # the last blocks: number, current mA, cells, stack (sums of 8)
+        # the last blocks: number, current mA, cells, stack (sums of 8), charge since the one
+        # before, polarising current
         self._number = 0
-        self._ring = array("i", (0 for _ in range(16)))
+        self._ring = array("i", (0 for _ in range(3 * _ROW)))
+        self._unrest = Unrest()
         self._held = 0              # steady blocks in the ring
         # cells and stack that stand still
         self._calm = 0
@@ -170,6 +174,7 @@ class Witness:
             self._n = 0
             if high_mv != NO_READING:
                 self._held = 0
+            self._unrest.miss(values[CURRENT_MA])
             return
         current_ma = values[CURRENT_MA]
         all_mv = values[CELL_SUM_MV]
@@ -239,6 +244,7 @@ class Witness:
         t = self._t
         s = self._s
         size_ma = abs(i_ma)
+        self._unrest.step(self._i, _SCANS)
         steady = (self._i_high - self._i_low <= _STEADY_MA + (size_ma >> 4)
                   and self._t_high - self._t_low <= _STEADY_MV + (size_ma >> 11))
         self._i_still = self._i_still + 1 if self._i_low == self._i_high else 0
@@ -342,34 +348,42 @@ class Witness:
         ring = self._ring
         held = self._held
         number = self._number
+        unrest = self._unrest
         if held >= 2 and not self._kind:
             # rows of the ring: newest first
-            age = number - ring[4]
+            age = number - ring[_ROW]
             if age > _OLDEST:
                 held = 0
             else:
-                step_ma = i_ma - ring[5]
-                gap = ring[4] - ring[8] if held > 2 else _OLDEST
+                before_ma = ring[_ROW + 1]
+                step_ma = i_ma - before_ma
+                even_ma = max(_EVEN_MA, abs(step_ma) >> 3)
+                gap = ring[_ROW] - ring[2 * _ROW] if held > 2 else _OLDEST
                 slope = slope_s = 0
-                known = gap <= 3 and (abs(ring[5] - ring[9]) * age // gap
-                                      <= max(_EVEN_MA, abs(step_ma) >> 3))
+                # nothing else flowed between the two before, either
+                known = (gap <= 3 and abs(before_ma - ring[2 * _ROW + 1]) * age // gap <= even_ma
+                         and abs(ring[_ROW + 4] - before_ma * gap) * age // gap <= even_ma)
                 if known:
-                    slope = (ring[6] - ring[10]) * age // gap
-                    slope_s = (ring[7] - ring[11]) * age // gap
+                    slope = (ring[_ROW + 2] - ring[2 * _ROW + 2]) * age // gap
+                    slope_s = (ring[_ROW + 3] - ring[2 * _ROW + 3]) * age // gap
                     if abs(slope) < _DRIFT * age:
                         slope = slope_s = 0         # noise
-                if self._judge(step_ma, t - ring[6] - slope, s - ring[7] - slope_s, known, age,
-                               i_ma, values, abs(slope)):
+                if self._judge(step_ma, t - ring[_ROW + 2] - slope, s - ring[_ROW + 3] - slope_s,
+                               known, age, i_ma, values, abs(slope)):
                     self._event_i = i_ma
                     self._event_t = t
-                    self._base_i, self._base_t, self._base_s = ring[5], ring[6], ring[7]
+                    self._base_i, self._base_t, self._base_s = before_ma, ring[_ROW + 2], (
+                        ring[_ROW + 3])
                     held = 0
-        for k in range(11, 3, -1):
-            ring[k] = ring[k - 4]
+        for k in range(3 * _ROW - 1, _ROW - 1, -1):
+            ring[k] = ring[k - _ROW]
         ring[0] = number
         ring[1] = i_ma
         ring[2] = t
         ring[3] = s
+        ring[4] = unrest.charge
+        ring[5] = unrest.slow_ma
+        unrest.mark()
         self._held = held + 1 if held < 3 else 3
 
     @micropython.native
@@ -380,6 +394,9 @@ class Witness:
                          than that may be a drift that has changed
         """
         size_ma = abs(step_ma)
+        # what flowed since the older block, and how far polarisation followed it
+        charge = self._ring[4] + self._unrest.charge
+        follows_ma = self._unrest.slow_ma - self._ring[_ROW + 5]
         if step_ma < 0:
             moved = -moved
             moved_s = -moved_s
@@ -387,7 +404,8 @@ class Witness:
         share = ocv.resistance_percent(values[MIN_TEMP_DC])
         good_uohm = self._cell_uohm * share // 100
         dead_uohm = min(_DEAD_UOHM, good_uohm >> 3)
-        if size_ma >= _SIGN_MA and (known or size_ma >= 10_000):
+        if size_ma >= _SIGN_MA and (known or size_ma >= 10_000) and not self._pull_back(
+                step_ma, charge - (i_ma - step_ma) * age if known else charge, follows_ma):
             uohm = moved * (125_000 // self._inner) // size_ma
             if moved <= -_SURE - drift and uohm <= -(good_uohm >> 1) and moved_s <= 0:
                 return self._suspect(AGAINST)
@@ -405,14 +423,24 @@ class Witness:
         if moved > 4 * _SURE:
             self._sum_n = 0             # what the drop was before is over
         # the most that cells move for so little current, and that a curve bends
-        allowed = (good_uohm * _MOST // 90 * (size_ma + 30) // 100
-                   + (abs(i_ma) * age // 10 if not still else 0)
-                   + (2 * _SURE if known else 10 * _SURE))
+        allowed = (good_uohm * _MOST // 90 * (size_ma + abs(follows_ma) // 3 + 30) // 100
+                   + (abs(charge) // 10 if not still else 0)
+                   + drift + (2 * _SURE if known else 10 * _SURE))
         if moved <= allowed or abs(moved_s) * 2 < moved:
             return False
         if abs(i_ma) > _QUIET_MA and not still:
             return False
         return self._suspect(DEAD)
+
+    def _pull_back(self, step_ma, charge, follows_ma):
+        """True if what flowed meanwhile may have moved the cells against the step.
+
+        charge   beyond that of the drift which is known
+        """
+        if step_ma > 0:
+            charge = -charge
+            follows_ma = -follows_ma
+        return max(0, charge) // 3 + max(0, follows_ma) > abs(step_ma) >> 2
 
     def _bear_out(self, uohm, size_ma, i_ma):
         """The cells answered a step: the sign is right; keep how much they did."""
