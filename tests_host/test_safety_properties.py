@@ -22,6 +22,7 @@ from bms.words.rules import (
     FAULT_HOT,
     FAULT_NTC,
     FAULT_PROFILE,
+    FAULT_STARTS,
     FAULT_SUM,
     FAULT_WIRE,
     FAULTS,
@@ -113,6 +114,46 @@ class Item:
                 self.waits_from = now
 
 
+class Pulses:
+    """Whether a sum of cells that is not the stack may be excused: the current goes up and down."""
+
+    def __init__(self):
+        self.current = 0
+        self.rose_at = self.fell_at = -1_000_000
+        self.until = -1
+
+    def step(self, now, current):
+        change, self.current = current - self.current, current
+        if abs(change) > 3000 + abs(current) // 8:
+            if change > 0:
+                self.rose_at = now
+            else:
+                self.fell_at = now
+            if abs(self.rose_at - self.fell_at) < 3000:
+                self.until = now + 2500
+        return now < self.until
+
+
+class Again:
+    """A short circuit is tried again after 30 s, 2 min, 8 min, then 10 min each; 10 quiet minutes
+    begin the row anew. What a scan finds of trips is what the one before left."""
+
+    WAITS_MS = (30_000, 120_000, 480_000, 600_000)
+
+    def __init__(self):
+        self.tripped = False
+        self.since = 0
+        self.row = 0
+
+    def step(self, now, tripped):
+        if tripped != self.tripped:
+            self.tripped, self.since = tripped, now
+            self.row += tripped
+        elif not tripped and now - self.since >= 600_000:
+            self.row = 0
+        return tripped and now - self.since >= self.WAITS_MS[min(self.row, 4) - 1]
+
+
 def items():
     dis, chg, seen = {"discharge"}, {"charge"}, {"charged"}
     over, under, ov = 1, -1, {"relief"}
@@ -132,7 +173,7 @@ def items():
         Item("PRO-07", "out", over, "dsg_oc2_trip_ma", None, "dsg_oc2_delay_ms", DISCHARGE, chg,
              minute=True, afe=0x200060),
         Item("PRO-08", "none", 0, None, None, None, BOTH, chg, afe=0x400080,
-             gone={"charger", "free"}, lock="short_lock_trips"),
+             gone={"charger", "free", "again"}, lock="short_lock_trips"),
         Item("PRO-09", "cold", under, "chg_ut_trip_dc", "chg_ut_release_dc", "temp_delay_ms",
              CHARGE, afe=0x0100),
         Item("PRO-10", "hot", over, "chg_ot_trip_dc", "chg_ot_release_dc", "temp_delay_ms",
@@ -196,6 +237,8 @@ class PackMachine(RuleBasedStateMachine):
         self.ways = {name: Beyond(-2) for name in ("charge", "discharge", "charger")}
         self.moved = {"charge": 0, "discharge": 0}
         self.uses = []
+        self.pulses = Pulses()
+        self.again = Again()
         self.relieved = False
         self.wrong_row = 0                  # scans that say so, one after the other
         self.blind_since = None
@@ -290,7 +333,9 @@ class PackMachine(RuleBasedStateMachine):
                 if params["cell_low_limit_mv"] < cell < params["cell_high_limit_mv"]]
         readings = dict.fromkeys(("high", "low", "sum", "none", "cold", "hot", "mos", "ambient"))
         readings["in"], readings["out"] = max(current, 0), max(-current, 0)
-        if abs(sum(cells) - stack) > params["cell_sum_error_mv"] or not good:
+        far_off = abs(sum(cells) - stack) > params["cell_sum_error_mv"]
+        pulsing = self.pulses.step(self.now, current)
+        if not good or far_off and not pulsing:
             assert not believed
         if believed:
             readings["high"], readings["low"] = max(good), min(good)
@@ -363,6 +408,8 @@ class PackMachine(RuleBasedStateMachine):
             self.free_scans = 0
         if self.free_scans >= 5:
             has.add("free")
+        if self.again.step(self.now, short.tripped):
+            has.add("again")
         joined = self.actual_before & self.wanted_now & DISCHARGE
         closing = self.wanted_now & ~self.wanted_before & DISCHARGE
         self.actual_before, self.wanted_before = actual, self.wanted_now
@@ -637,7 +684,7 @@ class PackMachine(RuleBasedStateMachine):
         self.healthy()
         self.ld = 60_000                        # nobody loads the terminals
         pack.afe_ready = True
-        for fault in (0x10, 0x20, 0x40):        # their owners find that all is well
+        for fault in (0x10, 0x20, 0x40, FAULT_STARTS):  # their owners find that all is well
             pack.set_fault(fault, False)
         pack.clear()
         for item in self.items:
