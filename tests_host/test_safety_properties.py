@@ -115,7 +115,7 @@ class Item:
 
 
 class Pulses:
-    """Whether a sum of cells that is not the stack may be excused: the current goes up and down."""
+    """The current goes up and down: a sum of cells that is not the stack may be excused."""
 
     def __init__(self):
         self.current = 0

@@ -75,7 +75,7 @@ class Flow:
         self._free_scans = 0
         self._retry = Retry()
         self._terminals = TerminalWatch()
-        bind(self, "look", "_relieve", "_are_free", "load")
+        bind(self, "look", "_relieve", "_are_free")
 
     def load(self, params):
         self._other_way_ma = params["other_way_ma"]

@@ -48,7 +48,7 @@ class Measurements:
         self._cells = cells
         self._low_mv = self._high_mv = self._sum_mv = self._wire_mv = 0
         self._cal = array("i", (0 for _ in range(readings.CAL_COUNT)))
-        self._gains, self._offsets = _calibration(params, cells)
+        self._rows = _calibration(params, cells)
         self._levels = Levels()
         self._stack_cal = self._pack_cal = 0        # gains of the calibration
         self._usable_ms = USABLE_SCANS * period_ms
@@ -68,7 +68,7 @@ class Measurements:
         self.safety = 0
         self.battery = 0
         self.fets = 0
-        bind(self, "take", "fail", "is_usable")
+        bind(self, "take", "is_usable")
 
     @micropython.native
     def _load(self):
@@ -80,10 +80,10 @@ class Measurements:
         cal = self._cal
         values = p.values
         cal[readings.CAL_STACK_GAIN] = cal[readings.CAL_PACK_GAIN] = 0
-        rows = self._gains
+        rows = self._rows[0]
         for i in range(0, len(rows), 2):
             cal[rows[i]] = share(values[rows[i + 1]])
-        rows = self._offsets
+        rows = self._rows[1]
         for i in range(0, len(rows), 2):
             cal[rows[i]] = values[rows[i + 1]]
         if (cal[readings.CAL_STACK_GAIN] != self._stack_cal

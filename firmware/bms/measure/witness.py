@@ -148,7 +148,7 @@ class Witness:
         self._base_i = self._base_t = self._base_s = 0
         self._event_i = self._event_t = 0
         self._sync = -1             # counts of the integrator: -1 none | 0 one | 1 borne out
-        bind(self, "step", "_block", "_see_calm", "_sum_drop")
+        bind(self, "step", "_block")
 
     def load(self, params):
         self._path_uohm = params["path_uohm"]
