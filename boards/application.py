@@ -23,13 +23,25 @@ for base in ("../firmware", "../lib"):
                 freeze(by_value, os.path.relpath(os.path.join(folder, name), base))
 
 # The list of profiles, for bms/host/products.py: frozen modules stand in no folder.
-modules = sorted(name[:-3] for name in os.listdir("../firmware/profiles")
-                 if name.endswith(".py") and not name.startswith("_"))
-text = "MODULES = (%s)\n" % "".join("%r, " % name for name in modules)
+# A profile that is a data file is frozen as a module with its text.
 folder = "../build/generated"
-os.makedirs(folder, exist_ok=True)
-path = os.path.join(folder, "profile_names.py")
-if not os.path.exists(path) or open(path).read() != text:
-    with open(path, "w") as file:
-        file.write(text)
-freeze(folder, "profile_names.py")
+
+
+def freeze_text(name, text):
+    path = os.path.join(folder, name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    if not os.path.exists(path) or open(path).read() != text:
+        with open(path, "w") as file:
+            file.write(text)
+    freeze(folder, name)
+
+
+modules = set()
+for name in sorted(os.listdir("../firmware/profiles")):
+    stem, ending = os.path.splitext(name)
+    if ending in (".py", ".json") and not name.startswith("_"):
+        modules.add(stem)
+    if ending == ".json":
+        with open("../firmware/profiles/" + name) as file:
+            freeze_text("profiles/%s.py" % stem, "DATA = %r\n" % file.read())
+freeze_text("profile_names.py", "MODULES = (%s)\n" % "".join("%r, " % n for n in sorted(modules)))

@@ -14,8 +14,8 @@ import bq_frames
 import version
 from bms.words import events as ev
 from bms.pack import Pack
-from bms.words.parameters import check_profile
-from bms.host.products import Choice, find
+from bms.words.parameters import shunt_of
+from bms.host.products import Choice, Installed, check, find
 from bms.host.prompt import PromptWish
 from bms.words.rules import FAULT_HOT, FAULT_PROFILE
 from hot.agree import fast_functions_agree
@@ -77,25 +77,26 @@ class App:
     """Everything that runs, put together.
 
     name       of the product's profile; refused: why it cannot be had, or None
+    installed  text of the profile in the board's flash, or None
 
     scheduler  Scheduler; pack: Pack
-    clock, storage, choice, control, can, system, parallel, reporter, supervisor, self_tests,
+    clock, storage, choice, installed, control, can, system, parallel, reporter, supervisor, self_tests,
     prompt, params, shunt_uohm      what commands and provoked faults look at
     """
 
-    def __init__(self, name, refused=None):
+    def __init__(self, name, refused=None, installed=None):
         try:
             if refused:
                 raise ValueError(refused)
-            profile = find(name)
-            params = check_profile(profile)
+            profile = find(name, installed)
+            params = check(profile)
         except ValueError as error:     # PRF-03: runs, says why, and never closes a FET
             refused = str(error)
             profile = find(_DEFAULT)
-            params = check_profile(profile)
+            params = check(profile)
         debug_uart = port.debug_uart()      # first: its ring takes a large piece of the heap
         self.params = params
-        self.shunt_uohm = SHUNT_UOHM
+        self.shunt_uohm = shunt_of(profile) or SHUNT_UOHM
         self.refused = refused
         self.pack = pack = Pack(profile, params, SCAN_MS)
         pack.now_ms = port.ticks_ms()
@@ -106,6 +107,8 @@ class App:
                                          FlashRing(port.log_region()), self.clock)
         self.choice = Choice(name)
         storage.keep("profile", self.choice)
+        self.installed = Installed()
+        storage.keep("product", self.installed)
         storage.keep("allowance", pack.allowance)
         storage.keep("soc", pack.soc)
         storage.keep("requests", pack.requests)
@@ -135,7 +138,7 @@ class App:
         if isinstance(limiter, machine.Pin):
             limiter = CheckedPin(limiter)
             outputs.append(limiter)
-        self.control = Control(afe, pack, SHUNT_UOHM, self._bothoff, limiter, port.ticks_us,
+        self.control = Control(afe, pack, self.shunt_uohm, self._bothoff, limiter, port.ticks_us,
                                self._pace)
         self._aux_spi = machine.SPI(port.AUX_SPI, baudrate=4_000_000, polarity=0, phase=0,
                                     sck=machine.Pin("AUX_SCK"), mosi=machine.Pin("AUX_MOSI"),
@@ -285,13 +288,17 @@ class App:
 
 
 def chosen_profile():
-    """(name of the profile that was chosen on this board, None), or why that is not known."""
+    """(name of the profile that was chosen on this board, None or why that is not known, text of
+    the profile in its flash or None)."""
     slots = Slots(port.files, "profile")
     kept = slots.load()
+    own = Slots(port.files, "product").load()
+    installed = own.decode() if own else None
     if kept is not None:
-        return kept.decode(), None
+        return kept.decode(), None, installed
     name = getattr(port, "profile", None) or _DEFAULT
-    return name, "which profile was chosen is damaged" if slots.present == 2 else None
+    return (name, "which profile was chosen is damaged" if slots.present == 2 else None,
+            installed)
 
 
 def build():

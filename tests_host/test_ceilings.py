@@ -137,7 +137,7 @@ class TestChemistry(unittest.TestCase):
         nmc = dict(ceilings.LFP)
         nmc.update({"name": "NMC", "cell_most_mv": 4250, "afe_most_mv": 4300,
                     "cell_least_mv": 2500})
-        params = check_profile(self.profile(CEILINGS=nmc, CELLS=14))
+        params = check_profile(self.profile(CEILINGS=nmc, CELLS=14, CURVES=()))
         self.assertEqual(params.range_of(params.row_of("cell_ov_trip_mv"))[1], 4200)
         del nmc["afe_most_mv"]
         self.assertIn("afe_most_mv", reason(ValueError, check_profile, self.profile(CEILINGS=nmc)))

@@ -840,21 +840,23 @@ def _prune_images(images):
 
 
 _CHECK = """
-import importlib, sys
+import sys
 sys.path[:0] = sys.argv[1:4]
-from bms.words.parameters import check_profile
-for name in sys.argv[4:]:
+from bms.host import products
+for file in sys.argv[4:]:
     try:
-        check_profile(importlib.import_module("profiles." + name))
+        profile = products.of_file(file.partition(".")[0])
+        products.check(products.find(profile.NAME))
     except ValueError as error:
-        sys.exit("firmware/profiles/%s.py: %s" % (name, error))
+        sys.exit("firmware/profiles/%s: %s" % (file, error))
 """
 
 
 def _check_profiles():
     """Refuse to build with a product profile that contradicts itself (PRF-03)."""
     folders = [str(ROOT / name) for name in ("firmware", "lib", "tools/mocks")]
-    names = sorted(path.stem for path in (ROOT / "firmware" / "profiles").glob("*.py"))
+    names = sorted(path.name for path in (ROOT / "firmware" / "profiles").glob("[!_]*.*")
+                   if path.suffix in (".py", ".json"))
     if not names:
         return
     done = subprocess.run([sys.executable, "-c", _CHECK, *folders, *names],

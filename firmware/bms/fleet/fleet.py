@@ -18,7 +18,7 @@ _SMOOTH = 4                 # share of a new value in the uneven part of a pack'
 _AGAIN_MS = 250             # sums are as old as this at most
 _WEIGHT_MAH = 200           # unit of full capacities: 15 times 1000 Ah stay below 2**30
 _GROUP_MV = 500             # stacks this near can join each other
-_LIVE_MV = 20_000           # terminals above: something holds the bar up
+_LIVE_CELL_MV = 1_250       # a cell: terminals above are of a bar that something holds up
 _CHARGED_MA = 300
 _WORTH_CPCT = 1000          # a pack with less charge is no reason to empty the bar
 _MASK = (1 << 30) - 1
@@ -131,7 +131,8 @@ class Fleet:
     def _is_held_by_a_lost_one(self):
         """Own FETs open, terminals live, and a lost pack was on the bar when last heard."""
         own = self.own
-        if own.charge_on or own.discharge_on or not own.valid or own.pack_mv < _LIVE_MV:
+        if (own.charge_on or own.discharge_on or not own.valid
+                or own.pack_mv < _LIVE_CELL_MV * own.cells):
             return False
         for address in range(len(self._slaves)):
             seen = self._slaves[address]

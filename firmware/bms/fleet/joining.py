@@ -15,7 +15,7 @@ from bms.fleet.resistance import Resistance
 _TOLD_MS = 5_000            # what the master said holds so long
 _STEADY_MS = 500            # the difference has to be small for so long
 _STAGGER_MS = 2_000         # without a master: from address to address
-_DEAD_MV = 20_000           # terminals below: nobody is on the bar
+_DEAD_CELL_MV = 1_250       # a cell: terminals below are of a bar that nobody is on
 _SAME_MV = 2_000            # own terminals within this of what the master told agree with it
 _UNSURE_DIVISOR = 38        # of the stack: terminals whose gain is not learnt yet are so far off
 _LONGEST_MS = 1 << 28
@@ -43,6 +43,7 @@ class Joining:
 
     def __init__(self, params):
         self._params = params
+        self._dead_mv = _DEAD_CELL_MV * params.cells
         self.resistance = Resistance(params)
         self.held = BOTH
         self.why = NOT_TURN
@@ -116,7 +117,7 @@ class Joining:
         values = measured.values
         own_mv = values[rd.PACK_MV]
         stack_mv = values[rd.STACK_MV]
-        live = own_mv >= _DEAD_MV
+        live = own_mv >= self._dead_mv
         told = dip > 0 and self._told_ms <= _TOLD_MS
         if told and self._yields:
             return NOT_TURN
@@ -171,7 +172,7 @@ class Joining:
                 bus_mv = self._bus_mv
         elif not measured.terminals_known:
             return 0                    # as the first FET was judged
-        if bus_mv < _DEAD_MV:
+        if bus_mv < self._dead_mv:
             return 0
         self.diff_mv = bus_mv - values[rd.STACK_MV]
         return self._too_far(charge_ma, discharge_ma)

@@ -11,6 +11,7 @@ import struct
 import bq76952_map as m
 from bms.measure import measurements
 from bms.words.ceilings import AFE_OUTSIDE_C
+from bms.words.parameters import short_ma
 
 _UV_OV_STEP_UV = 50_600         # cell comparators
 _DELAY_STEP_US = 3_300
@@ -20,7 +21,6 @@ _OC_LATER_MS = 200
 _CC_GAIN_UOHM = 7_568_400       # CC gain = 7.5684 / shunt in mOhm
 _CAPACITY_FACTOR = 298261.6178
 _SCD_MV = (10, 20, 40, 60, 80, 100, 125, 150, 175, 200, 250, 300, 350, 400, 450, 500)
-_SHORT_A = 350                  # PRO-08, fixed
 _SCD_DELAY = 14                 # (14 - 1) * 15 us = 195 us: leaves the gate drive 100 us of 300
 SHORT_DELAY_US = (_SCD_DELAY - 1) * 15
 _OCC_OUTSIDE_MA = 20_000        # the AFE has no slow charge over-current: this is a back-stop
@@ -86,11 +86,11 @@ def raw_dc(params, dc, pick):
     return dc + pick([params.temp_offset_dc(i) for i in range(4)])
 
 
-def scd_code(shunt_uohm):
-    """The largest short-circuit step that trips at 350 A or less."""
+def scd_code(shunt_uohm, short_a=350):
+    """The largest short-circuit step that trips at *short_a* or less (PRO-08)."""
     code = 0
     for i in range(len(_SCD_MV)):
-        if _SCD_MV[i] * 1000 <= _SHORT_A * shunt_uohm:
+        if _SCD_MV[i] * 1000 <= short_a * shunt_uohm:
             code = i
     return code
 
@@ -181,9 +181,10 @@ def image(params, shunt_uohm, cells=16, deep=False):
         (m.OCD1_THRESHOLD, "BB", oc_code(at.ocd1_ma, shunt_uohm, 100), _OCD1_DELAY),
         (m.OCD2_THRESHOLD, "BB", oc_code(at.ocd2_ma, shunt_uohm, 100),
          oc_delay_code(params["dsg_oc2_delay_ms"])),
-        (m.SCD_THRESHOLD, "BB", scd_code(shunt_uohm), _SCD_DELAY),
+        (m.SCD_THRESHOLD, "BB", scd_code(shunt_uohm, short_ma(params.most_ma) // 1000),
+         _SCD_DELAY),
         (m.OCC_RECOVERY, "h", 200),                 # by time once there is no current
-        (m.OCD3_THRESHOLD, "hB", -at.ocd3_ma // 10, ocd3_s),
+        (m.OCD3_THRESHOLD, "hB", max(-0x8000, -at.ocd3_ma // 10), ocd3_s),
         (m.OCD_RECOVERY, "h", -200),                # by time too: the firmware decides on release
         (m.OCDL_LATCH_LIMIT, "B", 0),
         (m.SCD_RECOVERY_TIME, "BB", 5, 0),
@@ -229,7 +230,8 @@ def realised(params, shunt_uohm, cells=16):
             (delay_code(params["cell_ov_delay_ms"]) + 2) * _DELAY_STEP_US / 1000,
             at.cuv * _UV_OV_STEP_UV / 1000,
             (delay_code(params["cell_uv_delay_ms"]) + 2) * _DELAY_STEP_US / 1000,
-            _SCD_MV[scd_code(shunt_uohm)] * 1000 // shunt_uohm, SHORT_DELAY_US,
+            _SCD_MV[scd_code(shunt_uohm, short_ma(params.most_ma) // 1000)] * 1000 // shunt_uohm,
+            SHORT_DELAY_US,
             oc_code(at.occ_ma, shunt_uohm, 62) * amperes_a_step,
             (_OCC_DELAY + 2) * _DELAY_STEP_US / 1000,
             oc_code(at.ocd2_ma, shunt_uohm, 100) * amperes_a_step,

@@ -25,7 +25,7 @@ _TEMP_GAP_DC = 10
 # A healthy board (MEA-04): what a calibration may add to a reading, gain and offset together
 CELL_CAL_MV = 15
 TERMINAL_CAL_PERMILLE = 30
-_TERMINALS_MV = 51_200
+_TERMINALS_MV = 3_200               # a cell, where that is looked at
 
 
 def ranges(ceilings, cells, most_ma):
@@ -48,6 +48,12 @@ def ranges(ceilings, cells, most_ma):
         "dsg_ot_trip_dc": (None, afe_hot_dc), "dsg_ot_alarm_dc": (None, afe_hot_dc),
         "dsg_ut_trip_dc": (discharge_dc, None), "dsg_ut_alarm_dc": (discharge_dc, None),
         "wake_floor_mv": (ceilings["afe_least_mv"], None),
+        "full_cell_mv": (None, most_mv - _CELL_GAP_MV),
+        "cvl_mv": (None, cells * (most_mv - _CELL_GAP_MV)),
+        "nominal_ma": (None, most_ma), "boost_ma": (None, most_ma),
+        "limiter_on_ma": (None, most_ma),
+        "chg_oc_alarm_ma": (None, most_ma // 100 * 115),
+        "dsg_oc1_alarm_ma": (None, most_ma // 100 * 115),
         "chg_oc_trip_ma": (None, most_ma // 100 * 115),
         "dsg_oc1_trip_ma": (None, most_ma // 100 * 115),
         "dsg_oc2_trip_ma": (None, most_ma * 2),
@@ -74,7 +80,7 @@ def added_mv(params, cell, mv):
 
 def beyond(params, ceilings, cells):
     """What passes a ceiling: (names of the parameters, text), or None."""
-    found = _terminals(params)
+    found = _terminals(params, cells * _TERMINALS_MV)
     for cell in range(cells):
         found = found or _cell(params, ceilings, cell)
     for sensor in range(4):
@@ -82,13 +88,13 @@ def beyond(params, ceilings, cells):
     return found
 
 
-def _terminals(params):
+def _terminals(params, mv):
     for name in ("stack", "pack", "ld"):
         gain, offset = "cal_%s_gain_ppm" % name, "cal_%s_offset_mv" % name
-        added = _TERMINALS_MV // 1000 * params[gain] // 1000 - params[offset]
-        if abs(added) > _TERMINALS_MV * TERMINAL_CAL_PERMILLE // 1000:
+        added = mv // 1000 * params[gain] // 1000 - params[offset]
+        if abs(added) > mv * TERMINAL_CAL_PERMILLE // 1000:
             return (gain, offset), "%s and %s: %d mV at %d mV; a healthy board is off by 3 %%" % (
-                gain, offset, added, _TERMINALS_MV)
+                gain, offset, added, mv)
     return None
 
 

@@ -44,17 +44,17 @@ TABLE = (
     (16, "pack_uv_delay_ms", "ms", 200, 10000, 3000, "PRO-04 delay of alarm and protection"),
     (17, "ov_release_soc_cpct", "cpct", 5000, 10000, 9600,
      "PRO-01, PRO-03 release only below this state of charge"),
-    (20, "chg_oc_alarm_ma", "mA", 5000, 200000, 105000,
+    (20, "chg_oc_alarm_ma", "mA", 5000, 320000, 105000,
      "PRO-05 alarm when charging at or above this current"),
-    (21, "chg_oc_trip_ma", "mA", 5000, 200000, 110000,
+    (21, "chg_oc_trip_ma", "mA", 5000, 320000, 110000,
      "PRO-05 protection when charging at or above this current"),
     (22, "chg_oc_delay_ms", "ms", 200, 10000, 3000, "PRO-05 delay of alarm and protection"),
-    (23, "dsg_oc1_alarm_ma", "mA", 5000, 200000, 105000,
+    (23, "dsg_oc1_alarm_ma", "mA", 5000, 320000, 105000,
      "PRO-06 alarm when discharging at or above this current"),
-    (24, "dsg_oc1_trip_ma", "mA", 5000, 200000, 110000,
+    (24, "dsg_oc1_trip_ma", "mA", 5000, 320000, 110000,
      "PRO-06 protection when discharging at or above this current"),
     (25, "dsg_oc1_delay_ms", "ms", 200, 10000, 3000, "PRO-06 delay of alarm and protection"),
-    (26, "dsg_oc2_trip_ma", "mA", 10000, 250000, 150000,
+    (26, "dsg_oc2_trip_ma", "mA", 10000, 600000, 150000,
      "PRO-07 protection when discharging at or above this current"),
     (27, "dsg_oc2_delay_ms", "ms", 100, 500, 100, "PRO-07 delay of the protection"),
     (28, "oc_release_ms", "ms", 5000, 600000, 60000,
@@ -125,16 +125,16 @@ TABLE = (
      "PRO-17 protection when the MOSFETs are at or above this temperature"),
     (78, "mos_ot_release_dc", "dC", 300, 1150, 850,
      "PRO-17 releases when the MOSFETs are at or below this temperature"),
-    (80, "nominal_ma", "mA", 5000, 100000, 50000,
+    (80, "nominal_ma", "mA", 5000, 300000, 50000,
      "PRF-01 continuous current, charging and discharging"),
-    (81, "cvl_mv", "mV", 48000, 58400, 55600,
+    (81, "cvl_mv", "mV", 48000, 67200, 55600,
      "COM-05 charge voltage that the charger is asked for, at least 20 mV a cell below "
      "cell_ov_alarm_mv"),
     (82, "dvl_mv", "mV", 40000, 52000, 46000,
      "COM-05 discharge voltage limit that the inverter is told"),
-    (83, "full_cell_mv", "mV", 3400, 3650, 3455,
+    (83, "full_cell_mv", "mV", 3000, 4200, 3455,
      "SOC-01 full: the highest cell is at or above this voltage"),
-    (84, "tail_ma", "mA", 500, 20000, 5000,
+    (84, "tail_ma", "mA", 200, 50000, 5000,
      "SOC-01 full: the charge current is at or below this value"),
     (413, "min_soc_cpct", "cpct", 0, 5000, 0,
      "PRF-01 the discharge limit is 0 at or below this state of charge, 0 = off"),
@@ -145,7 +145,7 @@ TABLE = (
     (88, "cell_diff_clear_mv", "mV", 20, 1000, 250,
      "PRO-16 the alarm ends when they differ by this much or less"),
     (89, "cell_diff_delay_ms", "ms", 200, 60000, 10000, "PRO-16 delay of the alarm"),
-    (90, "boost_ma", "mA", 5000, 100000, 100000, "DER-03 current allowed for a short time"),
+    (90, "boost_ma", "mA", 5000, 300000, 100000, "DER-03 current allowed for a short time"),
     (91, "boost_s", "s", 0, 180, 180, "DER-03 longest use of boost_ma"),
     (92, "boost_uses", "", 0, 5, 5, "DER-03 uses of boost_ma in 30 days"),
     (93, "boost_pause_s", "s", 60, 172800, 86400,
@@ -158,7 +158,7 @@ TABLE = (
      "boost_ma"),
     (412, "warn_delay_ms", "ms", 200, 60000, 3000, "DER-03 delay of both alarms"),
     (94, "limiter_enable", "", 0, 1, 1, "LIM-03 1 = the 10 A charge limiter may be switched in"),
-    (95, "limiter_on_ma", "mA", 10000, 100000, 100000,
+    (95, "limiter_on_ma", "mA", 10000, 300000, 100000,
      "LIM-01 the limiter is switched in above this charge current"),
     (96, "limiter_on_s", "s", 10, 600, 120, "LIM-01 the limiter stays in for this time"),
     (97, "limiter_detections", "", 2, 100, 10,
@@ -191,7 +191,7 @@ TABLE = (
     (120, "bench_enable", "", 0, 1, 0,
      "SAF-10 1 = the debug port may provoke faults (test bench)"),
     (130, "ocv_rest_s", "s", 600, 14400, 2700, "SOC-01 rest before a rest voltage counts"),
-    (131, "ocv_rest_ma", "mA", 100, 10000, 2500,
+    (131, "ocv_rest_ma", "mA", 100, 25000, 2500,
      "SOC-01 largest current that counts as rest for a rest voltage"),
     (132, "cell_uohm", "uOhm", 50, 20000, 1100, "SOC-01 resistance of a cell, with diffusion"),
     (133, "self_use_ua", "uA", 0, 100000, 4000,
@@ -326,6 +326,18 @@ TABLE = (
      "5 = ambient") for i in range(6)
 )
 
+# Ranges and defaults of these follow the product: TABLE has them for 16 cells, 100 A, 100 Ah
+_BY_CELLS = ("pack_ov_alarm_mv", "pack_ov_trip_mv", "pack_ov_release_mv", "pack_uv_alarm_mv",
+             "pack_uv_trip_mv", "pack_uv_release_mv", "cvl_mv", "dvl_mv", "wake_mv")
+# (name, percent of the most ampere that the product is made for, most that is measured)
+_BY_AMPERE = (("nominal_ma", 100, 300_000), ("boost_ma", 100, 300_000),
+              ("warn_chg_ma", 100, 300_000), ("warn_dsg_ma", 100, 300_000),
+              ("limiter_on_ma", 100, 300_000),
+              ("chg_oc_alarm_ma", 105, 310_000), ("chg_oc_trip_ma", 110, 320_000),
+              ("dsg_oc1_alarm_ma", 105, 310_000), ("dsg_oc1_trip_ma", 110, 320_000),
+              ("dsg_oc2_trip_ma", 150, 450_000))
+_BY_CAPACITY = ("tail_ma", "ocv_rest_ma", "self_spread_ua")
+
 # (lesser, greater): the first must stay below the second
 RULES = (
     ("cell_ov_alarm_mv", "cell_ov_trip_mv"),
@@ -385,25 +397,54 @@ RULES = (
 )
 
 _MOST_MA = 100_000              # PRF-01: where a profile does not say MOST_MA
+_RATED_MAH = 100_000
+_FULL_GAP_MV = 50               # from the highest charge voltage to the ceiling of a cell
+_CELLS, _MOST_CELLS = 8, 16     # PRF-03; the AFE itself would read 3
+_SHUNT_MV = 200                 # what the AFE's converter takes either way
+_RESOLVED_UV = 12               # a shunt that gives less for 0.1 A gives noise
 PANELS = ("table", "bar")       # lamps of LED-03, of LED-04
 
 
 def parameters_of(profile):
     """Parameters with the defaults of *profile*, within the ceilings of its chemistry."""
     return Parameters(profile.DEFAULTS, getattr(profile, "CEILINGS", ceiling.LFP), profile.CELLS,
-                      getattr(profile, "MOST_MA", _MOST_MA))
+                      getattr(profile, "MOST_MA", None), profile.CAPACITY_MAH)
 
 
-def check_profile(profile):
-    """The Parameters of *profile*; ValueError with the name of what is wrong if it contradicts
-    itself (PRF-03)."""
-    if not 3 <= profile.CELLS <= 16:
-        raise ValueError("CELLS: the AFE reads 3 to 16 cells, not %d" % profile.CELLS)
-    if not 1000 <= profile.CAPACITY_MAH <= 1_000_000:
-        raise ValueError("CAPACITY_MAH: %d is outside 1000..1000000" % profile.CAPACITY_MAH)
-    if profile.PANEL not in PANELS:
-        raise ValueError("PANEL: %s is none of %s" % (profile.PANEL, ", ".join(PANELS)))
-    for _, reading, points, reason in profile.CURVES:
+def shunt_of(profile):
+    """The shunt of *profile* in uOhm; None: the board's."""
+    return getattr(profile, "SHUNT_UOHM", None)
+
+
+def _within(name, value, low, high, unit):
+    if not low <= value <= high:
+        raise ValueError("%s: %d is outside %d..%d %s" % (name, value, low, high, unit))
+
+
+def _check_numbers(profile):
+    """The whole numbers that *profile* says outside its defaults."""
+    if not _CELLS <= profile.CELLS <= _MOST_CELLS:
+        raise ValueError("CELLS: %d is outside %d..%d: the cells that the AFE reads and a "
+                         "profile may have" % (profile.CELLS, _CELLS, _MOST_CELLS))
+    _within("CAPACITY_MAH", profile.CAPACITY_MAH, 1000, 1_000_000, "mAh")
+    most_ma = getattr(profile, "MOST_MA", _MOST_MA)
+    _within("MOST_MA", most_ma, 10_000, 300_000, "mA")
+    _within("SLAVES", getattr(profile, "SLAVES", 0), 0, 14, "packs")
+    shunt_uohm = shunt_of(profile)
+    if shunt_uohm is not None:
+        # over-current thresholds and the short circuit have to be seen
+        _within("SHUNT_UOHM", shunt_uohm, 10 * _RESOLVED_UV,
+                _SHUNT_MV * 1_000_000 // (short_ma(most_ma) + 50_000), "uOhm at MOST_MA")
+
+
+def short_ma(most_ma):
+    """Where the AFE's comparator sees a short circuit (PRO-08): 350 A; more only for products
+    whose own over-current lies beyond."""
+    return max(350_000, most_ma // 2 * 5)
+
+
+def _check_curves(curves):
+    for _, reading, points, reason in curves:
         if not 0 <= reading < readings.COUNT:
             raise ValueError("CURVES, %s: there is no reading %d" % (reason, reading))
         for i in range(len(points)):
@@ -411,6 +452,16 @@ def check_profile(profile):
                 raise ValueError("CURVES, %s: %d is outside 0..1000" % (reason, points[i][1]))
             if i and points[i][0] <= points[i - 1][0]:
                 raise ValueError("CURVES, %s: readings must rise from point to point" % reason)
+
+
+def check_profile(profile):
+    """The Parameters of *profile*; ValueError with the name of what is wrong if it contradicts
+    itself (PRF-03)."""
+    _check_numbers(profile)
+    if profile.PANEL not in PANELS:
+        raise ValueError("PANEL: %s is none of %s" % (profile.PANEL, ", ".join(PANELS)))
+    curves = getattr(profile, "CURVES", ())     # left out: made from the thresholds
+    _check_curves(curves)
     found = getattr(profile, "CEILINGS", ceiling.LFP)
     for name in ceiling.LFP:
         if name not in found:
@@ -418,15 +469,40 @@ def check_profile(profile):
     if found["charge_least_dc"] < ceiling.COLDEST_CHARGE_DC:
         raise ValueError("CEILINGS: charge_least_dc: %d is below %d" % (
             found["charge_least_dc"], ceiling.COLDEST_CHARGE_DC))
+    if found["name"] == "LFP":
+        for name, worse in (("cell_most_mv", 1), ("charge_most_dc", 1), ("afe_most_mv", 1),
+                            ("afe_most_dc", 1), ("cell_least_mv", -1), ("afe_least_mv", -1),
+                            ("discharge_least_dc", -1)):
+            if (found[name] - ceiling.LFP[name]) * worse > 0:
+                raise ValueError("CEILINGS: %s: %d is beyond %d, the ceiling of LFP" % (
+                    name, found[name], ceiling.LFP[name]))
     params = parameters_of(profile)
-    for _, _, points, reason in profile.CURVES:
+    for _, _, points, reason in curves:
         item = rules.item_of(reason)
         if item is not None and isinstance(item[rules.TRIP], str):
             name = item[rules.TRIP]
             worst = points[-1 if item[rules.WORSE] == rules.ABOVE else 0]
             if worst[1] or (worst[0] - params[name]) * item[rules.WORSE] >= 0:
-                raise ValueError("CURVES, %s: not 0 before %s" % (reason, name))
+                raise ValueError("CURVES, %s: not 0 before %s (%d), but at %d" % (
+                    reason, name, params[name], worst[0]))
     return params
+
+
+def _product_defaults(defaults, cells, most_ma, capacity_mah):
+    """Change TABLE's *defaults*, an array, to those of a product of that size."""
+    for i in range(len(TABLE)):
+        name = TABLE[i][1]
+        if name in _BY_CELLS:
+            defaults[i] = defaults[i] * cells // 16
+        elif name in _BY_CAPACITY and capacity_mah != _RATED_MAH:
+            defaults[i] = min(TABLE[i][4], max(TABLE[i][3],
+                                               defaults[i] // 100 * (capacity_mah // 1000)))
+        elif name == "cell_uohm" and capacity_mah != _RATED_MAH:
+            defaults[i] = max(TABLE[i][3], defaults[i] * 100 // (capacity_mah // 1000))
+        elif most_ma is not None:
+            for other, percent, measured in _BY_AMPERE:
+                if name == other:
+                    defaults[i] = min(most_ma // 100 * percent, measured)
 
 
 class Parameters:
@@ -434,20 +510,24 @@ class Parameters:
 
     defaults  {name: value} that replace TABLE's defaults; ValueError with the parameter's name
               if one is unknown, out of range or against a rule
-    ceilings  of the chemistry, see ceilings.py; cells: fitted; most_ma: the pack is made for
+    ceilings  of the chemistry, see ceilings.py; cells: fitted; most_ma: the pack is made for;
+              None: TABLE's; capacity_mah: rated
     changed   count of accepted changes: whoever derives tables from values compares it
     """
 
-    def __init__(self, defaults=None, ceilings=ceiling.LFP, cells=16, most_ma=_MOST_MA):
+    def __init__(self, defaults=None, ceilings=ceiling.LFP, cells=16, most_ma=None,
+                 capacity_mah=_RATED_MAH):
         self._index = {row[1]: i for i, row in enumerate(TABLE)}
         self.ceilings = ceilings
         self.cells = cells
+        self.most_ma = most_ma or _MOST_MA
         self._cell_gains = self._index["cal_cell0_gain_ppm"]        # first of 16 rows
         self._cell_offsets = self._index["cal_cell0_offset_mv"]
         self._temp_offsets = self._index["cal_temp0_offset_dc"]     # first of 6
-        narrowed = ceiling.ranges(ceilings, cells, most_ma)
+        narrowed = ceiling.ranges(ceilings, cells, self.most_ma)
         self._narrowed = {self._index[name]: narrowed[name] for name in narrowed}
         self._default = array("i", (row[5] for row in TABLE))
+        _product_defaults(self._default, cells, most_ma, capacity_mah)
         for name, value in (defaults or {}).items():
             i = self._row(name)
             self._check_range(i, value)
@@ -585,6 +665,8 @@ class Parameters:
     def range_of(self, i):
         """(lowest, highest) of row *i* of TABLE within the ceilings of the chemistry."""
         low, high = TABLE[i][3], TABLE[i][4]
+        if self.cells != 16 and TABLE[i][1] in _BY_CELLS:
+            low, high = low * self.cells // 16, high * self.cells // 16
         least, most = self._narrowed.get(i, (None, None))
         return (low if least is None else max(low, least),
                 high if most is None else min(high, most))

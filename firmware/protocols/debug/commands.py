@@ -4,13 +4,14 @@ The framed protocol's command request and the console both come here (COM-10). A
 refused raises ValueError with the reason; rights are the caller's business (SAF-11).
 """
 
+import binascii
+
 import civil
-from bms.host.products import find, names
+from bms.host.products import check, find, names
 from bms.limits import reasons
 from bms.protect import second_line
 from bms.words import events as ev
 from bms.words import phrases
-from bms.words.parameters import check_profile
 from bms.words.rules import FAULT_PROFILE, FIRST_OUT_FAULT, number_of
 from clock import SET
 from protocols import as1_codes
@@ -119,20 +120,46 @@ class Commands:
         return "%s %s" % (civil.text_of(now_s) if now_s else "not set", parts.clock.name)
 
     def _profile(self, words):
-        """Choose another product's profile; it holds from the next reset on."""
+        """Choose another product's profile; it holds from the next reset on.
+
+        `profile begin BYTES`, `profile put AT HEX` and `profile end` bring the data file of one to
+        the board's flash.
+        """
         parts = self._parts
-        if not words:
-            return "chosen: %s\nthere are: %s" % (parts.choice.name, " ".join(names()))
-        try:
-            check_profile(find(words[0]))
-        except ValueError as error:
-            raise ValueError("%s; there are: %s" % (error, " ".join(names())))
         now_ms = self._ticks_ms()
-        parts.choice.choose(words[0])
-        parts.pack.events.add(now_ms, ev.PROFILE, names().index(words[0]) & 0xFF)
+        text = parts.installed.text
+        if not words:
+            return "chosen: %s\nthere are: %s" % (
+                parts.choice.name, " ".join(names(text))) + (
+                    "\nrefused: " + parts.refused if parts.refused else "")
+        if words[0] in ("begin", "put", "end"):
+            return self._install(words, now_ms)
+        try:
+            check(find(words[0], text))
+        except ValueError as error:
+            raise ValueError("%s; there are: %s" % (error, " ".join(names(text))))
+        parts.choice.choose(words[0], text)
+        parts.pack.events.add(now_ms, ev.PROFILE, names(text).index(words[0]) & 0xFF)
         if not parts.storage.save(parts.choice, now_ms):
             raise ValueError("the flash does not take it")
         return "profile %s from the next reset on" % words[0]
+
+    def _install(self, words, now_ms):
+        """Take a part of a profile's data file, or all of it as the board's own profile."""
+        parts = self._parts
+        if words[0] == "begin" and len(words) == 2:
+            parts.installed.begin(int(words[1]))
+            return None
+        if words[0] == "put" and len(words) == 3:
+            parts.installed.put(int(words[1]), binascii.unhexlify(words[2]))
+            return None
+        if len(words) > 1 or words[0] != "end":
+            raise ValueError("profile begin BYTES, profile put AT HEX, profile end")
+        name = parts.installed.end()
+        if not parts.storage.save(parts.installed, now_ms):
+            raise ValueError("the flash does not take it")
+        parts.pack.events.add(now_ms, ev.PROFILE, 0xFF)
+        return "profile %s is installed; `profile %s` chooses it" % (name, name)
 
     def _pin(self, words):
         """The owner's PIN (SAF-11): `pin 1234` gives it, `pin set 1234` sets one, `pin off` takes
