@@ -265,6 +265,8 @@ class Rig:
     def _greet(self, profile, params):
         """Wait until the controller has booted, and set it up."""
         hello = self._await_boot()
+        if hello.get("refused") and hello.get("profile", profile) == profile:
+            raise RigError(f"profile {profile} is refused: {hello['refused']}")
         if hello.get("profile", profile) != profile:
             self._client.command("profile " + profile)      # kept in flash, holds after a reset
             self._target.reset()

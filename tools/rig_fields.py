@@ -4,9 +4,9 @@ A check takes the name of a field and its value, and returns what is kept or rai
 what would be right.
 """
 
+import ast
 import json
 import pathlib
-import re
 
 from rig_inverter import MODES
 from rig_inverter import PORTS as INVERTER_PORTS
@@ -118,9 +118,10 @@ def can_row(row):
     return can_bytes(ident, ident > 0x7FF, False, data, len(data))
 
 
-def profiles():
-    folder = FIRMWARE[0] / "profiles"
-    return sorted(p.stem for p in folder.glob("*.py") if not p.stem.startswith("_"))
+def profiles(firmware=FIRMWARE[0]):
+    """{name of its file without ending: file} of the profiles that are there."""
+    folder = pathlib.Path(firmware) / "profiles"
+    return {p.stem: p for p in sorted(folder.glob("[!_]*.*")) if p.suffix in (".py", ".json")}
 
 
 def profile_module(name):
@@ -128,8 +129,35 @@ def profile_module(name):
     return name.replace("-", "_").replace(".", "_")
 
 
+def said(path):
+    """{field of a data file: value} of what a profile's file says in plain numbers and texts."""
+    text = path.read_text("utf-8")
+    try:
+        if path.suffix == ".json":
+            return json.loads(text)
+        found = {}
+        for node in ast.parse(text).body:
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                try:
+                    found[node.targets[0].id.lower()] = ast.literal_eval(node.value)
+                except ValueError:
+                    pass                    # curves have names in them
+        return found
+    except (SyntaxError, ValueError):
+        return {}                           # the firmware says what is wrong with it
+
+
 def plant_of(firmware, profile):
     """What the file of *profile* says of its cells, as fields of a plant."""
-    path = pathlib.Path(firmware) / "profiles" / (profile_module(profile) + ".py")
-    found = path.exists() and re.search(r"^CAPACITY_MAH *= *([0-9_]+)", path.read_text(), re.M)
-    return {"capacity_ah": int(found[1]) / 1000} if found else {}
+    path = profiles(firmware).get(profile_module(profile))
+    return plant_fields(said(path)) if path else {}
+
+
+def plant_fields(data):
+    """Fields of a plant that has the cells of a profile's *data*."""
+    plant = {}
+    for field, name, unit in (("capacity_mah", "capacity_ah", 1000), ("most_ma", "most_a", 1000),
+                              ("cells", "cells", 1), ("shunt_uohm", "shunt_uohm", 1)):
+        if isinstance(data.get(field), int):
+            plant[name] = data[field] // unit if unit == 1 else data[field] / unit
+    return plant

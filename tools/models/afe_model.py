@@ -113,6 +113,13 @@ class AfeModel:
 
     def __init__(self, plant, seed=1, noise=1.0, now_us=0, board=None):
         self.plant = plant
+        # the cells' wires by the manual: from the lowest input on, but the last cell at the top
+        # one; the inputs between are shorted
+        self.count = plant.cells
+        self.input_of = list(range(self.count - 1)) + [CELLS - 1]
+        self._cell_of = [min(k, self.count - 1) for k in range(CELLS)]
+        self._shorted = [0.0] * (CELLS - self.count)
+        self._uv_ma = plant.shunt_uohm / 1000.0
         self.on_edge = None
         rng = Xorshift(seed ^ 0xAFE)
         self._rng = rng
@@ -183,7 +190,7 @@ class AfeModel:
         # measurement
         self.regs = bytearray(128)
         self._valid_us = [FAR_US] * 64
-        self._hist = [self.plant.epoch]
+        self._hist = [self._wired(self.plant.epoch)]
         self.balance = 0
         self._power_on(now_us, _T_START_US)
 
@@ -204,7 +211,7 @@ class AfeModel:
         self.ld_gain = board["ld_gain"]
         self.current_gain = board["current_gain"]
         self._stack_gain = self._gain = 1.0
-        self._offset_uv = board["current_offset_ma"] * 0.25
+        self._offset_uv = board["current_offset_ma"] * self._uv_ma
         self.ld_source_ua = board["ld_source_ua"]
         self.pullup_gain = board["ntc_pull_gain"]
         self._ntc_offset = [dc / 10.0 for dc in board["ntc_offset_dc"]]
@@ -384,6 +391,7 @@ class AfeModel:
                 mask = epoch[5]
                 if mask:
                     # bled cells read low, their neighbours high: the sense lines are shared
+                    cell = self._cell_of[cell]
                     if mask >> cell & 1:
                         mv -= 24.0
                     if mask << 1 >> cell & 1:
@@ -409,9 +417,9 @@ class AfeModel:
     def _user_a(self, true_ma, noise_uv):
         """What the current registers would show for *true_ma*, in userA."""
         if self.shunt_stuck_ma is not None:
-            uv = self.shunt_stuck_ma * 0.25
+            uv = self.shunt_stuck_ma * self._uv_ma
         else:
-            uv = true_ma * 0.25 * self._sense_gain + self._offset_uv + noise_uv
+            uv = true_ma * self._uv_ma * self._sense_gain + self._offset_uv + noise_uv
         counts = uv / _UV_PER_COUNT - self.cfg.board_offset
         if -self.cfg.deadband_uv < counts * _UV_PER_COUNT < self.cfg.deadband_uv:
             return 0
@@ -497,9 +505,9 @@ class AfeModel:
             shift = self._wire_shift
             if wire == 0:
                 cells[0] -= min(shift, cells[0] + 200.0)
-            elif wire == CELLS:
-                shift = min(shift, cells[15] + 200.0)
-                cells[15] -= shift
+            elif wire == self.count:
+                shift = min(shift, cells[-1] + 200.0)
+                cells[-1] -= shift
                 stack -= shift
             else:
                 low, high = cells[wire - 1], cells[wire]
@@ -514,10 +522,22 @@ class AfeModel:
             cells[a], cells[b] = cells[b], cells[a]
         return (t, cells, i, stack, pack, mask)
 
+    def _wired(self, epoch):
+        """The epoch with one voltage for each input."""
+        cells = epoch[1]
+        return (epoch[0], cells[:-1] + self._shorted + cells[-1:], *epoch[2:])
+
+    def _extremes(self, cells):
+        """(lowest, highest) of the inputs that are used."""
+        used = self.cfg.cells_used
+        if used != 0xFFFF:
+            cells = [cells[k] for k in range(CELLS) if used >> k & 1]
+        return min(cells), max(cells)
+
     def _drift_wire(self, now):
         """Once a second: what a sense wire that hangs loose does."""
-        if self.open_wire in (0, CELLS):
-            cell = self.plant.epoch[1][0 if self.open_wire == 0 else 15]
+        if self.open_wire in (0, self.count):
+            cell = self.plant.epoch[1][0 if self.open_wire == 0 else -1]
             self._wire_shift += (cell - self._wire_shift) * 0.2
         else:
             check_s = self.cfg.memory[0x9314 - DM_BASE]
@@ -534,6 +554,8 @@ class AfeModel:
         epoch = self.plant.epoch
         if self._sense_odd or self._shunt_odd:
             epoch = self._sensed(epoch)
+        if self._shorted:
+            epoch = self._wired(epoch)
         hist = self._hist
         if epoch[0] < now:
             epoch = (now,) + epoch[1:]
@@ -557,14 +579,8 @@ class AfeModel:
             return
         if self.cfgupdate:
             return
-        cells = epoch[1]
-        used = self.cfg.cells_used
-        if used == 0xFFFF:
-            low, high = min(cells), max(cells)
-        else:
-            some = [cells[k] for k in range(CELLS) if used >> k & 1]
-            low, high = min(some), max(some)
-        uv = i * 0.25
+        low, high = self._extremes(epoch[1])
+        uv = i * self._uv_ma
         cond = 0
         if low < self.cfg.cuv:
             cond = 1 << CUV
@@ -733,8 +749,8 @@ class AfeModel:
         fast = self.cfg.chg_mask[0] in (0x98, 0x18) and self.cfg.dsg_mask[0] in (0x80, 0xE4)
         if fast:
             self._drive(t)
-        cells = self._hist[-1][1]
-        self._watch_recovery(t, min(cells), max(cells), self._hist[-1])
+        low, high = self._extremes(self._hist[-1][1])
+        self._watch_recovery(t, low, high, self._hist[-1])
 
     def _latch(self, count, address, bit, t):
         """Count a trip; at the limit set the latch *bit* of Safety C."""
@@ -810,17 +826,17 @@ class AfeModel:
         value = self._user_a(mean, noise)
         self.cc1_ua = value - 0x10000 if value & 0x8000 else value
         self.cc1_ma = self.cc1_ua * self.cfg.user_ma
-        uv = mean * 0.25 * self._sense_gain + self._offset_uv + noise
+        uv = mean * self._uv_ma * self._sense_gain + self._offset_uv + noise
         if self.shunt_stuck_ma is not None:
-            uv = self.shunt_stuck_ma * 0.25
+            uv = self.shunt_stuck_ma * self._uv_ma
         counts = uv / _UV_PER_COUNT - self.cfg.board_offset
         if not -self.cfg.deadband_uv < counts * _UV_PER_COUNT < self.cfg.deadband_uv:
             ma = counts * self.cfg.cap_gain / _CAP_PER_GAIN
             self.passed_uah += ma / self.cfg.user_ma * (_T_CC1_US / 3.6e9)
         self.passed_s += 0.25
         if self.status_a:
-            cells = self._hist[-1][1]
-            self._watch_recovery(t, min(cells), max(cells), self._hist[-1])
+            low, high = self._extremes(self._hist[-1][1])
+            self._watch_recovery(t, low, high, self._hist[-1])
         self._drive(t)
 
     def _second(self, t):
@@ -1066,11 +1082,18 @@ class AfeModel:
         self.balance = mask
         if not mask:
             self._balance_s = 0
-        self.plant.set_balance(mask, now)
+        cells = 0
+        for k in range(self.count):
+            cells |= (mask >> self.input_of[k] & 1) << k
+        self.plant.set_balance(cells, now)
         if self.on_edge is not None:
-            self.on_edge(now, "balance", [k for k in range(CELLS) if mask >> k & 1])
+            self.on_edge(now, "balance", self.bled())
         self._sense(now)
         self._put_alarm()
+
+    def bled(self):
+        """Numbers of the cells that are bled."""
+        return [k for k in range(self.count) if self.balance >> self.input_of[k] & 1]
 
     def _balance_allowed(self, now):
         if self.cfgupdate or self.mode > SLEEP or self.mode == SLEEP and not self._cb(2):
@@ -1551,9 +1574,9 @@ class AfeModel:
         return data
 
     def _raw_current(self, now):
-        uv = self._at(now)[2] * 0.25 * self._sense_gain + self._offset_uv
+        uv = self._at(now)[2] * self._uv_ma * self._sense_gain + self._offset_uv
         if self.shunt_stuck_ma is not None:
-            uv = self.shunt_stuck_ma * 0.25
+            uv = self.shunt_stuck_ma * self._uv_ma
         return int(uv / 0.02956)
 
     def _mean_ma(self, now):
@@ -1593,7 +1616,7 @@ class AfeModel:
             data[at:at + 2] = self._le(number, 2)
         raw = self._raw_current(now)
         data[24:28] = self._le(raw, 4)
-        data[28:32] = self._le(int(self._mean_ma(now) * 0.25 / 0.02956), 4)
+        data[28:32] = self._le(int(self._mean_ma(now) * self._uv_ma / 0.02956), 4)
         return data
 
     def _dastatus6(self, now):
@@ -1688,7 +1711,7 @@ class AfeModel:
             self.plant.apply(now, ld_source=False)
             self._sense(now)
         elif command == 0xF090 or command == 0xF091:
-            cells = self._hist[-1][1]
+            cells = self._extremes(self._hist[-1][1])
             value = min(cells) if command == 0xF090 else max(cells)
             at = (0x91D4 if command == 0xF090 else 0x91D6) - DM_BASE
             self.cfg.memory[at:at + 2] = self._le(int(value + 0.5), 2)

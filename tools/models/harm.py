@@ -30,6 +30,8 @@ found() lists [kind, where, since_ms, worst]:
                                             FET is open for more than 2 s; on a bus bar: the bar
                                             is dead though something draws from it
 
+The three currents are those of a product of 100 A; scale is how much more another is made for.
+
 A break shorter than a fifth of what a condition may last does not end it. since_ms is when it
 began; the trace has an edge harm.<kind> 1 when it became harm, and 0 at its end.
 
@@ -83,8 +85,9 @@ class Harm:
     Told by the stand: faulty (a fault was injected), controller(), lamp(), button().
     """
 
-    def __init__(self):
+    def __init__(self, scale=1.0):
         self.on_edge = None
+        self.scale = scale
         self.faulty = False
         self.bar_load_ma = 0        # of a bus bar that nobody holds up
         self.dark_us = 0            # for how long a load has been without supply, well or not
@@ -142,7 +145,8 @@ class Harm:
                 self._overs = 0
             top = max(plant.epoch[1])
             groups = plant.group_c
-            if top > 3650.0 or min(groups) < 0.0 or max(groups) > 60.0 or i > 115_000.0:
+            if top > 3650.0 or min(groups) < 0.0 or max(groups) > 60.0 or (
+                    i > 115_000.0 * self.scale):
                 seen = self._charging(plant, i, top)
         elif i < -CURRENT_MA:
             self._flowed_us = t_us + dt
@@ -150,9 +154,10 @@ class Harm:
             groups = plant.group_c
             if bottom < 2800.0:
                 self._empty = True
-            if bottom < 2400.0 or min(groups) < -25.0 or max(groups) > 65.0 or i < -115_000.0:
+            if bottom < 2400.0 or min(groups) < -25.0 or max(groups) > 65.0 or (
+                    i < -115_000.0 * self.scale):
                 seen = self._discharging(plant, i, bottom)
-        if i < -_OVER_MA or self._was_over:
+        if i < -_OVER_MA * self.scale or self._was_over:
             self._over(i, t_us)
         if plant.mos_c > 125.0 and (i > CURRENT_MA or i < -CURRENT_MA):
             seen = seen or []
@@ -166,12 +171,11 @@ class Harm:
         if seen is not None or self._running:
             self._count(seen or (), plant, t_us, dt)
 
-    @staticmethod
-    def _currents(ma):
+    def _currents(self, ma):
         seen = []
         for kind, limit in (("over_115_a", 115_000.0), ("over_220_a", 220_000.0),
                             ("over_350_a", 350_000.0)):
-            if ma > limit:
+            if ma > limit * self.scale:
                 seen.append((kind, "path", int(ma)))
         return seen
 
@@ -266,10 +270,10 @@ class Harm:
     # -- a healthy pack that serves no load --------
 
     def _over(self, i, t_us):
-        over = i < -_OVER_MA
+        over = i < -_OVER_MA * self.scale
         if over:
             self._over_us = t_us
-            if i < -_SHORT_MA:
+            if i < -_SHORT_MA * self.scale:
                 self._shorted = True
             if not self._was_over:
                 self._overs += 1
@@ -295,7 +299,7 @@ class Harm:
         if (min(groups) < -10.0 or max(groups) > 50.0 or plant.mos_c > 80.0
                 or not -15.0 <= plant.ambient_c <= 60.0):
             return False
-        if (max(plant.load_ma or 0, self.bar_load_ma) > _DARK_LOAD_MA
+        if (max(plant.load_ma or 0, self.bar_load_ma) > _DARK_LOAD_MA * self.scale
                 or plant.pack_mv > plant.epoch[3] - 3000.0
                 or plant.force_ma is not None or plant.shorted or plant.reverse
                 or plant.bar_mv is not None):

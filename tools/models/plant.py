@@ -1,4 +1,4 @@
-"""Sixteen LFP cells in series, two FETs, a shunt, a charger and a load.
+"""LFP cells in series, 16 unless told otherwise, two FETs, a shunt, a charger and a load.
 
 One source for CPython and MicroPython's unix port (64-bit integers, double floats).
 
@@ -16,8 +16,8 @@ How a cell behaves, and where the figures come from
   more at the ends of the charge range, two diffusion branches (30 s and 600 s). The branches
   have the same time constants in all cells, so that one filtered current each does for all
   sixteen: a cell's polarisation is its resistance times that current.
-* Spread: capacity +-1 %, resistance +-5 %, self-discharge 2 to 5 mA.
-* Heat: four groups of four cells (about 2 kg each), a MOSFET heat sink, one ambient.
+* Spread: capacity +-1 %, resistance +-5 %, self-discharge 2 to 5 mA per 100 Ah.
+* Heat: four groups of a quarter of the cells (about 2 kg each of 16), a MOSFET heat sink, one ambient.
 
 Current is positive when charging. Between steps everything is constant.
 
@@ -146,15 +146,24 @@ def _tabulate(points):
     return values
 
 
+def curve_of(points):
+    """The table of a cell's rest voltage from *points* (per cent of charge, mV) within 0 and
+    100 %; beyond these it falls and rises as steeply as any cell's."""
+    points = sorted((float(x), float(y)) for x, y in points)
+    low, high = points[0][1], points[-1][1]
+    return _tabulate([(-6.0, 0.0), (-2.0, min(2000.0, low - 300.0))] + points
+                     + [(102.0, high + 400.0), (106.0, 5000.0)])
+
+
 _OCV_MV = _tabulate(_OCV_POINTS)
 _R_FACTOR = _tabulate(_R_POINTS)
 
 
-def ocv_mv(soc, temp_c=25.0):
+def ocv_mv(soc, temp_c=25.0, table=_OCV_MV):
     """Open-circuit voltage of the model cell, without hysteresis."""
     x = (min(max(soc, _LOW), _HIGH - 1e-9) - _LOW) * _PER_UNIT
     k = min(int(x), _ROWS - 1)
-    value = _OCV_MV[k] + (x - k) * (_OCV_MV[k + 1] - _OCV_MV[k])
+    value = table[k] + (x - k) * (table[k + 1] - table[k])
     return value + (temp_c - 25.0) * _ENTROPY_MV_K * (soc - 0.3)
 
 
@@ -167,6 +176,11 @@ class Plant:
     capacity_ah   rated; soh scales it (and raises the resistance)
     imbalance_mv  spread of the open-circuit voltages at the start, made by state of charge;
                   where the curve is flat it is kept within +-15 % of charge
+    cells         in series, 8 to 16
+    curve         rest curve [(per cent, mV), ...], mean of both directions; None: that above
+    hyst_mv       half the distance of the rest voltages after charge and after discharge
+    leak_ma       self-discharge of each cell; None: drawn
+    shunt_uohm    the shunt
     board         figures of board.draw(): what hangs on the terminals, and the resistor of the
                   pre-discharge path; None: nothing does
 
@@ -177,35 +191,42 @@ class Plant:
     """
 
     def __init__(self, seed=1, soc=0.5, temp_c=25.0, capacity_ah=100.0, soh=1.0,
-                 imbalance_mv=0.0, start_us=0, board=None):
+                 imbalance_mv=0.0, start_us=0, board=None, cells=CELLS, curve=None,
+                 hyst_mv=_HYST_MV, leak_ma=None, shunt_uohm=_SHUNT_UOHM):
         rng = Xorshift(seed)
         self.t_us = start_us
         self.grid_us = GRID_US
         self.next_us = start_us + GRID_US
         self.nominal_mah = capacity_ah * 1000.0
+        self.cells = cells
+        self._ocv = _OCV_MV if curve is None else curve_of(curve)
+        self._hyst_mv = hyst_mv
+        self.shunt_uohm = shunt_uohm
         cap = []
         self._r25 = []
         self._leak_ma = []
         base = _R0_UOHM_100AH * 100.0 / capacity_ah * (1.0 + 1.5 * (1.0 - soh))
-        for _ in range(CELLS):
+        for _ in range(cells):
             cap.append(self.nominal_mah * soh * rng.uniform(0.99, 1.01))
             self._r25.append(base * rng.uniform(0.95, 1.05) * 1e-6)     # mA * this = mV
-            self._leak_ma.append(rng.uniform(2.0, 5.0))
+            drawn = rng.uniform(2.0, 5.0) * capacity_ah / 100.0
+            self._leak_ma.append(drawn if leak_ma is None else float(leak_ma))
         self.cap_mah = cap
         self._per_mah = [1.0 / c for c in cap]
         # charge: state of charge of cell i = _soc0[i] + _charge_mah * _per_mah[i]
         self._charge_mah = 0.0
         self._soc0 = self._initial_soc(rng, soc, imbalance_mv)
-        self._leak_us = [start_us] * CELLS
+        self._leak_us = [start_us] * cells
         self._hyst = 0.0
         self._i1 = 0.0          # current behind the 30 s and the 600 s branch
         self._i2 = 0.0
         self._k_dt = 0
         self._k1 = self._k2 = 0.0
         # per cell, refreshed in turn: voltage = _b + _s * _charge_mah + _r * (...)
-        self._b = [0.0] * CELLS
-        self._s = [0.0] * CELLS
-        self._r = [0.0] * CELLS
+        self._b = [0.0] * cells
+        self._s = [0.0] * cells
+        self._r = [0.0] * cells
+        self._group_of = [i * GROUPS // cells for i in range(cells)]
         self._turn = 0
         # temperatures
         self._temp_c0 = float(temp_c)
@@ -228,7 +249,7 @@ class Plant:
         self.reverse = False
         self.limiter = False
         self.ld_source = False
-        self._cell_set = [None] * CELLS     # type: list
+        self._cell_set = [None] * cells     # type: list
         self._any_cell_set = False
         self.chg_gate = self.dsg_gate = self.pdsg = False
         self._pdsg_us = self._charged_us = -FAR_US      # it began; it ended after long enough
@@ -245,19 +266,20 @@ class Plant:
         self.balance = 0
         self.current_ma = 0.0
         self.pack_mv = 0.0
-        self.epoch = (start_us, [0.0] * CELLS, 0.0, 0.0, 0.0, 0)
+        self.epoch = (start_us, [0.0] * cells, 0.0, 0.0, 0.0, 0)
         self.throughput_mah = 0.0
         self._emf = self._ohm = 0.0
-        self._refresh(CELLS)
+        self._refresh(cells)
         self._solve(0)
 
     def _initial_soc(self, rng, soc, imbalance_mv):
         socs = []
-        spread = [rng.uniform(-0.5, 0.5) for _ in range(CELLS)]
-        high = rng.next() % CELLS
+        count = self.cells
+        spread = [rng.uniform(-0.5, 0.5) for _ in range(count)]
+        high = rng.next() % count
         spread[high] = 0.5
-        spread[(high + 1 + rng.next() % (CELLS - 1)) % CELLS] = -0.5
-        middle = ocv_mv(soc)
+        spread[(high + 1 + rng.next() % (count - 1)) % count] = -0.5
+        middle = ocv_mv(soc, 25.0, self._ocv)
         for part in spread:
             if not imbalance_mv:
                 socs.append(float(soc))
@@ -266,7 +288,7 @@ class Plant:
             low, top = max(_LOW, soc - 0.15), min(_HIGH, soc + 0.15)
             for _ in range(40):
                 half = (low + top) / 2
-                if ocv_mv(half) < want:
+                if ocv_mv(half, 25.0, self._ocv) < want:
                     low = half
                 else:
                     top = half
@@ -323,7 +345,7 @@ class Plant:
             if now_us - self._heat_us >= _HEAT_EVERY_US:
                 self._warm(now_us)
             if dt > GRID_US:
-                self._refresh(CELLS)
+                self._refresh(self.cells)
             elif dt >= 10_000:
                 self._refresh(4)
             if now_us >= self.next_us:
@@ -338,9 +360,13 @@ class Plant:
         turn = self._turn
         per = self._per_mah
         charge = self._charge_mah
+        ocv = self._ocv
+        cells = self.cells
         for _ in range(count):
             i = turn
-            turn = (turn + 1) & 15
+            turn += 1
+            if turn == cells:
+                turn = 0
             past = now - self._leak_us[i]
             if past > 0:
                 drain = self._leak_ma[i]
@@ -357,9 +383,9 @@ class Plant:
             elif k >= _ROWS:
                 k = _ROWS - 1
                 x = float(_ROWS)
-            slope = (_OCV_MV[k + 1] - _OCV_MV[k]) * _PER_UNIT * per[i]
-            temp = self.group_c[i >> 2]
-            value = _OCV_MV[k] + (x - k) * (_OCV_MV[k + 1] - _OCV_MV[k])
+            slope = (ocv[k + 1] - ocv[k]) * _PER_UNIT * per[i]
+            temp = self.group_c[self._group_of[i]]
+            value = ocv[k] + (x - k) * (ocv[k + 1] - ocv[k])
             value += (temp - 25.0) * _ENTROPY_MV_K * (soc - 0.3)
             self._s[i] = slope
             self._b[i] = value - slope * charge
@@ -381,7 +407,10 @@ class Plant:
         r = self._r
         bleed_w = 0.0
         if self.balance:
-            bleed_w = 0.18 * sum([self.balance >> i & 1 for i in range(CELLS)])
+            bleed_w = 0.18 * sum([self.balance >> i & 1 for i in range(self.cells)])
+        ohms = [0.0] * GROUPS
+        for i in range(self.cells):
+            ohms[self._group_of[i]] += r[i]
         steps = 1 + int(dt_s / 60)                       # long steps in pieces of a minute
         dt_s /= steps
         for _ in range(steps):
@@ -390,8 +419,7 @@ class Plant:
                 if self._group_set[g] is not None:
                     groups[g] = self._group_set[g]
                     continue
-                k = g * 4
-                watt = heat * (r[k] + r[k + 1] + r[k + 2] + r[k + 3]) * 1e-6
+                watt = heat * ohms[g] * 1e-6
                 watt -= _GROUP_W_K[g] * (old[g] - ambient)
                 if g:
                     watt -= _NEIGHBOUR_W_K * (old[g] - old[g - 1])
@@ -407,7 +435,7 @@ class Plant:
 
     def _fet_mw(self, i):
         amps = abs(i) / 1000.0
-        mw = amps * amps * (_FETS_UOHM + _SHUNT_UOHM) / 1000.0
+        mw = amps * amps * (_FETS_UOHM + self.shunt_uohm) / 1000.0
         if i > 0 and not self.dsg_closed() or i < 0 and not self.chg_closed():
             mw += amps * _DIODE_MV
         return mw
@@ -425,10 +453,10 @@ class Plant:
         b, s, r = self._b, self._s, self._r
         charge = self._charge_mah
         polar = _RHO1 * self._i1 + _RHO2 * self._i2
-        hyst = self._hyst * _HYST_MV
+        hyst = self._hyst * self._hyst_mv
         if self._any_cell_set:
             emf = ohm = 0.0
-            for k in range(CELLS):
+            for k in range(self.cells):
                 fixed = self._cell_set[k]
                 if fixed is None:
                     emf += b[k] + s[k] * charge + hyst + r[k] * polar
@@ -437,8 +465,8 @@ class Plant:
                     emf += fixed
         else:
             ohm = sum(r)
-            emf = sum(b) + sum(s) * charge + CELLS * hyst + ohm * polar
-        ohm += (_SHUNT_UOHM + _FETS_UOHM + _LEADS_UOHM) * 1e-6
+            emf = sum(b) + sum(s) * charge + self.cells * hyst + ohm * polar
+        ohm += (self.shunt_uohm + _FETS_UOHM + _LEADS_UOHM) * 1e-6
         self._emf = emf
         self._ohm = ohm
         hung = self._cap_uf or self.pdsg
@@ -454,7 +482,7 @@ class Plant:
         else:
             cells = [x + y * charge + z * eff + hyst for x, y, z in zip(b, s, r)]
         if self._any_cell_set:
-            for k in range(CELLS):
+            for k in range(self.cells):
                 if self._cell_set[k] is not None:
                     cells[k] = self._cell_set[k]
         stack = sum(cells)
@@ -473,7 +501,7 @@ class Plant:
     def _bled(self, eff, hyst):
         charge = self._charge_mah
         cells = []
-        for k in range(CELLS):
+        for k in range(self.cells):
             v = self._b[k] + self._s[k] * charge + self._r[k] * eff + hyst
             if self.balance >> k & 1:
                 v -= v / _BLEED_OHM * self._r[k]
@@ -543,7 +571,7 @@ class Plant:
                     return 0.0
                 if self.bar_mv is not None:
                     return float(self.bar_mv)
-            v = stack + i * (_SHUNT_UOHM + _FETS_UOHM + _LEADS_UOHM) * 1e-6
+            v = stack + i * (self.shunt_uohm + _FETS_UOHM + _LEADS_UOHM) * 1e-6
             if i > 0 and not self.dsg_closed():
                 v += _DIODE_MV
             elif i < 0 and not self.chg_closed():
@@ -697,7 +725,7 @@ class Plant:
 
     def set_balance(self, mask, now_us):
         self.step_to(now_us)
-        self._refresh(CELLS)
+        self._refresh(self.cells)
         self.balance = mask
         self._solve(0)
 
@@ -729,7 +757,7 @@ class Plant:
         self._group_set[group] = None if dc is None else dc / 10.0
         if dc is not None:
             self.group_c[group] = dc / 10.0
-        self._refresh(CELLS)
+        self._refresh(self.cells)
         self._solve(0)
 
     def set_ambient_dc(self, dc, now_us):
@@ -751,7 +779,7 @@ class Plant:
     def cell_soc(self):
         """State of charge of each cell; may lie outside 0..1 after abuse."""
         charge = self._charge_mah
-        return [self._soc0[i] + charge * self._per_mah[i] for i in range(CELLS)]
+        return [self._soc0[i] + charge * self._per_mah[i] for i in range(self.cells)]
 
     def capacity(self):
         """(remaining mAh, total mAh) of the series string.
@@ -760,7 +788,7 @@ class Plant:
         """
         socs = self.cell_soc()
         left = room = 1e12
-        for i in range(CELLS):
+        for i in range(self.cells):
             left = min(left, socs[i] * self.cap_mah[i])
             room = min(room, (1.0 - socs[i]) * self.cap_mah[i])
         return left, left + room

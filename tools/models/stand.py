@@ -30,7 +30,8 @@ _PULLS = {
 }
 _EDGE_OF_PIN = {"DO1": "do.0", "DO2": "do.1"}
 
-_PLANT_OPTIONS = ("soc", "temp_c", "capacity_ah", "soh", "imbalance_mv")
+_PLANT_OPTIONS = ("soc", "temp_c", "capacity_ah", "soh", "imbalance_mv", "cells", "curve",
+                  "hyst_mv", "leak_ma", "most_a", "shunt_uohm")
 
 
 # -- checks: each takes a name and a value, and returns what is kept --------
@@ -110,8 +111,8 @@ def _clock(name, value):
     return value
 
 
-def _faults(name, value):
-    """{kind: value or null} -> list of (row of FAULTS, checked value)."""
+def _faults(name, value, count=CELLS):
+    """{kind: value or null} -> list of (row of FAULTS, checked value); *count* cells."""
     if not isinstance(value, dict):
         raise ValueError("fault: %r; an object {kind: value or null}" % (value,))
     checked = []
@@ -121,7 +122,10 @@ def _faults(name, value):
             raise ValueError("fault: unknown kind %r; the stand knows %s"
                              % (kind, ", ".join(FAULT_KINDS)))
         given = value[kind]
-        given = None if given is None or given is False else row[1]("fault " + kind, given)
+        check = row[1]
+        if kind in _CHECKS_OF_CELLS:
+            check = _CHECKS_OF_CELLS[kind](count)
+        given = None if given is None or given is False else check("fault " + kind, given)
         checked.append((row, None if given is False else given))
     return checked
 
@@ -144,13 +148,31 @@ def _sensors(name, value):
     return _index(name, value, 5)
 
 
-def _two_cells(name, value):
-    if not isinstance(value, (list, tuple)) or len(value) != 2:
-        raise ValueError("%s: %r; two cell indexes, [a, b]" % (name, value))
-    a, b = _index(name, value[0], CELLS - 1), _index(name, value[1], CELLS - 1)
-    if a == b:
-        raise ValueError("%s: %d twice; two different cells" % (name, a))
-    return (a, b)
+def _two_cells(count):
+    def check(name, value):
+        if not isinstance(value, (list, tuple)) or len(value) != 2:
+            raise ValueError("%s: %r; two cell indexes, [a, b]" % (name, value))
+        a, b = _index(name, value[0], count - 1), _index(name, value[1], count - 1)
+        if a == b:
+            raise ValueError("%s: %d twice; two different cells" % (name, a))
+        return (a, b)
+    return check
+
+
+def _curve(value):
+    """Rest curve of a cell: points of per cent and mV that rise, from 0 to 100 %."""
+    right = "points [per cent, mV] that rise from [0, mV] to [100, mV]"
+    if not isinstance(value, (list, tuple)) or len(value) < 3:
+        raise ValueError("plant curve: %r; %s" % (value, right))
+    for i in range(len(value)):
+        point = value[i]
+        if (not isinstance(point, (list, tuple)) or len(point) != 2
+                or i and not (point[0] > value[i - 1][0] and point[1] >= value[i - 1][1])):
+            raise ValueError("plant curve: %r; %s" % (point, right))
+        _number("plant curve mV", point[1], 500, 5000)
+    if value[0][0] != 0 or value[-1][0] != 100:
+        raise ValueError("plant curve: from %s to %s; %s" % (value[0][0], value[-1][0], right))
+    return value
 
 
 def _sign(name, value):
@@ -324,7 +346,7 @@ def _gain(attribute, figure):
 def _cell_gain(stand, value, now_us):
     gains = list(stand.board["cell_gain"])
     for index in value or ():
-        gains[index] = value[index]
+        gains[stand.afe.input_of[index]] = value[index]
     stand.afe.cell_gain = gains
     return value
 
@@ -379,7 +401,7 @@ FAULTS = (
     ("pack_gain", _in(0, 3), _gain("pack_gain", "pack_gain")),
     ("ld_gain", _in(0, 3), _gain("ld_gain", "ld_gain")),
     ("open_wire", _one_index(CELLS), _afe("open_wire")),
-    ("swapped_cells", _two_cells, _afe("swapped")),
+    ("swapped_cells", _two_cells(CELLS), _afe("swapped")),
     ("ntc_open", _sensors, _afe("ntc_open")),
     ("ntc_short", _sensors, _afe("ntc_short")),
     ("ntc_stuck", _table(6, -600, 2000), _ntc_stuck),
@@ -402,12 +424,20 @@ FAULTS = (
 )
 FAULT_KINDS = tuple([row[0] for row in FAULTS])
 _ROW_OF_FAULT = {row[0]: row for row in FAULTS}
+# the checks that depend on how many cells there are
+_CHECKS_OF_CELLS = {
+    "cell_mv": lambda count: _series(count, -200, 6000),
+    "cell_gain": lambda count: _table(count, 0, 3),
+    "open_wire": _one_index,
+    "swapped_cells": _two_cells,
+}
 
 
 class Stand:
     """One bench.
 
-    options  seed, plant {soc temp_c capacity_ah soh imbalance_mv}, dip, rocker, noise
+    options  seed, plant {soc temp_c capacity_ah soh imbalance_mv cells curve hyst_mv leak_ma
+             most_a shunt_uohm}, dip, rocker, noise
              (0 = perfect measurements), spread (0..1, how much of its tolerances this seed's
              board has; 1 unless given, 0 with noise 0), can_crystal_hz, rtc ("pcf8563", "ds3231"
              or "none"); others are not the stand's and are ignored
@@ -426,7 +456,9 @@ class Stand:
         self.board = board.draw(seed, spread)
         self.figures = dict(self.board)
         self.plant = self._make_plant(seed, options.get("plant") or {}, now_us)
-        self.harm = self.plant.harm = Harm()
+        most_a = (options.get("plant") or {}).get("most_a")
+        self.harm = self.plant.harm = Harm(
+            1.0 if most_a is None else _number("plant most_a", most_a, 10, 300) / 100.0)
         self.harm.on_edge = self._edge
         self.afe = AfeModel(self.plant, seed, noise, now_us, self.board)
         self.afe.on_edge = self._edge
@@ -465,9 +497,13 @@ class Stand:
         def get(name, default, low, high):
             value = plant.get(name)
             return default if value is None else _number("plant " + name, value, low, high)
+        curve = plant.get("curve")
         return Plant(seed, get("soc", 0.5, 0, 1), get("temp_c", 25.0, -40, 90),
                      get("capacity_ah", 100.0, 1, 2000), get("soh", 1.0, 0.2, 1.2),
-                     get("imbalance_mv", 0.0, 0, 1000), now_us, self.figures)
+                     get("imbalance_mv", 0.0, 0, 1000), now_us, self.figures,
+                     int(get("cells", CELLS, 8, CELLS)),
+                     None if curve is None else _curve(curve), get("hyst_mv", 9.0, 0, 50),
+                     get("leak_ma", None, 0, 1000), get("shunt_uohm", 250.0, 10, 5000))
 
     # -- time --------
 
@@ -656,7 +692,7 @@ class Stand:
                       "cap": [word >> bit & 1 for bit in range(LAMPS)]},
             "buzzer": self._seen["buzzer"],
             "do": [self.levels["DO1"], self.levels["DO2"]],
-            "balance": [k for k in range(CELLS) if afe.balance >> k & 1],
+            "balance": afe.bled(),
             "wdt_fed_ms_ago": fed,
         }
 
@@ -696,9 +732,16 @@ class Stand:
         if not isinstance(fields, dict):
             raise ValueError("set: %r; an object {field: value}" % (fields,))
         checked = []
+        cells = self.plant.cells
         for name, check, act in _FIELDS:    # in this order, whatever order they came in
             if name in fields:
-                checked.append((name, check(name, fields[name]), act))
+                if name == "fault":
+                    value = _faults(name, fields[name], cells)
+                elif name in _CHECKS_OF_CELLS:
+                    value = _CHECKS_OF_CELLS[name](cells)(name, fields[name])
+                else:
+                    value = check(name, fields[name])
+                checked.append((name, value, act))
         for name in fields:
             if name not in FIELDS:
                 raise ValueError("set: unknown field %r; the stand knows %s"

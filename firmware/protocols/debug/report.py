@@ -119,6 +119,7 @@ FIELDS = (
 )
 
 _NAMES = [row[0] for row in FIELDS]
+_OF_CELLS = ("cell_mv", "balance_s")    # a number for each cell
 _CELLS = _NAMES.index("cell_mv")
 _FETS = _NAMES.index("fets")
 _LIMITS = _NAMES.index("cvl_mv")
@@ -176,10 +177,11 @@ def line_of(row):
 
 
 def fields_for(profile):
-    """FIELDS with the reasons that *profile* may lower a limit for."""
+    """FIELDS with the reasons that *profile* may lower a limit for, and as many cells as it has."""
     reasons = "|".join([row[3] for row in profile.CURVES] + list(limit_reasons.OTHERS))
     return tuple(
-        (name, letter, count, unit % reasons if "%s" in unit else unit, meaning)
+        (name, letter, profile.CELLS if name in _OF_CELLS else count,
+         unit % reasons if "%s" in unit else unit, meaning)
         for name, letter, count, unit, meaning in FIELDS)
 
 
@@ -192,9 +194,9 @@ def schema_id(fields):
     return total
 
 
-def size():
+def size(fields=FIELDS):
     """Bytes of a packed report."""
-    return sum(struct.calcsize("<" + row[1]) * row[2] for row in FIELDS)
+    return sum(struct.calcsize("<" + row[1]) * row[2] for row in fields)
 
 
 class Reporter:
@@ -377,7 +379,7 @@ class Reporter:
     def _put(self, buf, at, i, value):
         """Pack field *i*, one number or an array, held within its type; return the end."""
         letter = FIELDS[i][1]
-        count = FIELDS[i][2]
+        count = self.fields[i][2]
         low, high = _RANGE[letter]
         for k in range(count):
             if value is None:
