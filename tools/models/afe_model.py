@@ -525,7 +525,7 @@ class AfeModel:
     def _wired(self, epoch):
         """The epoch with one voltage for each input."""
         cells = epoch[1]
-        return (epoch[0], cells[:-1] + self._shorted + cells[-1:], *epoch[2:])
+        return (epoch[0], cells[:-1] + self._shorted + cells[-1:]) + epoch[2:]
 
     def _extremes(self, cells):
         """(lowest, highest) of the inputs that are used."""
