@@ -331,8 +331,9 @@ class Client:
         if len(payload) < 2:
             raise LinkError("a report without its schema's number")
         number = payload[0] | payload[1] << 8
-        if self._schema_id not in (None, number):
-            self._schema = None                 # another firmware than before
+        if self._schema_id not in (None, number) or (
+                self._schema is not None and self._schema.size != len(payload) - 2):
+            self._schema = None                 # another firmware or product than before
         report = self.schema().decode(payload[2:])
         self._schema_id = number
         if "faults_more" in report:

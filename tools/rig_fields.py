@@ -153,11 +153,18 @@ def plant_of(firmware, profile):
     return plant_fields(said(path)) if path else {}
 
 
+# what a cell model can be; the firmware judges a profile
+_LIKELY = {"capacity_ah": (1, 2000), "most_a": (10, 300), "cells": (8, 16),
+           "shunt_uohm": (10, 5000)}
+
+
 def plant_fields(data):
     """Fields of a plant that has the cells of a profile's *data*."""
     plant = {}
     for field, name, unit in (("capacity_mah", "capacity_ah", 1000), ("most_ma", "most_a", 1000),
                               ("cells", "cells", 1), ("shunt_uohm", "shunt_uohm", 1)):
-        if isinstance(data.get(field), int):
-            plant[name] = data[field] // unit if unit == 1 else data[field] / unit
+        value = data.get(field)
+        low, high = _LIKELY[name]
+        if isinstance(value, int) and low <= value / unit <= high:      # else it is refused
+            plant[name] = value if unit == 1 else value / unit
     return plant
