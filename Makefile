@@ -16,7 +16,7 @@ SHELL := /bin/bash
 
 # Variables given on the command line (DURATION=20 PLAIN=1) reach the tools as environment.
 
-.PHONY: help setup ready firmware run rig test test-rp2040 test-fast fuzz lint soc-report dbc pages trace days bench campaign hunt mutants powercut flash size clean
+.PHONY: help setup ready firmware run rig test test-rp2040 test-fast fuzz lint soc-report dbc pages profile trace days bench campaign hunt mutants powercut flash size clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -99,6 +99,9 @@ dbc: setup ## docs/packctl.dbc: the CAN frames for other programs, from the firm
 
 pages: setup ## docs/generated: parameters, protections, events, from the firmware's tables
 	@$(PY) tools/pages.py
+
+profile: setup ## check the file of a product: make profile FILE=firmware/profiles/lfp_8s_280.json
+	@$(PY) tools/profile_file.py "$(FILE)"
 
 trace: setup ## which test proves which requirement
 	@$(PY) tools/trace.py

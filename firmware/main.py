@@ -80,8 +80,8 @@ class App:
     installed  text of the profile in the board's flash, or None
 
     scheduler  Scheduler; pack: Pack
-    clock, storage, choice, installed, control, can, system, parallel, reporter, supervisor, self_tests,
-    prompt, params, shunt_uohm      what commands and provoked faults look at
+    clock, storage, choice, installed, control, can, system, parallel, reporter, supervisor,
+    self_tests, prompt, params, shunt_uohm      what commands and provoked faults look at
     """
 
     def __init__(self, name, refused=None, installed=None):

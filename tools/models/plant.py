@@ -17,7 +17,7 @@ How a cell behaves, and where the figures come from
   have the same time constants in all cells, so that one filtered current each does for all
   sixteen: a cell's polarisation is its resistance times that current.
 * Spread: capacity +-1 %, resistance +-5 %, self-discharge 2 to 5 mA per 100 Ah.
-* Heat: four groups of a quarter of the cells (about 2 kg each of 16), a MOSFET heat sink, one ambient.
+* Heat: four groups of a quarter of the cells (about 2 kg each), a MOSFET heat sink, one ambient.
 
 Current is positive when charging. Between steps everything is constant.
 

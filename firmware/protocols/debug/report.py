@@ -177,7 +177,7 @@ def line_of(row):
 
 
 def fields_for(profile):
-    """FIELDS with the reasons that *profile* may lower a limit for, and as many cells as it has."""
+    """FIELDS with the reasons that *profile* may lower a limit for, and with its cells."""
     reasons = "|".join([row[3] for row in profile.CURVES] + list(limit_reasons.OTHERS))
     return tuple(
         (name, letter, profile.CELLS if name in _OF_CELLS else count,
