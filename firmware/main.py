@@ -32,7 +32,9 @@ from mcp2515 import MCP2515
 from pcf8563 import PCF8563
 from protocols.ascii.port import AsciiPort
 from protocols.can.frames import CanFrames
+from protocols.debug.answers import Answers
 from protocols.debug.commands import Commands
+from protocols.debug.console import Console
 from protocols.debug.port import DebugPort, Trusted
 from protocols.debug.link import Link
 from protocols.pcs import Pcs
@@ -49,7 +51,7 @@ from tasks.parallel_bus import ALONE_MS, ParallelBus
 from tasks.provoke import Provoke
 from tasks.self_tests import PERIOD_MS as SELF_TEST_MS
 from tasks.self_tests import SelfTests
-from tasks.serial_port import SerialPort
+from tasks.serial_port import ConsolePort, SerialPort
 from tasks.storage import PERIOD_MS as STORAGE_MS
 from tasks.storage import Storage
 from tasks.supervisor import PERIOD_MS as SUPERVISOR_MS
@@ -81,7 +83,8 @@ class App:
 
     scheduler  Scheduler; pack: Pack
     clock, storage, choice, installed, control, can, system, parallel, reporter, supervisor,
-    self_tests, prompt, params, shunt_uohm      what commands and provoked faults look at
+    self_tests, prompt, params, shunt_uohm, identity_text   what commands, the console and provoked
+    faults look at
     """
 
     def __init__(self, name, refused=None, installed=None):
@@ -178,12 +181,12 @@ class App:
         self.supervisor.tests = self.self_tests
         self.prompt = self.supervisor.prompt = PromptWish(pack, port.prompt_asked)
         self.reporter = Reporter(pack, self.control, self.supervisor)
-        commands = Commands(self, port.ticks_ms)
-        link = Link(pack, self.reporter, self._identity(name, serial), commands,
-                    Provoke(self, port.wait_us).make, storage.records, storage.stored)
+        self.identity_text = self._identity(name, serial)
         pcs_port = SerialPort(pcs, protocol, _out("PCS_DE"))
-        debug_port = SerialPort(debug_uart, DebugPort(
-            link, AsciiPort(self.system, pack, identity, Trusted(pack.rights.pin))))
+        commands = Commands(self, port.ticks_ms)
+        answers = Answers(self, commands, port.ticks_ms, version.VERSION, port.NAME)
+        provoke = Provoke(self, port.wait_us).make
+        debug_port = self._debug_port(debug_uart, identity, commands, answers, provoke)
         self._pcs = pcs_port
         storage.ports += [pcs_port, self.parallel]      # the debug port's bytes come by DMA
         storage.senders += self.can, self.panel
@@ -208,6 +211,14 @@ class App:
         self.reporter.can = self.can
         self.reporter.system = self.system
         self.reporter.storage = storage
+
+    def _debug_port(self, uart, identity, commands, answers, provoke):
+        """What serves *uart* as a debug port (COM-10)."""
+        pack, storage = self.pack, self.storage
+        link = Link(pack, self.reporter, self.identity_text, commands, provoke, storage.records,
+                    storage.stored)
+        ascii_port = AsciiPort(self.system, pack, identity, Trusted(pack.rights.pin))
+        return ConsolePort(uart, DebugPort(link, ascii_port, Console(answers, port.ticks_us)))
 
     def boot(self):
         """Start the schedule; the control task brings the AFE up with both FETs off."""

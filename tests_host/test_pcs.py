@@ -769,18 +769,36 @@ class FakeLink:
     def __init__(self):
         self.out = bytearray(b"L")
         self.heard = []
+        self.woken = 0
         self.used = 0
 
     def hear(self):
-        self.used += 1
+        self.woken += 1
 
-    @property
-    def is_idle(self):
-        return len(self.heard) % 3 == 0
+    def expire(self, now_ms):
+        pass
+
+    def drop(self):
+        self.used = 0
 
     def take(self, byte, now_ms):
         self.heard.append(byte)
-        return 1 if self.is_idle else 0
+        self.used = (self.used + 1) % 3
+        return 0 if self.used else 1
+
+
+class FakeConsole:
+    """A person's end: notes what is typed."""
+
+    def __init__(self):
+        self.out = bytearray(b"C")
+        self.typed = b""
+
+    def take(self, byte):
+        self.typed += bytes((byte,))
+
+    def more(self):
+        return 0
 
 
 class TestDebugPort(TestCase):
@@ -788,8 +806,9 @@ class TestDebugPort(TestCase):
         super().setUp()
         self.link = FakeLink()
         identity = Identity("AM5000", (1, 3, 7), SERIAL)
+        self.console = FakeConsole()
         self.protocol = DebugPort(self.link, AsciiPort(self.system, self.pack, identity,
-                                                       Trusted()))
+                                                       Trusted()), self.console)
 
     def test_pace_at_whatever_address(self):                    # req: COM-01 COM-04
         for dip, adr, reply in ((0, "00", "00"), (0, "01", "01"), (0, "FF", "00"),
@@ -797,7 +816,7 @@ class TestDebugPort(TestCase):
             self.pack.dip = dip
             self.assertEqual(self.ask(request("C1", "", adr, "25"))[:9], "~25%s4600" % reply)
         self.assertEqual(self.ask(request("90", "", "FF", "25")), frame("25034600E00201"))
-        self.assertTrue(self.link.used >= 7)            # it wakes the pack (PWR-11)
+        self.assertTrue(self.link.woken >= 7)            # it wakes the pack (PWR-11)
 
     def test_pylontech_at_whatever_address(self):               # req: COM-01 COM-04
         for dip, adr, reply in ((0, "02", "02"), (0, "01", "02"), (0, "FF", "02"),
@@ -818,9 +837,18 @@ class TestDebugPort(TestCase):
         self.assertEqual(self.pack.inverter.silent_s, 1)
 
     def test_the_host_tools_frames_go_to_the_link(self):        # req: COM-04
-        self.assertEqual(self.ask("\x35~x"), "L")               # "~" inside its frame
+        self.assertEqual(feed(self.protocol, b"\xb5\x01~", self.now), b"L")    # "~" in its frame
         self.assertEqual(self.ask(request("4F"))[:3], "~20")
-        self.assertEqual(self.link.heard, [0x35, 0x7E, 0x78])
+        self.assertEqual(self.link.heard, [0xB5, 0x01, 0x7E])
+
+    def test_all_else_is_for_the_console(self):                 # req: COM-10
+        self.assertEqual(feed(self.protocol, b"why\r\xb5\x01xpwr\xb5\x01x\n", self.now), b"LL")
+        self.assertEqual(self.console.typed, b"why\rpwr\n")
+        self.assertTrue(self.link.woken >= 8)                   # it wakes the pack (PWR-11)
+
+    def test_a_stray_first_byte_of_a_frame_costs_the_console_nothing(self):     # req: COM-06
+        feed(self.protocol, b"\xb5status\r", self.now)
+        self.assertEqual(self.console.typed, b"status\r")
 
     def test_a_frame_that_breaks_off_is_left_for_the_host_tools(self):  # req: COM-04 COM-06
         answer = bytes(feed(self.protocol, b"~2002\xb5\x01\x02", self.now))

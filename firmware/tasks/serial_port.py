@@ -79,11 +79,36 @@ class SerialPort:
             length = protocol.take(self._buf[self._at], now_ms)
             self._at += 1
             if length:
-                if self._de is not None:
-                    self._de(1)
-                self._next = self._uart.write(protocol.out, 0, length) or 0
-                self._end = length
-                self.sent += length
-                self._sending = True
-                self.asked = False
+                self._send(length)
                 return
+
+    def _send(self, length):
+        """Begin to send the first *length* bytes of the protocol's answer."""
+        if self._de is not None:
+            self._de(1)
+        self._next = self._uart.write(self._protocol.out, 0, length) or 0
+        self._end = length
+        self.sent += length
+        self._sending = True
+        self.asked = False
+
+
+class ConsolePort(SerialPort):
+    """A port with a console behind it, which has more to say than an answer a request.
+
+    protocol   as SerialPort's, and more(now_ms) -> length of what is in protocol.out, or 0
+    """
+
+    @micropython.native
+    def step(self, now_ms):
+        """As a SerialPort's; when that has nothing to send, the console goes on."""
+        SerialPort.step(self, now_ms)
+        if not self._sending:
+            length = self._protocol.more(now_ms)
+            if length:
+                self._send(length)
+
+    def restart(self):
+        """After an exception: what was begun is given up."""
+        self._at = self._count = 0
+        self._protocol.restart()

@@ -89,11 +89,15 @@ class Parser:
         self._used = 0
         self.dropped += 1
 
-    def take(self, byte, now_ms):
-        """Take one received byte; NOTHING, DROPPED, or the verdict on a complete frame."""
+    def expire(self, now_ms):
+        """A pause inside a frame ends it."""
         if self._used and (now_ms - self._last_ms) & 0x3FFFFFFF > self._gap_ms:
             self._used = 0
             self.dropped += 1
+
+    def take(self, byte, now_ms):
+        """Take one received byte; NOTHING, DROPPED, or the verdict on a complete frame."""
+        self.expire(now_ms)
         self._last_ms = now_ms
         if byte == SOI:
             if self._used:

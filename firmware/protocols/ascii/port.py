@@ -41,6 +41,10 @@ class AsciiPort:
         """The frame begun is none."""
         self._parser.drop()
 
+    def expire(self, now_ms):
+        """A pause inside a frame ends it."""
+        self._parser.expire(now_ms)
+
     @property
     def dropped(self):
         """Frames dropped, since start."""

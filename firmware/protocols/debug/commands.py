@@ -22,6 +22,13 @@ NAMES = ("why", "limits", "power", "fleet", "codes", "counters", "errors", "afe"
          "profile", "pin", "unlock", "save", "clear", "deep_try", "sleep", "reset", "prompt")
 
 
+def _whole(word):
+    """*word* as a number; ValueError in a person's words."""
+    if not word.isdigit() or len(word) > 6:
+        raise ValueError("%s is no number" % word)
+    return int(word)
+
+
 class Commands:
     """The commands by name.
 
@@ -75,7 +82,7 @@ class Commands:
         system.update(now_ms)
         lines = ["address;age_ms;soc_cpct;current_ma;ccl_ma;dcl_ma;fets;waits_for"]
         for seen in system.modules:
-            if words and seen.module == int(words[0]):
+            if words and seen.module == _whole(words[0]):
                 return "serial=%s\npack_mv=%d\nuohm=%d\nmax_cell_mv=%d\nmin_cell_mv=%d\n" \
                     "alarms=%x\nprotections=%x" % (
                         bytes(seen.serial).decode().strip(), seen.pack_mv, seen.resistance_uohm,
@@ -91,7 +98,7 @@ class Commands:
     def _codes(self, words):
         """Codes of the AS1 that hold, a line each; with a number, what that one means."""
         if words:
-            return as1_codes.text_of(int(words[0]))
+            return as1_codes.text_of(_whole(words[0]))
         return "\n".join(as1_codes.lines(self._parts.reporter.as1_rows(),
                                          self._parts.pack.measurements.values)) or "none"
 
@@ -107,17 +114,20 @@ class Commands:
 
     def _clock(self, words):
         """Read the clock, or set it: `clock 2026-05-17T12:30:00`."""
-        parts = self._parts
-        now_ms = self._ticks_ms()
         if words:
-            seconds = civil.parse(words[0])
-            try:
-                moved_s = parts.clock.set(seconds, now_ms)
-            except OSError as error:
-                raise ValueError(str(error))
-            parts.pack.events.add(now_ms, ev.CLOCK, SET, -1, moved_s, seconds)
-        now_s = parts.clock.now_s(now_ms)
-        return "%s %s" % (civil.text_of(now_s) if now_s else "not set", parts.clock.name)
+            self.set_clock(civil.parse(words[0]))
+        clock = self._parts.clock
+        now_s = clock.now_s(self._ticks_ms())
+        return "%s %s" % (civil.text_of(now_s) if now_s else "not set", clock.name)
+
+    def set_clock(self, seconds):
+        """Set the clock to *seconds* since 2020; ValueError if the chip does not take it."""
+        now_ms = self._ticks_ms()
+        try:
+            moved_s = self._parts.clock.set(seconds, now_ms)
+        except OSError as error:
+            raise ValueError(str(error))
+        self._parts.pack.events.add(now_ms, ev.CLOCK, SET, -1, moved_s, seconds)
 
     def _profile(self, words):
         """Choose another product's profile; it holds from the next reset on.
@@ -186,7 +196,7 @@ class Commands:
     def _unlock(self, words):
         """Let the inverter ports write for some minutes (COM-07); 0 ends it."""
         rights = self._parts.pack.rights
-        rights.unlock(int(words[0]) if words else None, self._ticks_ms())
+        rights.unlock(_whole(words[0]) if words else None, self._ticks_ms())
         return "writing is allowed on the inverter ports for %d s" % rights.left_s
 
     def _save(self, words):

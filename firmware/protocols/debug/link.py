@@ -49,6 +49,9 @@ class Link:
     records    Records; None: those in RAM
     stored     function: 0 the parameters as they are now are in flash, 1 not yet, 2 the flash
                does not take them
+
+    used       bytes of the frame begun, 0: between frames
+    out        the newest answer
     """
 
     def __init__(self, pack, reporter, identity, commands, provoke, records=None, stored=None):
@@ -60,7 +63,7 @@ class Link:
         self._stored = stored
         self._records = records or Records(pack.events)
         self._in = bytearray(_HEAD + _LONGEST_IN + 2)
-        self._used = 0
+        self.used = 0
         self._last_ms = 0
         self._schema = report.schema_id(reporter.fields)
         self.out = bytearray(_HEAD + _LONGEST_OUT + 2)
@@ -75,14 +78,19 @@ class Link:
     @property
     def is_idle(self):
         """True between frames."""
-        return self._used == 0
+        return self.used == 0
+
+    def expire(self, now_ms):
+        """A pause inside a frame ends it."""
+        if self.used and (now_ms - self._last_ms) & 0x3FFFFFFF > _GAP_MS:
+            self.drop()
 
     def take(self, byte, now_ms):
         """Take one received byte; return the length of the answer now in *out*, or 0."""
         buf = self._in
-        used = self._used
+        used = self.used
         if used and (now_ms - self._last_ms) & 0x3FFFFFFF > _GAP_MS:
-            self._drop()
+            self.drop()
             used = 0
         self._last_ms = now_ms
         if used == 0 and byte != SOF:
@@ -90,11 +98,11 @@ class Link:
             return 0
         buf[used] = byte
         used += 1
-        self._used = used
+        self.used = used
         if used == 2 and byte != VERSION:
-            self._drop()
+            self.drop()
             if byte == SOF:             # the one before was noise: this may be the frame
-                self._used = 1
+                self.used = 1
             return 0
         if used < _HEAD:
             if used == 3 and byte < SEQ_BENCH:
@@ -102,22 +110,23 @@ class Link:
             return 0
         length = buf[4] | buf[5] << 8
         if length > _LONGEST_IN:
-            return self._drop()
+            return self.drop()
         if used < _HEAD + length + 2:
             return 0
-        self._used = 0
+        self.used = 0
         end = _HEAD + length
         if crc16(buf, 1, end, 0xFFFF) != buf[end] | buf[end + 1] << 8:
-            return self._drop()
+            return self.drop()
         return self._answer(length, now_ms)
 
     def hear(self):
         """Somebody uses the port (PWR-11)."""
         self._pack.power.hear_debug()
 
-    def _drop(self):
+    def drop(self):
+        """The frame begun is none."""
         self.hear()
-        self._used = 0
+        self.used = 0
         self.dropped += 1
         return 0
 
