@@ -30,7 +30,8 @@ class FakeAnswers:
 
     def complete(self, start):
         begun = start.split(" ")[-1]
-        return begun, [word for word in ("status", "stat", "set", "sleep") if word.startswith(begun)]
+        words = "status", "stat", "set", "sleep"
+        return begun, [word for word in words if word.startswith(begun)]
 
 
 class Screen:
@@ -119,8 +120,8 @@ class TestLine(Case):
         table = (
             ("wyh\b\bhy", "why"), ("wyh\x7f\x7fhy", "why"), ("abc\x15why", "why"),
             ("wy" + LEFT + "h", "why"), ("hy\x01w", "why"), ("hy\x1b[Hw\x1b[F!", "why!"),
-            ("xwhy\x01\x1b[3~", "why"), ("set x 3\x17 4", "set x  4"), ("whyabc" + 3 * LEFT + "\x0b",
-                                                                       "why"),
+            ("xwhy\x01\x1b[3~", "why"), ("set x 3\x17 4", "set x  4"),
+            ("whyabc" + 3 * LEFT + "\x0b", "why"),
             ("hy\x1b[1~w\x1b[4~?", "why?"), ("ab" + LEFT + RIGHT + RIGHT + "c", "abc"),
             ("\b\b\x1b[3~a", "a"), ("w\x1b[15~h\x1b[1;5Cy", "why"), ("w\x0e\x02h\x00y", "why"),
         )
@@ -182,7 +183,7 @@ class TestHistory(Case):
     def test_history_is_of_bounded_size(self):                  # req: COM-06
         for i in range(40):
             self.type("line %d %s\r" % (i, "x" * (i * 5 % 200)))
-        for i in range(60):
+        for _ in range(60):
             self.type(UP)
         self.type("\r")
         self.assertTrue(self.answers.lines[-1].startswith("line "))
