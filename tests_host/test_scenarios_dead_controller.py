@@ -49,8 +49,6 @@ def test_a_task_that_hangs_leaves_both_fets_open_within_a_second(rig, target, ta
                                    {"task_storm": "all"}, {"task_storm": "supervisor"},
                                    {"mcu_clock_stopped": True}])
 def test_a_dead_controller_leaves_both_fets_open_within_a_second(rig, target, fault):
-    if target == "rp2040" and "mcu_clock_stopped" in fault:
-        pytest.skip("the emulator's timer cannot be stopped")
     opened(rig, target, load_ma=20_000)
     at_ms = rig.get()["t_ms"]
     rig.set(fault=fault)

@@ -42,6 +42,7 @@ struct core {
     uint64_t base_cycles;       /* cycles at time base_ns */
     double base_ns;
     double timer_epoch_ns;
+    double timer_still_us;      /* its count while it stands still; below 0: it runs */
     uint8_t *ram;
     uint8_t *flash;
     uint8_t *rom;
@@ -225,6 +226,8 @@ int core_wakes(struct core *k)
 static double now_us(const struct core *k)
 {
     double ns = k->base_ns + (double)(k->cycles - k->base_cycles) * 8.0;
+    if (k->timer_still_us >= 0)
+        return k->timer_still_us;
     return (ns - k->timer_epoch_ns) / 1000;
 }
 

@@ -103,6 +103,9 @@ class PyCore:
         self._cycles_before += self._cycles_seen
         self._cycles_seen = 0
 
+    def timer_changed(self):
+        """The timer was set to another count, or stands still."""
+
     def busy_cycles(self):
         """Cycles executed since the emulator was made."""
         return self._cycles_before + self._cycles_seen
@@ -134,6 +137,7 @@ class _State(ctypes.Structure):
             "time_high")),
         ("cycles", ctypes.c_uint64), ("limit", ctypes.c_uint64), ("base_cycles", ctypes.c_uint64),
         ("base_ns", ctypes.c_double), ("timer_epoch_ns", ctypes.c_double),
+        ("timer_still_us", ctypes.c_double),
         ("ram", ctypes.c_void_p), ("flash", ctypes.c_void_p), ("rom", ctypes.c_void_p),
         ("dpram", ctypes.c_void_p), ("read", _READ), ("write", _WRITE),
     ]
@@ -222,7 +226,13 @@ class CCore:
         core = self.chip.core
         self.chip.lines = 0
         self._lib.core_reset(self._ref, core.registers[13], core.pc)
-        self._state.timer_epoch_ns = self.chip.timer._epoch_nanos
+        self.timer_changed()
+
+    def timer_changed(self):
+        """The timer was set to another count, or stands still."""
+        timer = self.chip.timer
+        self._state.timer_epoch_ns = timer._epoch_nanos
+        self._state.timer_still_us = -1 if timer.still_us is None else timer.still_us
 
     def busy_cycles(self):
         """Cycles executed since the emulator was made."""

@@ -564,19 +564,48 @@ class AlarmPio(_pio.RPPIO):
 
 class BenchTimer(RPTimer):
     """TIMER whose alarms fire when the counter *becomes* the value written, as on the chip:
-    rp2040py's came up to a microsecond early, and at once for a value just missed."""
+    rp2040py's came up to a microsecond early, and at once for a value just missed.
+
+    still_us  None: it runs | the count at which it stands still
+    """
+
+    still_us = None
+
+    def reset(self):
+        self.still_us = None
+        super().reset()
+
+    def stand_still(self, still):
+        """As with PAUSE: it does not count and no alarm comes, until it is to go on."""
+        if still == (self.still_us is not None):
+            return
+        now_us = self._micros()
+        self._epoch_nanos = self.clock.nanos - now_us * 1000
+        self.still_us = now_us if still else None
+        for alarm in self.alarms:
+            if alarm.armed:
+                self._schedule(alarm)
+
+    def _micros(self):
+        return super()._micros() if self.still_us is None else self.still_us
+
+    def _schedule(self, alarm):
+        if self.still_us is not None:
+            alarm.clock_alarm.cancel()
+            return
+        now_us = int(self._micros())
+        delta_us = (alarm.target_micros - now_us) & 0xFFFFFFFF or 1 << 32
+        due_ns = self._epoch_nanos + (now_us + delta_us) * 1000
+        alarm.clock_alarm.schedule(due_ns - self.clock.nanos)
 
     def write_uint32(self, offset, value):
         if offset not in ALARM_REGS:
             super().write_uint32(offset, value)
             return
         alarm = self.alarms[(offset - ALARM0) // 4]
-        now_us = int(self._micros())
-        delta_us = (value - now_us) & 0xFFFFFFFF or 1 << 32
         alarm.armed = True
         alarm.target_micros = value & 0xFFFFFFFF
-        due_ns = self._epoch_nanos + (now_us + delta_us) * 1000
-        alarm.clock_alarm.schedule(due_ns - self.clock.nanos)
+        self._schedule(alarm)
 
 
 # -- watchdog -------------------------------------------------------------------------------------

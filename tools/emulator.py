@@ -209,6 +209,13 @@ class EmulatedPico:
             self._enter_reset("power")
             self._release_pins()
 
+    def stop_clock(self, stopped):
+        """The timer stands still, and with it all that the program knows of time, until a reset
+        or until it is to go on. The processor runs."""
+        if self.powered:
+            self.chip.timer.stand_still(stopped)
+            self._core.timer_changed()
+
     def reset(self):
         """Press the RUN pin's button."""
         if self.powered:

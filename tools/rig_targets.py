@@ -379,8 +379,8 @@ class PicoTarget:
             self._pico.set_erase_ms(faults.pop("flash_erase_ms"))
         if "mcu_frozen" in faults:
             self._pico.frozen = bool(faults.pop("mcu_frozen"))
-        if faults.pop("mcu_clock_stopped", None):
-            raise TargetError("fault mcu_clock_stopped: on host and unix alone")
+        if "mcu_clock_stopped" in faults:
+            self._pico.stop_clock(bool(faults.pop("mcu_clock_stopped")))
         if faults or "fault" in values:
             values["fault"] = faults
         try:
