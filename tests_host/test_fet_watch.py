@@ -126,6 +126,14 @@ class TestWeld(TestCase):
             if fault:
                 self.assertEqual((self.watch.value, self.watch.limit), (current_ma, 2000))
 
+    def test_a_great_current_has_a_quarter_of_the_time(self):   # req: SAF-05 PRO-08
+        for current_ma, scans in ((50_001, 4), (50_000, 11), (-327_670, 4)):
+            self.setUp()
+            self.watch.load(settings(1000))
+            self.seen.wanted = self.seen.actual = 0
+            self.drop(750 if current_ma > 0 else -750, current_ma)
+            self.assertEqual(self.steps(scans), [0] * (scans - 1) + [FAULT_WELD], current_ma)
+
     def test_the_terminals_say_whether_it_can_flow(self):       # req: SAF-05 PRO-28
         for wanted, current_ma, possible in (
                 (0, 5000, range(250, 1516)), (0, -5000, range(-1515, -249)),

@@ -345,3 +345,56 @@ def test_the_group_that_can_deliver_most_begins(rig, target):
     assert fets(rig)[0] == OPEN
     assert "V from its cells" in table(rig)[1]["waits_for"]
     assert table(rig)[2]["waits_for"] == ""
+
+
+@pytest.mark.req("COM-09", "PWR-03")
+@pytest.mark.targets("host")
+def test_a_load_on_a_dead_bar_is_no_short_circuit(rig, target):
+    """A load beside the pre-discharge resistor holds the bar 9 V below the first pack."""
+    rig.fleet(modules=2, board=target)
+    rig.set(load_ma=9_000)
+    until(rig, 30, lambda: fets(rig) == [CLOSED] * 2)
+    for module in rig.get_all()["modules"]:
+        assert module["truth"]["harm"] == [] and module["report"]["protections"] == []
+
+
+@pytest.mark.req("COM-09", "PWR-01")
+@pytest.mark.targets("host")
+@pytest.mark.parametrize("later_ms", (0, 80))
+def test_the_master_dies_between_the_two_fets_of_a_slave(rig, target, later_ms):
+    rig.fleet(modules=3, board=target, plant=[{"soc": 0.5}, {"soc": 0.5}, {"soc": 0.52}])
+    rig.set(load_ma=20_000)
+    rig.module(2).power(on=False)
+    until(rig, 20, lambda: fets(rig)[:2] == [CLOSED] * 2)
+    rig.module(2).power(on=True)
+    until(rig, 30, lambda: fets(rig)[2]["chg"], 10)
+    assert not fets(rig)[2]["dsg"]
+    rig.run(later_ms)
+    rig.module(0).power(on=False)
+    until(rig, 60, lambda: fets(rig)[1:] == [CLOSED] * 2)       # by its own terminals
+    rig.module(0).power(on=True)
+    until(rig, 60, lambda: fets(rig) == [CLOSED] * 3)
+    until(rig, 30, lambda: report(rig)["modules"] == 3)
+    assert [module["truth"]["harm"] for module in rig.get_all()["modules"]] == [[]] * 3
+    currents = [module["truth"]["current_ma"] for module in rig.get_all()["modules"]]
+    assert sum(currents) == pytest.approx(-20_000, abs=1000)
+
+
+@pytest.mark.req("COM-09", "PRO-27")
+@pytest.mark.targets("host")
+@pytest.mark.parametrize("index", (0, 1))
+@pytest.mark.parametrize("stimulus", ({"load_ma": 60_000},
+                                      {"charger_mv": 56_000, "charger_ma": 60_000}),
+                         ids=("load", "charger"))
+def test_a_restarted_pack_comes_back(rig, target, index, stimulus):
+    rig.fleet(modules=2, board=target, plant={"soc": 0.5})
+    until(rig, 15, lambda: fets(rig) == [CLOSED] * 2)
+    rig.set(**stimulus)
+    rig.run(3000)
+    rig.module(index).power(on=False)
+    rig.run(8000)                       # the other one drifts away meanwhile
+    assert fets(rig)[1 - index] == CLOSED
+    rig.module(index).power(on=True)
+    until(rig, 60, lambda: fets(rig) == [CLOSED] * 2)
+    until(rig, 30, lambda: all(m["report"]["faults"] == [] for m in rig.get_all()["modules"]))
+    assert [module["truth"]["harm"] for module in rig.get_all()["modules"]] == [[]] * 2

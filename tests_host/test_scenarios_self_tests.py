@@ -196,7 +196,6 @@ print(bad, got == bytes([(i * 37 + 5) & 0xFF for i in range(900)]), len(got))
 
 @pytest.mark.rp2040
 @pytest.mark.req("SAF-07", "COM-06")
-@pytest.mark.xfail(strict=False, reason="needs the word that leads to the prompt (SAF-10) first")
 def test_what_dma_moves_is_neither_lost_nor_taken_for_a_bad_ram(uf2):
     """Bytes come and go on the debug port while the memory of its rings is tested."""
     from emu_periph import RawRepl
@@ -204,7 +203,7 @@ def test_what_dma_moves_is_neither_lost_nor_taken_for_a_bad_ram(uf2):
     pico = EmulatedPico(uf2)
     repl = RawRepl(pico)
     pico.run_for(4_000_000)
-    pico.run_for(7_000_000)
+    repl.ask()
     assert repl.exec(_DMA_SETUP, 3000)[1] == b""
     heard = []
     pico.on_debug = lambda byte, now_us: heard.append(byte)

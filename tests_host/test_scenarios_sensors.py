@@ -243,3 +243,18 @@ def test_a_healthy_board_raises_nothing(rig, target, seed):
                 rig.set(load_ma=0)
                 rig.run(off_ms)
         assert not faults(rig)
+
+
+@pytest.mark.req("SAF-05", "MEA-07", "PRO-08")
+@pytest.mark.targets("host", "unix")
+def test_a_short_circuit_that_shows_as_charging_ends_within_a_second(rig, target):
+    """Wires of the shunt the wrong way round: the AFE sees a charge over-current, and the charge
+    FET that it opens does not stop what is a discharge (found by make hunt)."""
+    start(rig, target)
+    at_ms = rig.get()["t_ms"]
+    rig.set(fault={"shunt_sign": -1})
+    rig.set(load="short")
+    rig.run(3000)
+    opened = [edge for edge in rig.trace(at_ms)["edges"] if edge[1:] == ["fets.dsg", 0]]
+    assert opened and opened[0][0] - at_ms < 1000
+    assert {kind for kind, *_ in rig.get()["truth"]["harm"]} == {"over_350_a"}  # of milliseconds

@@ -905,6 +905,20 @@ class RawRepl:
         del self._seen[:at + len(text)]
         return before
 
+    def ask(self, timeout_ms=15_000):
+        """Ask a running packctl for its prompt (SAF-10): it comes when both FETs are off."""
+        pico = self.pico
+        usb = pico.attach_usb()
+        before, pico.on_usb = pico.on_usb, self._seen.extend
+        try:
+            deadline = pico.now_us + timeout_ms * 1000
+            while not usb.connected and pico.now_us < deadline:
+                pico.run_for(1000)
+            usb.send(b"\rprompt\r")
+            self._wait(b">>> ", deadline)
+        finally:
+            pico.on_usb = before
+
     def exec(self, source, timeout_ms):
         pico = self.pico
         usb = pico.attach_usb()

@@ -22,6 +22,9 @@ EXCUSES: tuple = (
      "current through a welded FET can only be stopped by the fuse"),
     (("fet_weld_dsg",), _CURRENT,
      "current through a welded FET can only be stopped by the fuse"),
+    (("shunt_sign",), ("over_350_a",),
+     "the front end's short-circuit comparator looks at the same shunt, and for one direction "
+     "only: a comparator with a shunt of its own would be needed"),
 )
 
 # Faults under which a pack that would be well stays open, rightly: (faults, reason).

@@ -137,6 +137,7 @@ class Fleet:
         self._clients_us = [0] * len(targets)   # when the client at each one's port is done
         self.chunk_us = _CHUNK_US.get(len(targets), _CHUNK_MANY_US)
         self._bar_mv = None
+        self._only_ma = [None] * len(targets)
         self._hears = [[] for _ in targets]     # feeds of the bus for each module's next chunk
         self._delay_us = 0
 
@@ -186,7 +187,8 @@ class Fleet:
             self._client_speaks(i, start_us, [feed for feed in ports if feed[0] == "parallel"])
             ports = [feed for feed in ports if feed[0] != "parallel"] + self._hears[i]
             self._hears[i] = []
-            target.begin(us, ports, bar_mv=self._bar_mv, bar_load_ma=self.bar.load_ma)
+            target.begin(us, ports, bar_mv=self._bar_mv, bar_load_ma=self.bar.load_ma,
+                         bar_only_ma=self._only_ma[i])
         own = []
         for i, target in enumerate(self.targets):
             sent = target.end()
@@ -199,7 +201,9 @@ class Fleet:
             elif self.members:
                 self.members[i].deliver(sent, start_us)
         self._pass_on(self.targets[0].t_us, us)
-        self._bar_mv = self.bar.solve([target.behind_bar for target in self.targets])
+        packs = [target.behind_bar for target in self.targets]
+        self._bar_mv = self.bar.solve(packs)
+        self._only_ma = [self.bar.only_ma(packs, i) for i in range(len(packs))]
         return own
 
     def _client_speaks(self, i, now_us, feeds):

@@ -349,9 +349,9 @@ class PicoTarget:
             self.power(True)
         self._pico.run_until(us)
 
-    def begin(self, us, feeds, bar_mv=None, bar_load_ma=0):
+    def begin(self, us, feeds, bar_mv=None, bar_load_ma=0, bar_only_ma=None):
         """As a SimTarget's; the work is done in end()."""
-        self._stand.set_bar(bar_mv, self._pico.now_us, bar_load_ma)
+        self._stand.set_bar(bar_mv, self._pico.now_us, bar_load_ma, bar_only_ma)
         self._models_changed()
         self._begun = (us, feeds)
 

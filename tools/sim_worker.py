@@ -487,7 +487,8 @@ class Worker:
         now_us = self.clock.now_us
         self.on_bar = "bar_mv" in command
         if self.on_bar:
-            self.stand.set_bar(command["bar_mv"], now_us, command["bar_load_ma"])
+            self.stand.set_bar(command["bar_mv"], now_us, command["bar_load_ma"],
+                               command["bar_only_ma"])
             self.replan()
         if command["io"]:
             self.busy_us = now_us

@@ -47,6 +47,13 @@ class BusBar:
             current = min(self.charger_ma, max(0.0, (self.charger_mv - bar_mv) / _CHARGER_OHM))
         return current - self.load_ma * min(1.0, max(0.0, bar_mv / DEAD_MV))
 
+    def only_ma(self, packs, index):
+        """What pack *index* alone has to give; None: a charger or other packs hold the bar too."""
+        if self.charger_mv is not None or self.force_ma is not None or any(
+                packs[i][2] or packs[i][3] for i in range(len(packs)) if i != index):
+            return None
+        return self.load_ma
+
     def solve(self, packs):
         """Voltage at which all currents add up to zero; None if nobody holds the bar up."""
         if not any(pack[3] for pack in packs) and self.charger_mv is None and (

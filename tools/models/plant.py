@@ -246,6 +246,7 @@ class Plant:
         self.shorted = False
         self.force_ma = None
         self.bar_mv = None      # None: terminals are this pack's alone | voltage of the bus bar
+        self.bar_only_ma = None     # None | nobody else is on it, and the load there takes this
         self.reverse = False
         self.limiter = False
         self.ld_source = False
@@ -553,7 +554,8 @@ class Plant:
             return min(i, _LIMITER_MA) if self.limiter else i
         if drive < 0.0 and (self.dsg_closed() or self.pdsg):
             drive += 0.0 if self.chg_closed() else _DIODE_MV
-            return min(0.0, drive) / (ohm if self.dsg_closed() else ohm + self._pdsg_ohm)
+            i = min(0.0, drive) / (ohm if self.dsg_closed() else ohm + self._pdsg_ohm)
+            return i if self.bar_only_ma is None else max(i, -self.bar_only_ma)
         return 0.0
 
     def behind_bar(self):

@@ -711,9 +711,13 @@ class Stand:
 
     # -- a bus bar shared with other packs --------
 
-    def set_bar(self, bar_mv, now_us, load_ma=0):
-        """Others hold the terminals at *bar_mv*; None: nobody does, and *load_ma* is wanted."""
+    def set_bar(self, bar_mv, now_us, load_ma=0, only_ma=None):
+        """Others hold the terminals at *bar_mv*; None: nobody does, and *load_ma* is wanted.
+
+        only_ma  None | this pack alone holds the bar, and this is all that it may have to give
+        """
         old = self.plant.bar_mv
+        self.plant.bar_only_ma = only_ma
         self.harm.bar_load_ma = load_ma if bar_mv is None else 0
         if bar_mv != old and (bar_mv is None or old is None or abs(bar_mv - old) > _BAR_STEP_MV):
             self.advance(now_us)

@@ -13,6 +13,8 @@ _APART_MV = const(1500)     # terminals further from the stack than a diode: not
 _DIODE_MV = const(250)      # the drop of a diode that conducts is larger
 _UNSURE = const(38)         # 1/38 of the stack more, while their gain is not learnt
 _MINUTE_MS = const(60_000)
+_GREAT_MA = const(50_000)   # nothing but a short circuit or a charger far too strong drives this
+_HASTE = const(4)           # so its time goes so much faster
 
 
 def resistive_mv(current_ma):
@@ -82,7 +84,8 @@ class FetWatch:
         dt_ms = measured.dt_ms
         large = against_ma > self._fail_ma
         small = against_ma > self._leak_ma
-        self._weld_ms = min(leaky(self._weld_ms, dt_ms, large), self._fail_ms)
+        haste = _HASTE if against_ma > _GREAT_MA else 1
+        self._weld_ms = min(leaky(self._weld_ms, dt_ms * haste, large), self._fail_ms)
         self._small_ms = min(leaky(self._small_ms, dt_ms, small), self._leak_ms)
         self.soon = (self._weld_ms >= self._fail_ms - SOON_MS
                      or self._small_ms >= self._leak_ms - SOON_MS)
