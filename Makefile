@@ -16,7 +16,7 @@ SHELL := /bin/bash
 
 # Variables given on the command line (DURATION=20 PLAIN=1) reach the tools as environment.
 
-.PHONY: help setup ready firmware run rig test test-rp2040 test-fast fuzz lint soc-report dbc pages profile trace days bench campaign hunt mutants powercut flash size clean
+.PHONY: help setup ready firmware run rig test test-rp2040 test-fast fuzz lint soc-report dbc pages profile trace days bench campaign hunt mutants powercut release mip flash size clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -126,6 +126,12 @@ mutants: setup ## one small error at a time in the safety core: do the tests see
 
 powercut: ready ## the supply cut within every flash operation (docs/powercut.md; QUICK=1: a part)
 	@exec $(PY) tools/powercut.py $(if $(QUICK),--quick)
+
+release: setup ## build/release: image, checksums, sizes, list of parts, text of the tag, mip packages
+	@$(PY) tools/image/release.py
+
+mip: setup ## build/mip: the drivers of lib/ as packages for mpremote mip
+	@$(PY) tools/image/mip.py
 
 flash: ready ## put the firmware on a board: make flash PORT=/dev/ttyACM0
 	@[ -n "$(PORT)" ] || { echo "make flash PORT=/dev/ttyACM0 (or the folder of the BOOTSEL drive)" >&2; exit 1; }
