@@ -5,16 +5,18 @@ import micropython
 
 @micropython.viper
 def pick_due(due: ptr32, count: int, now: int) -> int:
-    mask = int(0x3FFFFFFF)
-    best = 0x20000000
-    i = 0
-    while i < count:
-        ahead = (due[i] - now) & mask
-        if ahead == 0 or ahead > 0x20000000:
-            return i
-        if ahead < best:
+    half = 0x20000000
+    best = half
+    left = count
+    while left:
+        ahead = due[0] - now
+        if (ahead - 1) & half:              # it is 0, or more than half of the ticks
+            return count - left
+        ahead &= 0x3FFFFFFF
+        if (ahead - best) & half:           # it is less
             best = ahead
-        i += 1
+        due = ptr32(int(due) + 4)
+        left -= 1
     return 0 - best
 
 

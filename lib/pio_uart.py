@@ -156,6 +156,7 @@ class PioUart:
         self._tx_sm.active(1)
         self._idle_pc = _tx_state(sm)       # it waits at its first instruction
 
+    @micropython.native
     def any(self):
         """Bytes received and not yet read. Read often enough: beyond 1023 they overwrite."""
         return _rx_level(self._rx_ch, self._rx_base, self._tail)

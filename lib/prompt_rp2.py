@@ -7,6 +7,7 @@ and resets the chip after ten minutes in which nothing came in over USB, whateve
 
 import io
 import machine
+import micropython
 import os
 import select
 import sys
@@ -30,6 +31,7 @@ class UsbWord:
         self._byte = bytearray(1)
         self._met = 0               # bytes of the word that the line began with, -1: another line
 
+    @micropython.native
     def asked(self):
         """True once the word stood on a line of its own."""
         for _ in range(_MOST):
@@ -47,6 +49,7 @@ class UsbWord:
                 self._met = -1
         return False
 
+    @micropython.native
     def _waits(self):
         for _ in self._poll.ipoll(0):
             return True

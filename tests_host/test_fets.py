@@ -12,17 +12,10 @@ def closed(bits):
     return (CHG if bits & CHARGE else 0) | (DSG if bits & DISCHARGE else 0)
 
 
-class TestDecide(unittest.TestCase):
+class TestStart(unittest.TestCase):
     def test_off_from_the_start(self):                          # req: SAF-02
         fets = Fets()
         self.assertEqual((fets.wanted, fets.actual, fets.unsure), (0, 0, True))
-        self.assertEqual(fets.decide(0, False), 0)
-
-    def test_each_blocked_direction_is_off(self):               # req: PRO-20
-        fets = Fets()
-        for blocked, allowed in ((0, BOTH), (CHARGE, DISCHARGE), (DISCHARGE, CHARGE), (BOTH, 0)):
-            self.assertEqual(fets.decide(blocked, True), allowed)
-            self.assertEqual(fets.decide(blocked, False), 0)
 
 
 class TestCommands(unittest.TestCase):

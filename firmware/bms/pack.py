@@ -421,14 +421,13 @@ class Pack(Faults):
     @micropython.native
     def able(self):
         """FETs that this pack by itself could close, whatever is on the bus bar."""
-        fets = self.fets
         if (not self.afe_ready or self.looking_at_zero or not STANDBY <= self.state <= PROTECTION
                 or not self.measurements.seq or self.power.holds()):
-            return fets.decide(0, False)
+            return 0
         protection = self.protection
         blocked = protection.blocked
         if blocked:
-            blocked &= ~fets.sparing.spared
+            blocked &= ~self.fets.sparing.spared
             if blocked and self.power.mode == pw.TRYING:
                 blocked = self._blocked_but_for(UNDER_VOLTAGE)
         blocked |= self.held | self.cautions.held(protection.pending)
@@ -436,9 +435,9 @@ class Pack(Faults):
             blocked |= DISCHARGE
         if self.faults | self.faults_more:
             if self.fails():
-                return fets.decide(0, False)
+                return 0
             blocked |= self.blocked_by_faults()
-        return fets.decide(blocked, True)
+        return BOTH & ~blocked
 
     def _blocked_but_for(self, mask):
         """FETs that protections other than those of *mask* hold off."""

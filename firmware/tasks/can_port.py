@@ -102,7 +102,7 @@ class CanPort:
         self._receive()
         if self._pending >= 0:
             self._settle(now_ms)
-        if not self._on_request and self._flowing & ~self._allowed():
+        if self._flowing and not self._on_request and self._flowing & ~self._allowed():
             self._next = 0              # COM-05: at once, before a FET opens
         if self._next < self._count:
             self._send(now_ms)

@@ -85,7 +85,8 @@ class Control:
         self._deep = False          # the image is that of a timed wake
         self._pace = pace
         self._rests = False         # the AFE may SLEEP
-        self._image_of = -1         # params.changed that the image was made from
+        self._image_from: list = []     # what it follows from
+        self._image_of = -1         # params.changed that it was compared with last
         self._signature = -1
         self._verified_ms = 0
         self._resume_ms = -1        # -1: no back-off | ticks when the next attempt may start
@@ -410,13 +411,28 @@ class Control:
 
     def _image_is_stale(self):
         """True if the parameters now ask for another configuration than the AFE has."""
-        return self._image_now() != self._image
+        values = self._asked_for()
+        if values == self._image_from:      # most parameters are none of the AFE's
+            return False
+        if self._image_now() != self._image:
+            return True
+        self._image_from = values
+        return False
 
-    def _image_now(self):
+    def _asked_for(self):
+        """What an image follows from, as it is now."""
         pack = self._pack
         self._image_of = pack.params.changed
         self._deep = pack.power.mode == TRYING
+        return [self._deep] + afe_config.used(pack.params, pack.profile.CELLS)
+
+    def _image_now(self):
+        pack = self._pack
         return afe_config.image(pack.params, self._shunt_uohm, pack.profile.CELLS, self._deep)
+
+    def _take_image(self):
+        self._image_from = self._asked_for()
+        self._image = self._image_now()
 
     def _begin_writing(self, now_ms):
         """Both FETs open; the rows of the AFE that differ are written from now on (PAR-04)."""
@@ -427,10 +443,10 @@ class Control:
         pack.fets.restarted()
         pack.balancing.lost()
         self._detecting = False
-        image = self._image_now()
         old = dict(self._image)
-        self._image = image
-        self._job = self._afe.update([row for row in image if old.get(row[0]) != row[1]])
+        self._take_image()
+        self._job = self._afe.update([row for row in self._image
+                                     if old.get(row[0]) != row[1]])
         self._update.writes()
         self._go_on_writing(now_ms)
 
@@ -532,7 +548,7 @@ class Control:
         try:
             if self._job is None:
                 self.afe_starts += 1
-                self._image = self._image_now()
+                self._take_image()
                 self._job = self._configure()
             budget_us = _JOB_BUDGET_US if pack.measurements.seq else _FIRST_BUDGET_US
             while (self._ticks_us() - start_us) & _MASK < budget_us:

@@ -23,7 +23,7 @@ class SerialPort:
         self._de = de
         self._buf = bytearray(_AT_ONCE)
         self._at = 0                # of the chunk in _buf: next byte to be looked at
-        self._count = 0
+        self._left = 0              # of it: bytes to be looked at
         self._next = 0              # of the answer: what the UART had no room for yet
         self._end = 0
         self._sending = False
@@ -36,7 +36,7 @@ class SerialPort:
 
     def flush(self):
         """Forget what was received: it came while nobody looked."""
-        self._at = self._count = 0
+        self._left = 0
         while self._uart.any():
             self._uart.readinto(self._buf, _AT_ONCE)
 
@@ -48,36 +48,39 @@ class SerialPort:
         meanwhile waits.
         """
         uart = self._uart
-        if self._next < self._end:
-            self._next += uart.write(self._protocol.out, self._next, self._end - self._next) or 0
-            return
         if self._sending:
+            if self._next < self._end:
+                self._next += uart.write(self._protocol.out, self._next,
+                                         self._end - self._next) or 0
+                return
             if not uart.txdone():
                 return
             self._sending = False
             if self._de is not None:
                 self._de(0)
-        if self._at == self._count:
-            waiting = min(uart.any(), _AT_ONCE)
+        if not self._left:
+            waiting = uart.any()
             if not waiting:
                 return
+            waiting = min(waiting, _AT_ONCE)
             self._at = 0
-            self._count = uart.readinto(self._buf, waiting) or 0    # more would be waited for
-            self.received += self._count
+            self._left = uart.readinto(self._buf, waiting) or 0     # more would be waited for
+            self.received += self._left
             self.asked = True
         self._take(now_ms)
 
     def is_busy(self):
         """An answer is going out, or bytes wait to be looked at."""
-        return (self._sending or self._next < self._end or self._at < self._count
-                or self._uart.any() > 0)
+        return self._sending or self._left > 0 or self._uart.any() > 0
 
     def _take(self, now_ms):
         """Look at the bytes of the chunk up to the end of a request that is answered."""
         protocol = self._protocol
-        while self._at < self._count:
-            length = protocol.take(self._buf[self._at], now_ms)
+        while self._left:
+            byte = self._buf[self._at]
             self._at += 1
+            self._left -= 1
+            length = protocol.take(byte, now_ms)
             if length:
                 self._send(length)
                 return

@@ -47,12 +47,7 @@ class Fets:
         self._disobeyed = 0         # 2 for each scan that disobeys, less those that obey
         self._against = 0           # the same of those with a FET closed against the command
         self._closings = Quota(_CLOSINGS, _WINDOW_MS)
-        bind(self, "decide", "needs_command", "read_back")
-
-    @micropython.native
-    def decide(self, blocked, ready):
-        """The bits to be permitted now: none until *ready* (self-test passed, no fault)."""
-        return (CHARGE | DISCHARGE) & ~blocked if ready else 0
+        bind(self, "needs_command", "read_back")
 
     @micropython.native
     def needs_command(self, wanted):

@@ -37,6 +37,16 @@ _SHUTDOWN_STACK_MV = 6_000
 
 GAIN_ROW = m.CC_GAIN            # not covered by the chip's signature
 
+# Parameters that the image is made from, beside the calibrations of cells and thermistors
+USED = (
+    "bal_cells_most", "cal_current_gain_ppm", "cal_current_offset_ma", "cell_ov_delay_ms",
+    "cell_ov_trip_mv", "cell_uv_delay_ms", "cell_uv_trip_mv", "chg_oc_trip_ma",
+    "chg_ot_release_dc", "chg_ot_trip_dc", "chg_ut_release_dc", "chg_ut_trip_dc",
+    "dsg_oc1_delay_ms", "dsg_oc1_trip_ma", "dsg_oc2_delay_ms", "dsg_oc2_trip_ma",
+    "dsg_ot_release_dc", "dsg_ot_trip_dc", "dsg_ut_release_dc", "dsg_ut_trip_dc",
+    "mos_ot_release_dc", "mos_ot_trip_dc", "predischarge_ms", "temp_delay_ms", "wake_floor_mv",
+)
+
 
 def delay_code(delay_ms):
     """Cell comparator delay, 3.3 ms * (2 + code): _LATER_MS after the firmware's *delay_ms*.
@@ -135,6 +145,16 @@ class _Outside:
         self.ocd1_ma = raw_ma(params, params["dsg_oc2_trip_ma"] + _OCD1_OUTSIDE_MA, -1)
         self.ocd2_ma = raw_ma(params, params["dsg_oc2_trip_ma"], -1)
         self.ocd3_ma = raw_ma(params, params["dsg_oc1_trip_ma"] + _OCD3_OUTSIDE_MA, -1)
+
+
+def used(params, cells=16):
+    """Every value of *params* that the image follows from: while they are the same, so is it."""
+    values = [params[name] for name in USED]
+    for i in range(cells):
+        values += (params.cell_gain_ppm(i), params.cell_offset_mv(i))
+    for i in range(4):
+        values.append(params.temp_offset_dc(i))
+    return values
 
 
 def image(params, shunt_uohm, cells=16, deep=False):

@@ -4,6 +4,7 @@ A host learns the fields from the table itself (link.py, SCHEMA), so a field add
 other change. Sentinels for "no reading": all ones in B, H, I; the most negative in b, h, i.
 """
 
+import micropython
 import struct
 from array import array
 
@@ -28,6 +29,7 @@ from bms.words.rules import (
     WORDS,
 )
 from crc16 import crc16
+from struct import pack_into
 
 _IDS = "|".join(row[0] for row in ITEMS)
 _FAULTS = [""] * (1 + max(row[FAULT_NUMBER] for row in FAULTS))
@@ -222,13 +224,14 @@ class Reporter:
         self._row: list = [None] * len(FIELDS)      # filled anew for each report
         self._temps_dc = array("i", (0, 0, 0, 0))
         self.fields = fields_for(pack.profile)
-        self._formats = tuple("<" + row[1] for row in FIELDS)
-        self._sizes = tuple(struct.calcsize("<" + row[1]) for row in FIELDS)
+        self._packing = tuple(("<" + row[1], struct.calcsize("<" + row[1]), row[2])
+                              + _RANGE[row[1]] + (_EMPTY[row[1]],) for row in self.fields)
 
     def uptime_s(self, now_ms):
         """Seconds since start."""
         return self._supervisor.uptime_s(now_ms)
 
+    @micropython.native
     def pack_into(self, buf, at, now_ms):
         """Pack a report into *buf* from *at*; return its end. Allocates nothing."""
         row = self._row
@@ -240,6 +243,7 @@ class Reporter:
             at = self._put(buf, at, i, row[i])
         return at
 
+    @micropython.native
     def _state_into(self, row, now_ms):
         pack = self._pack
         row[0] = self._supervisor.uptime_s(now_ms)
@@ -262,6 +266,7 @@ class Reporter:
         row[17] = pack.soc.charged_ah
         row[18] = pack.soc.discharged_ah
 
+    @micropython.native
     def _readings_into(self, row, now_ms):
         """MEA-03, MEA-05: what is doubted or too old is no reading."""
         pack = self._pack
@@ -288,6 +293,7 @@ class Reporter:
         row[_FETS + 3] = pack.balancing.seconds
         row[_FETS + 4] = pack.balancing.state
 
+    @micropython.native
     def _limits_into(self, row):
         pack = self._pack
         row[_LIMITS] = pack.cvl_mv
@@ -297,6 +303,7 @@ class Reporter:
         row[_LIMITS + 4] = int(pack.limiter_in)
         row[_LIMITS + 5] = pack.allowance.uses()
 
+    @micropython.native
     def _records_into(self, row, now_ms):
         pack = self._pack
         uptime_s = self._supervisor.uptime_s(now_ms)
@@ -346,6 +353,7 @@ class Reporter:
         row[_INVERTER + 7] = can.received if can else None
         self._fleet_into(row, now_ms)
 
+    @micropython.native
     def as1_rows(self):
         """Rows of as1_codes.TABLE that hold, as bits."""
         pack = self._pack
@@ -356,6 +364,7 @@ class Reporter:
                                 storage.clock.is_sound if storage else True),
             pack.faults_more)
 
+    @micropython.native
     def _fleet_into(self, row, now_ms):
         joining = self._pack.joining
         row[_FLEET + 7] = joining.held
@@ -376,22 +385,27 @@ class Reporter:
         row[_FLEET + 5] = whole.ccl_ma
         row[_FLEET + 6] = whole.dcl_ma
 
+    @micropython.native
     def _put(self, buf, at, i, value):
         """Pack field *i*, one number or an array, held within its type; return the end."""
-        letter = FIELDS[i][1]
-        count = self.fields[i][2]
-        low, high = _RANGE[letter]
+        form, size, count, low, high, empty = self._packing[i]
+        if count == 1:
+            if value is None or value == rd.NO_READING:
+                value = empty
+            elif value < low:
+                value = low
+            elif value > high:
+                value = high
+            pack_into(form, buf, at, value)
+            return at + size
         for k in range(count):
-            if value is None:
-                one = _EMPTY[letter]
-            else:
-                one = value if count == 1 else value[k] if k < len(value) else rd.NO_READING
-                if one == rd.NO_READING:
-                    one = _EMPTY[letter]
-                elif one < low:
-                    one = low
-                elif one > high:
-                    one = high
-            struct.pack_into(self._formats[i], buf, at, one)
-            at += self._sizes[i]
+            one = value[k] if value is not None and k < len(value) else rd.NO_READING
+            if one == rd.NO_READING:
+                one = empty
+            elif one < low:
+                one = low
+            elif one > high:
+                one = high
+            pack_into(form, buf, at, one)
+            at += size
         return at
