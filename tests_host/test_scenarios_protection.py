@@ -86,6 +86,7 @@ def test_opens_within_two_scans_of_the_delay_whenever_it_comes(rig, target, past
 @pytest.mark.req("PRO-21")
 def test_nothing_happens_just_inside(rig, target, case):
     opened(rig, target, **case.get("start", {}))
+    rig.run(1000 * case.get("settle_s", 0))
     inside = dict(case["inside"])
     seconds = inside.pop("_seconds", INSIDE_S)
     rig.set(**inside)

@@ -38,7 +38,10 @@ from bound import bind
 from micropython import const
 
 _SCANS = const(8)           # of a block
-_ROW = const(6)             # numbers kept of a steady block
+_ROW = const(7)             # numbers kept of a steady block
+_NO_DROP = const(1 << 28)
+_ZERO_MV = const(120)       # the zero of the drop is no more, once the terminals are learnt
+_BASE_MV = const(60)        # ... and one block is enough for so much
 _SLOW_MS = const(300)       # scans further apart make no block
 NOTHING, ALONE, AGAINST, DEAD, UNBORNE, GAIN = range(6)
 
@@ -64,6 +67,7 @@ _NO_PATH_MV = const(1500)
 _OLDEST = const(12)         # blocks between the two sides of a step
 _LONG_AGO = const(60)
 _JUMP_DC = const(40)        # temperatures do not change by that in a second
+_REST_MA = const(1_000)     # of the shown current: the drop is its zero
 _ZERO_MOST = const(256)     # blocks that the zero of the drop is a mean of
 _LONGEST = const(75)        # blocks that a suspicion lasts
 _NOISE_D = const(13_000)    # square of 3 deviations of a block's drop, in 1/8 mV
@@ -119,7 +123,7 @@ class Witness:
         self._i_low = self._i_high = self._t_low = self._t_high = 0
         self._fets = -1             # FETs that are closed all the time, -1: they changed
         # the last blocks: number, current mA, cells, stack (sums of 8), charge since the one
-        # before, polarising current
+        # before, polarising current, drop to the terminals (sum of 8)
         self._number = 0
         self._ring = array("i", (0 for _ in range(3 * _ROW)))
         self._unrest = Unrest()
@@ -322,9 +326,9 @@ class Witness:
         self._sum_i += i_ma
         self._sum_d += self._d
         self._sum_n = n + 1
-        if fets == BOTH and self._calm and n and abs(i_ma) < 1000 and not self._kind:
+        if fets == BOTH and self._calm and n and abs(i_ma) < _REST_MA and not self._kind:
             error = self._d * 16 - self._zero
-            if not self._zero_n or abs(error) <= 16 * _SCANS * 25:
+            if abs(error) <= 16 * _SCANS * (25 if self._zero_n else _ZERO_MV):
                 if self._zero_n < _ZERO_MOST:
                     self._zero_n += 1
                 self._zero += error // self._zero_n
@@ -375,6 +379,7 @@ class Witness:
                     self._base_i, self._base_t, self._base_s = before_ma, ring[_ROW + 2], (
                         ring[_ROW + 3])
                     held = 0
+                    self._take_zero(before_ma, ring[_ROW + 6])
         for k in range(3 * _ROW - 1, _ROW - 1, -1):
             ring[k] = ring[k - _ROW]
         ring[0] = number
@@ -383,8 +388,16 @@ class Witness:
         ring[3] = s
         ring[4] = unrest.charge
         ring[5] = unrest.slow_ma
+        ring[6] = (self._d if self._window_fets == BOTH and abs(self._d) <= _SCANS * _BASE_MV
+                   else _NO_DROP)
         unrest.mark()
         self._held = held + 1 if held < 3 else 3
+
+    def _take_zero(self, before_ma, drop):
+        """Not known yet, at a suspicion: the drop before it, if next to nothing flowed then."""
+        if not self._zero_n and drop != _NO_DROP and abs(before_ma) < _REST_MA:
+            self._zero = 16 * drop
+            self._zero_n = 1
 
     @micropython.native
     def _judge(self, step_ma, moved, moved_s, known, age, i_ma, values, drift):
