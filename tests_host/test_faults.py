@@ -122,6 +122,12 @@ class TestTwoWords(unittest.TestCase):
             self.assertEqual(self.pack.has(fault), not row[rules.FAULT_LATCHED], row[0])
             self.pack.set_fault(fault, False)
 
+    def test_a_sensor_has_a_way_back_of_its_own(self):          # req: MEA-07
+        for row in rules.FAULTS:
+            name = row[rules.FAULT_NAME]
+            self.assertEqual(row[rules.FAULT_LATCHED] == rules.TESTIFIED,
+                             name.startswith("MEA-07-") or name == "MEA-03-sign", name)
+
     def test_records_and_counters_go_by_number(self):           # req: REC-02 REC-03
         for row in rules.FAULTS:
             number = row[rules.FAULT_NUMBER]

@@ -142,6 +142,26 @@ class TestFaults(unittest.TestCase):
                                 (30_000, 5), (100_000, 5)):
             self.check(lambda ma: -ma, true_ma, most_s, FAULT_SIGN)
 
+    def test_the_way_back_is_the_same_for_sign_and_gain(self):  # req: MEA-07
+        for shown, fault in ((lambda ma: -ma, FAULT_SIGN), (lambda ma: 0, FAULT_CURRENT)):
+            self.setUp()
+            pack = self.pack
+            pack.shown = shown
+            for _ in range(2):          # about 0 with both FETs open, for a minute
+                pack.actual = BOTH
+                pack.run(20)
+                pack.true_ma = -30_000
+                self.assertTrue(pack.until_fault(5))
+                self.assertEqual(pack.run(55), fault)
+                self.assertEqual(pack.run(10), 0)
+            pack.actual = BOTH
+            pack.run(20)
+            pack.true_ma = -30_000
+            self.assertTrue(pack.until_fault(5))
+            self.assertEqual(pack.run(300), fault)
+            pack.witness.clear(pack)
+            self.assertEqual(pack.run(5), 0)
+
     def test_one_that_sticks(self):                             # req: MEA-07
         for stuck in (-60_000, -20_000, 5000, 50_000):
             most_s = 5 if abs(stuck) >= 20_000 else 60

@@ -93,6 +93,9 @@ def _default(entry, params):
     return "when it is seen" if entry == 1 else "–"     # a condition, not a threshold
 
 
+_KEPT = {False: "no", True: "yes", rules.TESTIFIED: "until borne out"}
+
+
 def protection_page():
     """docs/generated/protections.md"""
     params = next(iter(profiles().values()))
@@ -111,13 +114,15 @@ def protection_page():
                    + f" | {_BLOCKS[row[rules.BLOCKS]]} | {row[rules.NUMBER]} |")
     out += ["", "## Faults", "",
             "A fault is a contradiction, not a threshold. One that is *kept* stays until a person "
-            "gives the command `clear`, or until a reset.", "",
+            "gives the command `clear`, or until a reset. A fault of a sensor is kept *until borne "
+            "out*: also until the sensor has moved 3 times, or, of the current, until it was near "
+            "0 for a minute with both FETs open (twice an hour).", "",
             "| id | what | opens | kept | codes of the AS1 | number |",
             "| --- | --- | --- | --- | --- | --: |"]
     for row in rules.FAULTS:
         out.append(f"| {row[rules.FAULT_NAME]} | {row[rules.FAULT_WORDS]} | "
                    f"{_BLOCKS[row[rules.FAULT_BLOCKS]]} | "
-                   f"{'yes' if row[rules.FAULT_LATCHED] else 'no'} | "
+                   f"{_KEPT[row[rules.FAULT_LATCHED]]} | "
                    + ", ".join(f"{code:02d}" for code in row[rules.FAULT_AS1])
                    + f" | {row[rules.FAULT_NUMBER]} |")
     return out

@@ -154,10 +154,13 @@ def mask_of(*ids):
  TOLD_LINK, TOLD_NOTICE) = range(7)                         # as an alarm: communication, system
 
 # Faults: not thresholds but contradictions. One row is all of a fault but its constant:
-# name; FETs it holds off while it lasts; number; latched: until a host clears it, or a reset;
+# name; FETs it holds off while it lasts; number; latched: until a host clears it, or a reset, or
+# ... (TESTIFIED) until its sensor is borne out again, as measure/witness_table.py says (MEA-07);
 # what it is told as; its codes of the AS1; unit of value and limit; words for a person
 (FAULT_NAME, FAULT_BLOCKS, FAULT_NUMBER, FAULT_LATCHED, FAULT_TOLD, FAULT_AS1, FAULT_UNIT,
  FAULT_WORDS) = range(8)
+
+TESTIFIED = const(2)
 
 FAULTS: tuple = (
     ("MEA-02", BOTH, 0, False, TOLD_AFE, (89,), "scans",
@@ -188,7 +191,7 @@ FAULTS: tuple = (
      "the profile is missing or refused"),
     ("MEA-03-blind", BOTH, 13, False, TOLD_CELL, (68,), "",
      "no cell voltage can be trusted"),
-    ("MEA-03-sign", BOTH, 14, True, TOLD_SYSTEM, (68,), "",
+    ("MEA-03-sign", BOTH, 14, TESTIFIED, TOLD_SYSTEM, (68,), "",
      "the current has the wrong sign"),
     ("COM-03-lost", 0, 15, False, TOLD_LINK, (1, 65), "",
      "a pack on the parallel bus does not answer"),
@@ -214,15 +217,15 @@ FAULTS: tuple = (
      "the current sensor shows a current that does not flow"),
     ("PRF-02-slaves", 0, 51, False, TOLD_LINK, (1, 65), "",
      "more slaves on the parallel bus than the product allows"),
-    ("MEA-07-current", BOTH, 25, True, TOLD_SYSTEM, (68,), "mA",
+    ("MEA-07-current", BOTH, 25, TESTIFIED, TOLD_SYSTEM, (68,), "mA",
      "cells or terminals contradict the current"),
-    ("MEA-07-cells", BOTH, 26, True, TOLD_CELL, (68,), "",
+    ("MEA-07-cells", BOTH, 26, TESTIFIED, TOLD_CELL, (68,), "",
      "the reading of a cell does not change"),
-    ("MEA-07-stack", BOTH, 27, True, TOLD_CELL, (68,), "",
+    ("MEA-07-stack", BOTH, 27, TESTIFIED, TOLD_CELL, (68,), "",
      "the reading of the stack voltage does not change"),
-    ("MEA-07-terminals", BOTH, 28, True, TOLD_SYSTEM, (68,), "",
+    ("MEA-07-terminals", BOTH, 28, TESTIFIED, TOLD_SYSTEM, (68,), "",
      "the reading of the terminals does not change"),
-    ("MEA-07-temp", BOTH, 31, True, TOLD_NTC, (68,), "sensor",
+    ("MEA-07-temp", BOTH, 31, TESTIFIED, TOLD_NTC, (68,), "sensor",
      "the reading of a temperature sensor does not change"),
     ("SAF-09-flash", 0, 29, False, TOLD_NOTICE, (7, 66), "",
      "the flash memory cannot be written"),
@@ -334,7 +337,10 @@ FAULT_PROMPT = _fault("SAF-10-prompt")
 BLOCKING, BLOCKING_MORE = faults_with(FAULT_BLOCKS, BOTH)       # these are state *fail*
 _CHARGE, _CHARGE_MORE = faults_with(FAULT_BLOCKS, CHARGE)       # these hold one FET off
 _DISCHARGE, _DISCHARGE_MORE = faults_with(FAULT_BLOCKS, DISCHARGE)
-LATCHED, LATCHED_MORE = faults_with(FAULT_LATCHED, True)
+_TESTIFIED, _TESTIFIED_MORE = faults_with(FAULT_LATCHED, TESTIFIED)
+LATCHED, LATCHED_MORE = faults_with(FAULT_LATCHED, True)        # what a host's `clear` ends
+LATCHED |= _TESTIFIED
+LATCHED_MORE |= _TESTIFIED_MORE
 
 # AFE trips not to be believed while the reading behind them is in doubt
 AFE_BY_CELLS = _CUV | _COV
