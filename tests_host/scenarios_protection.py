@@ -13,8 +13,8 @@ BOTH = (CHG, DSG)
 DRAIN = {"load_ma": 5000}
 NO_LOAD = {"load_ma": None}
 # holds the terminals up while cells move: a diode drop below the stack would bear a current out.
-# No cell jumps by 0.3 V beside 0.3 A: only terminals whose zero is known (settle_s) say that no more
-# flows, where a dead sensor would show the same
+# No cell jumps by 0.3 V beside 0.3 A: only terminals whose zero is known (settle_s) say that no
+# more flows, where a dead sensor would show the same
 CHARGER = {"charger_mv": 57_700, "charger_ma": 300}
 NO_CHARGER = {"charger_mv": None, "charger_ma": None}
 

@@ -114,7 +114,7 @@ def protection_page():
                    + f" | {_BLOCKS[row[rules.BLOCKS]]} | {row[rules.NUMBER]} |")
     out += ["", "## Faults", "",
             "A fault is a contradiction, not a threshold. One that is *kept* stays until a person "
-            "gives the command `clear`, or until a reset. A fault of a sensor is kept *until borne "
+            "gives the command `clear`, or until a reset. That of a sensor is kept *until borne "
             "out*: also until the sensor has moved 3 times, or, of the current, until it was near "
             "0 for a minute with both FETs open (twice an hour).", "",
             "| id | what | opens | kept | codes of the AS1 | number |",
