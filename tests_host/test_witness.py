@@ -305,6 +305,23 @@ class TestHealthy(unittest.TestCase):
             pack.true_ma = pulse_ma // 2
             self.assertTrue(pack.until_fault(5))
 
+    def test_pulses_that_the_sensor_alone_does_not_see(self):   # req: MEA-06
+        """In step with the scans: current always at its height, the others now and then."""
+        for lasts in (5, 11, 17, 23, 31, 40):
+            pack = Pack()
+            pack.run(30)
+            pack.shown = lambda ma: 75_000
+            pack.counted = 68_000
+            for k in range(400):
+                low = k // lasts & 1
+                pack.true_ma = 0 if low and k % lasts < 3 else 75_000
+                above = pack.path_uohm
+                if low:
+                    pack.path_uohm = -200       # terminals in the pause, cells mostly not
+                pack.scan()
+                pack.path_uohm = above
+            self.assertEqual(pack.faults, 0, lasts)
+
     def test_eight_cells(self):                                 # req: PRF-03 MEA-07
         pack = Pack(8)
         pack.run(20)

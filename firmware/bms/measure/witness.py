@@ -66,6 +66,7 @@ _DIODE_MV = const(300)      # a body diode drops more
 _NO_PATH_MV = const(1500)
 _OLDEST = const(12)         # blocks between the two sides of a step
 _LONG_AGO = const(60)
+_PULSE_BLOCKS = const(8)    # cells that toss beside a current that does not tell of its pulses
 _JUMP_DC = const(40)        # temperatures do not change by that in a second
 _REST_MA = const(1_000)     # of the shown current: the drop is its zero
 _ZERO_MOST = const(256)     # blocks that the zero of the drop is a mean of
@@ -131,6 +132,7 @@ class Witness:
         # cells and stack that stand still
         self._calm = 0
         self._i_still = 0           # blocks in which the current showed one value
+        self._pulses = 0            # blocks for which it is known to pulse between the scans
         self._calm_t = self._calm_s = self._level_t = self._level_s = 0
         self._level_at = 0
         self._cold_dc = self._hot_dc = 0
@@ -249,9 +251,13 @@ class Witness:
         s = self._s
         size_ma = abs(i_ma)
         self._unrest.step(self._i, _SCANS)
-        steady = (self._i_high - self._i_low <= _STEADY_MA + (size_ma >> 4)
+        steady = (self._is_even(size_ma)
                   and self._t_high - self._t_low <= _STEADY_MV + (size_ma >> 11))
         self._i_still = self._i_still + 1 if self._i_low == self._i_high else 0
+        if not steady and not self._i_still and self._is_even(size_ma):
+            self._pulses = _PULSE_BLOCKS
+        elif self._pulses:
+            self._pulses -= 1
         self.life.warm((size_ma // 1000) * (size_ma // 1000))
         self._see_calm(t, s, steady and not bled)
         if (abs(values[MIN_TEMP_DC] - self._cold_dc) > _JUMP_DC
@@ -267,9 +273,13 @@ class Witness:
             self._compare(i_ma, t, s, values)
         if self._kind:
             self._follow(i_ma, t, steady and not bled, values, measured.terminals_known, faults)
-        elif (steady and size_ma >= _SIGN_MA and not self.offset_suspected
+        elif (steady and size_ma >= _SIGN_MA and not self.offset_suspected and not self._pulses
               and self._sum_n >= (1 if size_ma >= _LARGE_MA else 2)):
             self._look_at_drop(i_ma, values)
+
+    def _is_even(self, size_ma):
+        """The shown current did not change within the block."""
+        return self._i_high - self._i_low <= _STEADY_MA + (size_ma >> 4)
 
     @micropython.native
     def _see_calm(self, t, s, steady):
@@ -310,13 +320,17 @@ class Witness:
             self._window_fets = fets
             return                          # the terminals' reading may be of before
         n = self._sum_n
-        if n and abs(i_ma - self._sum_i // n) > 1000 + (abs(i_ma) >> 3):
+        size_ma = abs(i_ma)
+        if n and abs(i_ma - self._sum_i // n) > 1000 + (size_ma >> 3):
             n = self._sum_n = 0             # a step: this block is half of before
             self._sum_i = self._sum_d = 0
             return
         if not steady:                      # the two are not read at one time
             self._sum_n = 0
             return
+        if n and abs(self._d - self._sum_d // n) > _SCANS * 25 + (
+                self._path_uohm * (size_ma // 10) // 50_000):       # a quarter of what is due
+            n = 0                           # another drop at the same current: one of them is old
         if not n:
             self._sum_i = self._sum_d = 0
         elif n >= _WINDOW:
