@@ -56,7 +56,7 @@ firmware: setup ## build/packctl-pico.uf2 with the application frozen in
 	@$(TOOLCHAIN) firmware
 
 run: ready ## a pack on the emulated Pico, live (DURATION=seconds, PLAIN=1 for lines)
-	@exec $(PY) tools/run.py
+	@exec $(PY) tools/screen/run.py
 
 rig: ready ## the test rig: JSON lines on standard input and output (make -s rig)
 	@exec $(PY) tools/rig.py
@@ -71,7 +71,7 @@ test-fast: ready ## the tests that need no emulator and no interpreter but CPyth
 	@$(PY) -m pytest tests_host -m "not slow and not unix and not rp2040"
 
 fuzz: ready ## any bytes on every port, 10 MB each on host, 1 MB on unix (BYTES=n, SEED=n)
-	@exec nice $(PY) tools/fuzz.py
+	@exec nice $(PY) tools/proof/fuzz.py
 
 lint: ready ## ruff, codespell, types against the stubs of both ports, both compilers
 	@rc=0; \
@@ -88,44 +88,44 @@ types = echo "types: $(1)"; MYPYPATH=firmware:lib:$(VENV)/stubs/$(1) $(VENV)/bin
 	--custom-typeshed-dir $(VENV)/stubs/$(1) firmware lib
 
 soc-report: ready ## state of charge against the truth: a year, and days of the whole firmware
-	@nice $(PY) tools/soc_study.py
-	@nice $(PY) tools/soc_days.py
+	@nice $(PY) tools/studies/soc_study.py
+	@nice $(PY) tools/studies/soc_days.py
 
 balance-report: setup ## how long balancing takes and what it bleeds (docs/balancing.md)
-	@nice $(PY) tools/balance_study.py
+	@nice $(PY) tools/studies/balance_study.py
 
 dbc: setup ## docs/packctl.dbc: the CAN frames for other programs, from the firmware's tables
-	@$(PY) tools/can_dbc.py
+	@$(PY) tools/generate/can_dbc.py
 
 pages: setup ## docs/generated: parameters, protections, events, from the firmware's tables
-	@$(PY) tools/pages.py
+	@$(PY) tools/generate/pages.py
 
 profile: setup ## check the file of a product: make profile FILE=firmware/profiles/lfp_8s_280.json
 	@$(PY) tools/profile_file.py "$(FILE)"
 
 trace: setup ## which test proves which requirement
-	@$(PY) tools/trace.py
+	@$(PY) tools/proof/trace.py
 
 days: ready ## a day of each mode of an inverter, ten minutes of 15 packs, a million states of a fleet
 	@PACKCTL_AS1_HOUR_S=3600 PACKCTL_FLEET_S=600 PACKCTL_FLEET_STATES=1000000 \
-		nice $(PY) -m pytest tests_host/test_as1.py tests_host/test_scenarios_fleet.py \
-		tests_host/test_fleet_properties.py -k "whole_day or lossy_bus or random_states"
+		nice $(PY) -m pytest tests_host/tools/test_as1.py tests_host/scenarios/test_scenarios_fleet.py \
+		tests_host/properties/test_fleet_properties.py -k "whole_day or lossy_bus or random_states"
 
 bench: ready ## time, memory and load on the emulated Pico (build/bench.json)
-	@$(PY) tools/bench.py
+	@$(PY) tools/load/bench.py
 
 campaign: ready ## every fault at many moments, and healthy days (docs/campaign.md; QUICK=1: a subset)
-	@exec $(PY) tools/campaign.py $(if $(QUICK),--quick) \
+	@exec $(PY) tools/trials/campaign.py $(if $(QUICK),--quick) \
 		$(if $(SCHEDULER),--scheduler $(SCHEDULER))
 
 hunt: ready ## a random search for harm (docs/hunt.md; hours; QUICK=1: a sample; goes on where it stopped)
-	@exec nice $(PY) tools/hunt.py $(if $(QUICK),--quick) $(if $(SCHEDULER),--scheduler $(SCHEDULER))
+	@exec nice $(PY) tools/trials/hunt.py $(if $(QUICK),--quick) $(if $(SCHEDULER),--scheduler $(SCHEDULER))
 
 mutants: setup ## one small error at a time in the safety core: do the tests see it? (docs/mutants.md)
-	@exec $(PY) tools/mutants.py
+	@exec $(PY) tools/proof/mutants.py
 
 powercut: ready ## the supply cut within every flash operation (docs/powercut.md; QUICK=1: a part)
-	@exec $(PY) tools/powercut.py $(if $(QUICK),--quick)
+	@exec $(PY) tools/proof/powercut.py $(if $(QUICK),--quick)
 
 release: setup ## build/release: image, checksums, sizes, list of parts, text of the tag, mip packages
 	@$(PY) tools/image/release.py
@@ -135,7 +135,7 @@ mip: setup ## build/mip: the drivers of lib/ as packages for mpremote mip
 
 flash: ready ## put the firmware on a board: make flash PORT=/dev/ttyACM0
 	@[ -n "$(PORT)" ] || { echo "make flash PORT=/dev/ttyACM0 (or the folder of the BOOTSEL drive)" >&2; exit 1; }
-	@$(PY) tools/flash.py "$(PORT)"
+	@$(PY) tools/image/flash.py "$(PORT)"
 
 size: setup ## flash used, bytes per frozen module
 	@$(TOOLCHAIN) size

@@ -15,7 +15,7 @@ instead, and lie in flash as well.
 A name counts as a number only if a module binds it once, at its top level, to a whole number
 below 2**30 that follows from numbers alone. Where any function, class or comprehension of a module
 binds a name for itself, that name is left alone in the whole module. Code of viper is left alone.
-tests_host/test_constants.py compares each module with its source.
+tests_host/house/test_constants.py compares each module with its source.
 """
 
 import ast

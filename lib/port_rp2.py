@@ -95,7 +95,7 @@ def survivor():
     """Memory that outlives a watchdog reset, laid over scratch registers of the watchdog.
 
     Bytes 0 and 8 are used: a byte that is written there is repeated in its whole register. The
-    one between belongs to the bench (tools/bench/device.py).
+    one between belongs to the bench (tools/load/on_device/device.py).
     """
     return uctypes.bytearray_at(_WATCHDOG_SCRATCH0, 12)
 

@@ -12,6 +12,10 @@ TARGETS = ("host", "unix", "rp2040")
 # The mocks' machine, micropython and port_sim stand in for the device's.
 sys.path[:0] = [str(ROOT / folder) for folder in
                 ("firmware", "lib", "tools/mocks", "tools/models", "tools")]
+# A room's tests may use what is written in another one.
+sys.path += [str(path) for path in sorted((ROOT / "tests_host").iterdir()) if path.is_dir()]
+
+import rooms                    # noqa: E402, F401 - puts the rooms of tools/ on the path
 
 
 try:

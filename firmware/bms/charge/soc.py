@@ -502,7 +502,7 @@ class StateOfCharge:
         unsure = self._capacity_u + self._apart_mah * 50 // per
         away = abs(self.remaining_mah - self._from_mah) * 100 // per * unsure // 10_000
         grown = min(_FULL_CPCT, self._u_mah * 100 // per)
-        grown -= grown >> 2     # each is a limit; so much of it holds (tools/soc_study.py)
+        grown -= grown >> 2     # each is a limit; so much of it holds (tools/studies/soc_study.py)
         away -= away >> 2
         return min(_FULL_CPCT, _root(self._anchor_u * self._anchor_u + grown * grown
                                      + away * away))

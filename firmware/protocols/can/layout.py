@@ -1,6 +1,6 @@
 """CAN frames to an inverter as data: layouts, and which frames each kind of inverter gets.
 
-The encoder (can_frames.py) and the DBC file (tools/can_dbc.py) are made from these tables.
+The encoder (frames.py) and the DBC file (can_dbc.py) are made from these tables.
 Source: Pylontech CAN V1.2/V1.3 and the extensions of Victron, SMA and others; Growatt LV Rev_04;
 Pytes as its readers take it apart.
 

@@ -1,0 +1,432 @@
+#!/usr/bin/env python3
+"""Watch a pack live: the UF2 on an emulated Pico, with a day of charging and discharging.
+
+    make run                        the same
+    make run DURATION=20 PLAIN=1    a line a simulated second, for 20 of them
+    tools/screen/run.py --picture FILE     draw the screen after some 40 seconds as SVG
+
+Environment:
+    DURATION   simulated seconds after which it ends by itself
+    PLAIN      1: lines of text instead of the live picture, as when output is no terminal
+    BOARD      rp2040 (default), host or unix: what the firmware runs on
+
+Exit code 0 at the end of DURATION or by the key q, 1 when the rig fails, 2 for a wrong
+setting, 130 by Ctrl-C. Simulated time counts from the moment the pack has booted and measures.
+"""
+
+import argparse
+import collections
+import contextlib
+import json
+import math
+import os
+import pathlib
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from rooms import ROOT, TOOLS  # noqa: E402
+
+import run_day  # noqa: E402 - the path comes first
+
+BOARDS = ("rp2040", "host", "unix")
+ERROR_LOG = ROOT / "build" / "run-error.log"
+FRAME_S = 0.12
+_SPEED_OVER_S = 5.0
+_EVENTS_KEPT = 40
+# ms of the run, keys: a household that takes more than the sun gives, then a cell too high
+PICTURE_SCRIPT = ((8_000, "++++++"), (16_000, "0"), (24_000, "r"), (36_000, ""))
+_SELF_TEST_MS = 5_000           # longer than it takes; a pack that stays in it is shown so
+_STEP_MS = 100
+
+
+class Refused(Exception):
+    """The rig answered that it cannot do it."""
+
+
+class RigFailed(Exception):
+    """The rig is gone or cannot go on."""
+
+
+class Rig:
+    """The bench rig in a process of its own, so that drawing takes no time from it."""
+
+    def __init__(self):
+        self.log = collections.deque(maxlen=200)
+        self.echo = True            # its messages go to our standard error as well
+        self._process = subprocess.Popen(
+            [sys.executable, str(TOOLS / "rig.py")], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8",
+            errors="replace", start_new_session=True)       # Ctrl-C is ours alone
+        self._reader = threading.Thread(target=self._read_log, daemon=True)
+        self._reader.start()
+
+    def _read_log(self):
+        in_traceback = False        # tracebacks are for the log alone
+        for line in self._process.stderr:
+            self.log.append(line.rstrip())
+            if line.startswith("Traceback"):
+                in_traceback = True
+            elif in_traceback:
+                in_traceback = line.startswith(" ")
+            elif self.echo:
+                with contextlib.suppress(OSError):
+                    sys.stderr.write(line)
+                    sys.stderr.flush()
+
+    def ask(self, cmd, **fields):
+        """One command of the rig; returns the answer's fields."""
+        try:
+            self._process.stdin.write(json.dumps({"cmd": cmd, **fields}) + "\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
+        except OSError:
+            line = ""
+        if not line:
+            self._process.wait()
+            self._reader.join(1)
+            last = next((text for text in reversed(self.log) if text.strip()), "")
+            raise RigFailed("the rig has ended unexpectedly" + (f": {last}" if last else ""))
+        try:
+            answer = json.loads(line)
+        except ValueError:
+            raise RigFailed(f"the rig answered {line.strip()[:80]!r}, which is not JSON") from None
+        if not answer.pop("ok"):
+            raise Refused(answer.get("error", "no reason given"))
+        return answer
+
+    def close(self):
+        process = self._process
+        with contextlib.suppress(OSError, ValueError):
+            process.stdin.close()
+        try:
+            process.wait(0.3)
+        except subprocess.TimeoutExpired:       # busy with a run that nobody waits for
+            process.kill()
+            process.wait()
+
+
+# ---- settings ------------------------------------------------------------------------------
+
+
+class Settings:
+    """duration_s: None for no end."""
+
+    def __init__(self, environment, is_terminal):
+        self.board = environment.get("BOARD") or "rp2040"
+        if self.board not in BOARDS:
+            raise ValueError(f"BOARD is {self.board!r}; it can be {', '.join(BOARDS)}")
+        plain = (environment.get("PLAIN") or "0").lower()
+        if plain not in ("0", "1", "no", "yes", "false", "true"):
+            raise ValueError(f"PLAIN is {plain!r}; it can be 0 or 1")
+        self.plain = not is_terminal or plain in ("1", "yes", "true")
+        text = environment.get("DURATION")
+        self.duration_s = None
+        if text:
+            with contextlib.suppress(ValueError):
+                self.duration_s = float(text)
+            if self.duration_s is None or not 0 < self.duration_s < math.inf:
+                raise ValueError(f"DURATION is {text!r}; it must be a number of seconds above 0")
+
+
+# ---- lines of text -------------------------------------------------------------------------
+
+
+def plain_line(t_s, got, speed):
+    """One line of what `get` answered."""
+    report = got.get("report") or {}
+    wire = got.get("wire") or {}
+    lamps = wire.get("lamps") or {}
+    fets = wire.get("fets") or {}
+    cells = [mv for mv in report.get("cell_mv") or () if mv is not None]
+    temps = [dc for dc in report.get("temp_dc") or () if dc is not None]
+    soc_cpct = report.get("soc_cpct")
+    values = {
+        "t": f"{t_s:.1f}",
+        "state": report.get("state"),
+        "soc": None if soc_cpct is None else f"{soc_cpct / 100:.1f}",
+        "pack_mv": report.get("pack_mv"),
+        "current_ma": report.get("current_ma"),
+        "min_mv": min(cells, default=None),
+        "max_mv": max(cells, default=None),
+        "temp_dc": max(temps, default=None),
+        "chg": fets.get("chg"),
+        "dsg": fets.get("dsg"),
+        "cap": "".join(str(int(lit)) for lit in lamps.get("cap") or ()) or None,
+        "run": lamps.get("run"),
+        "alm": lamps.get("alm"),
+        "speed": f"{speed:.1f}",
+    }
+    return " ".join(f"{name}={'-' if value is None else value}" for name, value in values.items())
+
+
+class Day:
+    """Sets charger and load when the day's script or a key has changed them."""
+
+    def __init__(self, rig, controls):
+        self._rig = rig
+        self._set = None
+        self.update(controls, 0)
+
+    def update(self, controls, t_ms):
+        supply = controls.supply(t_ms)
+        if supply != self._set:
+            self._rig.ask("set", **supply)
+            self._set = supply
+
+
+def await_measuring(rig):
+    """Let time pass until the self-test is over; returns t_ms, which is then time 0 of the run."""
+    for _ in range(_SELF_TEST_MS // _STEP_MS):
+        t_ms = rig.ask("run", ms=_STEP_MS)["t_ms"]
+        report = rig.ask("get")["report"]
+        if report is not None and report.get("state") != "self_test":
+            break
+    return t_ms
+
+
+def plain(rig, settings, out, start_ms):
+    """A line a simulated second; as fast as it goes if there is an end to it."""
+    controls = run_day.Controls()
+    day = Day(rig, controls)
+    start_s = time.monotonic()
+    end_s = math.inf if settings.duration_s is None else settings.duration_s
+    now_ms, t_s = start_ms, 0
+    while t_s < end_s:
+        t_s = min(t_s + 1, end_s)
+        now_ms = rig.ask("run", ms=start_ms + 1000 * t_s - now_ms)["t_ms"]
+        if settings.duration_s is None:
+            time.sleep(max(0.0, start_s + t_s - time.monotonic()))
+        got = rig.ask("get")
+        if t_s == int(t_s):
+            speed = t_s / max(1e-3, time.monotonic() - start_s)
+            print(plain_line(t_s, got, speed), file=out, flush=True)
+        day.update(controls, 1000 * t_s)
+    return 0
+
+
+# ---- the live picture ----------------------------------------------------------------------
+
+
+class Keyboard:
+    """Single keys from the terminal, without Enter; the terminal is put back as it was."""
+
+    def __init__(self, stream):
+        self._fd = stream.fileno() if stream.isatty() else None
+        self._before = None
+
+    def __enter__(self):
+        if self._fd is not None:
+            import termios
+            import tty
+            self._before = termios.tcgetattr(self._fd)
+            tty.setcbreak(self._fd)
+            mode = termios.tcgetattr(self._fd)
+            mode[6][termios.VSUSP] = b"\0"      # Ctrl-Z would leave the terminal as it is now
+            termios.tcsetattr(self._fd, termios.TCSANOW, mode)
+        return self
+
+    def __exit__(self, *_):
+        if self._before is not None:
+            import termios
+            termios.tcsetattr(self._fd, termios.TCSAFLUSH, self._before)
+
+    def read(self, wait_s):
+        """Keys that come within *wait_s*, as soon as there are any."""
+        if self._fd is None:
+            time.sleep(wait_s)
+            return []
+        if not select.select([self._fd], [], [], wait_s)[0]:
+            return []
+        data = os.read(self._fd, 256)
+        if not data:                            # the terminal is gone
+            self._fd = None
+        return run_day.split_keys(data)
+
+
+class Session:
+    """A pack that plays, seen through a View; says nothing to the terminal."""
+
+    def __init__(self, rig, view, start_ms):
+        self.rig = rig
+        self.view = view
+        self._start_ms = start_ms
+        self._newest = 0                        # sequence number of the newest event shown
+        self._marks = collections.deque()       # (wall s, simulated ms), for the speed
+        self._day = Day(rig, view.controls)
+
+    def _say(self, text, is_error=False):
+        self.view.message, self.view.is_error = text, is_error
+
+    def look(self):
+        """Take in what the pack does now."""
+        view = self.view
+        view.take(self.rig.ask("get"))
+        view.t_ms = view.got["t_ms"] - self._start_ms
+        self._day.update(view.controls, view.t_ms)
+        newest = (view.got.get("report") or {}).get("events")
+        if newest is not None and newest != self._newest:
+            self._fetch_events(newest)
+        self._measure_speed()
+
+    def _fetch_events(self, newest):
+        since = self._newest if newest > self._newest else 0    # less than before: it has reset
+        try:
+            records = self.rig.ask("events", since=since)["events"]
+        except Refused as error:
+            self._say(f"events: {error}", True)
+            return
+        kept = self.view.events if since else []
+        self.view.events = (kept + records)[-_EVENTS_KEPT:]
+        self._newest = max([newest] + [record["seq"] for record in records])
+
+    def _measure_speed(self):
+        now_s = time.monotonic()
+        self._marks.append((now_s, self.view.t_ms))
+        while now_s - self._marks[0][0] > _SPEED_OVER_S:
+            self._marks.popleft()
+        past_s = now_s - self._marks[0][0]
+        if past_s >= 0.5:
+            self.view.speed = (self.view.t_ms - self._marks[0][1]) / 1000 / past_s
+
+    def play(self, is_on):
+        self.rig.ask("play", speed=1) if is_on else self.rig.ask("pause")
+        self.view.paused = not is_on
+        self._marks.clear()
+
+    def press(self, key):
+        """Act on a key; returns False for the one that ends it."""
+        view = self.view
+        if key in ("q", "Q"):
+            return False
+        if key == " ":
+            self.play(view.paused)
+            self._say("paused" if view.paused else "on it goes")
+            return True
+        temps = [t for t in (view.got.get("truth") or {}).get("temps_dc", ())[:4] if t is not None]
+        done = run_day.press(view.controls, key, view.t_ms,
+                             sum(temps) // len(temps) if temps else None)
+        if done is None:
+            self._say(f"the key {key} does nothing; the line below has those that do")
+            return True
+        controls, fields, message = done
+        try:
+            if fields:
+                self.rig.ask("set", **fields)
+        except Refused as error:
+            self._say(f"refused: {error}", True)
+            return True
+        view.controls = controls
+        self._say(message)
+        return True
+
+
+def live(session, settings, console, keyboard):
+    """The live picture, until q or the end of DURATION."""
+    from rich.live import Live
+    from run_screen import render
+    view = session.view
+    end_ms = math.inf if settings.duration_s is None else 1000 * settings.duration_s
+    session.play(True)
+    with Live(console=console, screen=True, auto_refresh=False) as screen:
+        while True:
+            session.look()
+            size = console.size
+            screen.update(render(view, size.width, size.height), refresh=True)
+            if view.t_ms >= end_ms:
+                return
+            for key in keyboard.read(FRAME_S):
+                if not session.press(key):
+                    return
+
+
+def run_live(rig, settings, view, start_ms):
+    from rich.console import Console
+    view.message = "the day begins; an hour of it lasts 30 s, the charge is not hurried"
+    session = Session(rig, view, start_ms)
+    rig.echo = False
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    signal.signal(signal.SIGHUP, lambda *_: sys.exit(128 + signal.SIGHUP))
+    with Keyboard(sys.stdin) as keyboard:
+        live(session, settings, Console(), keyboard)
+    print(f"packctl: {view.t_ms / 1000:.1f} s simulated")
+    return 0
+
+
+def run_picture(rig, view, start_ms, path):
+    """Play PICTURE_SCRIPT as a user would, then draw the screen as SVG."""
+    from run_screen import picture
+    session = Session(rig, view, start_ms)
+    session.play(True)
+    script = list(PICTURE_SCRIPT)
+    session.look()
+    while script or not view.got["wire"]["lamps"]["cap"][3]:
+        time.sleep(FRAME_S)
+        session.look()
+        while script and view.t_ms >= script[0][0]:
+            for key in script.pop(0)[1]:
+                session.press(key)
+    picture(view, path)
+    return 0
+
+
+# ---- the program ---------------------------------------------------------------------------
+
+
+def fail(rig, error):
+    """One line for the user; what else the rig said goes to a file."""
+    text = " ".join(str(error).split())
+    if rig is not None and rig.log:
+        with contextlib.suppress(OSError):
+            ERROR_LOG.parent.mkdir(exist_ok=True)
+            ERROR_LOG.write_text("\n".join(rig.log) + "\n", encoding="utf-8")
+            text += f" (what the rig printed is in build/{ERROR_LOG.name})"
+    print(f"run: {text}", file=sys.stderr)
+    return 1
+
+
+def start(rig, settings, picture_path):
+    opened = rig.ask("open", board=settings.board, plant=run_day.PLANT)
+    start_ms = await_measuring(rig)
+    if settings.plain and picture_path is None:
+        return plain(rig, settings, sys.stdout, start_ms)
+    from run_screen import View
+    view = View(settings.board, opened.get("hello", {}), opened["ports"])
+    if picture_path is not None:
+        return run_picture(rig, view, start_ms, picture_path)
+    return run_live(rig, settings, view, start_ms)
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0],
+                                     epilog="Environment: DURATION, PLAIN, BOARD.")
+    parser.add_argument("--picture", metavar="FILE", help="draw the screen as SVG and end")
+    options = parser.parse_args(arguments)
+    try:
+        settings = Settings(os.environ, sys.stdout.isatty())
+    except ValueError as error:
+        print(f"run: {error}", file=sys.stderr)
+        return 2
+    rig = None
+    try:
+        rig = Rig()
+        return start(rig, settings, options.picture)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:                     # whoever read the lines has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (Refused, RigFailed, OSError) as error:
+        return fail(rig, error)
+    finally:
+        if rig is not None:
+            rig.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
