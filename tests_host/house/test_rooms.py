@@ -55,7 +55,7 @@ def test_a_name_is_unique_over_all_rooms():
 
 def test_no_tool_imports_upwards():
     known = tools()
-    for name, path in known.items():
+    for path in known.values():
         for other in imports_of(path, known):
             floor, below = (FLOORS.index(room_of(p)) for p in (path, known[other]))
             assert below <= floor, f"{path.relative_to(ROOT)} imports {other}"
@@ -91,7 +91,8 @@ def test_what_runs_on_the_device_says_so():
 # Say what was so: these are not rewritten when a file moves. And a path of MicroPython's own.
 _DATED = ("CHANGELOG.md", "docs/mutants.md", "docs/campaign.md", "docs/hunt.md")
 _NOT_OURS = ("tools/manifestfile.py",)
-_PATH = re.compile(r"(?<![\w/.])(?:tools|tests_host|firmware|lib|boards)/[\w/]*\w\.(?:py|c|md|txt)\b")
+_PATH = re.compile(
+    r"(?<![\w/.])(?:tools|tests_host|firmware|lib|boards)/[\w/]*\w\.(?:py|c|md|txt)\b")
 
 
 def test_each_path_that_is_named_is_there():
