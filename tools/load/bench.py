@@ -29,9 +29,10 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
+import rooms                                                    # noqa: E402
 import link                                                     # noqa: E402
 import toolchain                                                # noqa: E402
-from rooms import MOCKS, ROOT, use                              # noqa: E402
+from rooms import ROOT                                          # noqa: E402
 
 SCAN_MS = 100
 MAIN = ROOT / "firmware" / "main.py"
@@ -272,7 +273,7 @@ def busy_replies(image, size, rows):
 
 def parameter_table():
     """(number, name, ...) of every parameter."""
-    use(ROOT / "firmware", MOCKS)
+    rooms.use(ROOT / "firmware", rooms.MOCKS)
     from bms.words.parameters import TABLE
     return TABLE
 

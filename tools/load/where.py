@@ -19,6 +19,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
+import rooms                                                    # noqa: E402, F401 - the path
 import bench                                                    # noqa: E402
 import link                                                     # noqa: E402
 import toolchain                                                # noqa: E402
