@@ -101,7 +101,7 @@ pages: setup ## docs/generated: parameters, protections, events, from the firmwa
 	@$(PY) tools/generate/pages.py
 
 profile: setup ## check the file of a product: make profile FILE=firmware/profiles/lfp_8s_280.json
-	@$(PY) tools/profile_file.py "$(FILE)"
+	@$(PY) tools/image/profile_file.py "$(FILE)"
 
 trace: setup ## which test proves which requirement
 	@$(PY) tools/proof/trace.py

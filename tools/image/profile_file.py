@@ -10,10 +10,11 @@ import importlib.util
 import pathlib
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parent
-while not (ROOT / "firmware").is_dir():
-    ROOT = ROOT.parent
-sys.path[:0] = [str(ROOT / name) for name in ("firmware", "lib", "tools/mocks")]
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+import rooms  # noqa: E402
+
+rooms.use(rooms.ROOT / "firmware", rooms.ROOT / "lib", rooms.MOCKS)
 
 from bms.host import product_data, products  # noqa: E402
 from bms.words.parameters import shunt_of  # noqa: E402

@@ -6,9 +6,7 @@ import pathlib
 import profile_file
 import pytest
 
-FOLDER = pathlib.Path(__file__).resolve().parents[1] / "firmware" / "profiles"
-if not FOLDER.is_dir():
-    FOLDER = pathlib.Path(__file__).resolve().parents[2] / "firmware" / "profiles"
+FOLDER = pathlib.Path(__file__).resolve().parents[2] / "firmware" / "profiles"
 TEMPLATE = FOLDER.parents[1] / "docs" / "profiles.md"
 
 
