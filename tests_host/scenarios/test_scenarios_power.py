@@ -424,8 +424,9 @@ def test_a_reset_neither_releases_over_charge_nor_begins_the_wait_anew(rig, targ
     rig.run(70_000)
     assert closed(rig) == {"chg", "dsg"} and report(rig)["state"] == "charging"
     opens = [t for t, _, value in edges(rig, at_ms, "fets.chg") if value]
-    # 120 s less the 2 s that were kept, 1 s without supply, two starts of 1.1 s; anew: 123 s
-    assert 60_000 <= opens[0] <= 122_000, opens
+    # PWR-13 counts standby: 120 s less the 2 s that were kept. 1 s without supply and two starts
+    # of 1.1 s are none, so 121.2 s after the cut. Begun anew it would be 123 s
+    assert 60_000 <= opens[0] <= 121_500, opens
     rig.set(load_ma=None, charger_mv=None, charger_ma=None)
     rig.power(False)
     rig.run(500)
