@@ -9,6 +9,7 @@ import hunt_draw
 import hunt_excuses
 import pytest
 import rig as bench
+import runs
 
 REGISTRY = {"cell_ov_trip_mv": (3000, 3650, 3600), "bench_enable": (0, 1, 0)}
 
@@ -97,3 +98,15 @@ def test_the_page_counts_by_group(tmp_path):
     assert re.search(r"\| one fault \| 2 \| 1 \| \d+\.\d+% \| 1 \| 0 \|", text)
     assert "`over_3700_mv` with shunt_gain: 1 times" in text
     assert "welded: `under_1900_mv` with fet_weld_dsg (1)" in text
+
+
+@pytest.mark.slow
+@pytest.mark.unix
+@pytest.mark.req("PRO-28", "PRO-31", "MEA-07")
+def test_a_sample_of_the_hunt_does_no_harm(tmp_path, unix_micropython):
+    options = hunt.parse(["--quick", "--workers", "0", "--results",
+                          str(tmp_path / "results.jsonl")])
+    results = runs.carry_out("hunt", hunt.run_episode, hunt.choose(options), options)
+    assert len(results) == sum(hunt.QUICK.values())
+    bad = [(r["id"], r["verdict"], r["notes"]) for r in results if r["verdict"] != "ok"]
+    assert not bad

@@ -41,7 +41,7 @@ SEED = 1
 HEAP = "16M"
 STEP_US = 5_000_000         # nobody is on the ports
 MOST_PLAYS = 60             # of one episode while it is shrunk
-QUICK = {"none": 4, "one": 12, "two": 8}
+QUICK = {"none": 2, "one": 8, "two": 5}
 NAMES = {"none": "no fault", "one": "one fault", "two": "two faults"}
 FAULTS = {"none": 0, "one": 1, "two": 2}
 
