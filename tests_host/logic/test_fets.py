@@ -78,6 +78,26 @@ class TestReadBack(unittest.TestCase):
         while self.fets.read_back(0, 0, 100):
             pass
 
+    def test_a_fault_that_comes_back_lasts_longer_each_time(self):      # req: PWR-01 PRO-28
+        lasted = []
+        for calm in (0, 0, 0, 0, 0, 0, 0, 0, 6_010):
+            for _ in range(calm):
+                self.fets.commanded(BOTH)
+                self.assertFalse(self.fets.read_back(closed(BOTH), 0, 100))
+            self.fets.commanded(BOTH)           # what was commanded opens both
+            while not self.fets.read_back(0, 0, 100):
+                pass
+            self.fets.commanded(0)
+            scans = 1
+            while self.fets.read_back(0, 0, 100):
+                scans += 1
+            lasted.append(scans)
+        self.assertTrue(lasted[0] <= 20, lasted)
+        self.assertTrue(all(b >= min(2 * a - 15, 590) for a, b in zip(lasted[:-1], lasted[1:-1])),
+                        lasted)
+        self.assertTrue(590 <= lasted[-2] <= 615, lasted)
+        self.assertEqual(lasted[-1], lasted[0])
+
     def test_closed_against_the_command_for_two_scans(self):    # req: PRO-28
         for wanted, actual in ((0, CHARGE), (0, DISCHARGE), (0, BOTH), (CHARGE, BOTH),
                                (DISCHARGE, BOTH), (CHARGE, DISCHARGE)):

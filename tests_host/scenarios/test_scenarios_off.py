@@ -177,3 +177,21 @@ def test_a_sensor_is_not_called_a_weld(rig, target):
     rig.run(4000)
     assert "SAF-05-weld" not in report(rig)["faults"]
     assert "PRO-28-current" in report(rig)["faults"]
+
+
+@pytest.mark.req("PWR-01", "PRO-28")
+@pytest.mark.targets("host", "unix")
+def test_fets_that_cannot_be_held_are_tried_ever_less_often(rig, target):
+    """The line BOTHOFF breaks and works the wrong way round under load: each time it permits the
+    FETs it opens them (found by make hunt: 390 closings)."""
+    rig.open(target, plant={"soc": 0.5})
+    rig.run(6000)
+    rig.set(load_ma=60_000)
+    rig.run(3000)
+    at_ms = rig.get()["t_ms"]
+    rig.set(fault={"afe_bothoff": "inverted"})
+    rig.run(120_000)
+    answer = rig.get()
+    closings = [edge for edge in rig.trace(at_ms)["edges"] if edge[1:] == ["fets.chg", 1]]
+    assert 2 <= len(closings) <= 20
+    assert answer["truth"]["harm"] == [] and answer["report"]["faults"] == ["PWR-01-fet"]

@@ -5,6 +5,7 @@ from bms.words.rules import CHARGE, DISCHARGE
 from bms.words.quota import Quota
 from bms.protect.sparing import Sparing
 from bound import bind
+from micropython import const
 
 FET_CHG = 0x01          # bits of the FET status, as the AFE driver gives it
 FET_DSG = 0x04
@@ -13,6 +14,9 @@ _PATIENCE_SCANS = 5     # scans a FET may stay open against its command before i
 _CLOSED_SCANS = 2       # scans it may stay closed
 _CLOSINGS = 5           # closings against the command ...
 _WINDOW_MS = 10_000     # ... in 10 s that are not a fault yet
+_HOLD_MS = const(1_000)     # the fault outlasts what raised it by so much, by twice that ...
+_LONGEST_MS = const(60_000)  # ... the next time, and so on up to this
+_CALM_MS = const(600_000)   # without it: the next one is the first again
 OBEYS, DISOBEYS, CLOSES = range(3)      # what read_back() finds
 
 
@@ -47,6 +51,9 @@ class Fets:
         self._disobeyed = 0         # 2 for each scan that disobeys, less those that obey
         self._against = 0           # the same of those with a FET closed against the command
         self._closings = Quota(_CLOSINGS, _WINDOW_MS)
+        self._hold_ms = _HOLD_MS    # of the next time
+        self._left_ms = 0           # of this one
+        self._calm_ms = 0           # since the last one
         bind(self, "needs_command", "read_back")
 
     @micropython.native
@@ -63,7 +70,8 @@ class Fets:
     @micropython.native
     def read_back(self, status, afe_tripped, dt_ms):
         """Compare the AFE's FET *status* with the command: OBEYS; DISOBEYS is a fault while it
-        lasts; CLOSES: it has closed a FET against the command too often, which is one for good.
+        lasts and a while longer, for a FET that obeys again with both off may do so because they
+        are off; CLOSES: it has closed a FET against the command too often, which is one for good.
 
         Not a fault: the AFE's own protections (*afe_tripped*) hold a FET off; a discharge FET that
         waits for pre-discharge.
@@ -88,7 +96,24 @@ class Fets:
         if result == OBEYS and (self._disobeyed >= 2 * (_PATIENCE_SCANS + 1)
                                 or self._against >= 2 * _CLOSED_SCANS):
             result = DISOBEYS
+        if result == DISOBEYS or self._left_ms:
+            result = self._hold(result, dt_ms)
+        elif self._calm_ms < _CALM_MS:
+            self._calm_ms += dt_ms
+        else:
+            self._hold_ms = _HOLD_MS
         return result
+
+    def _hold(self, result, dt_ms):
+        """DISOBEYS for so long that a FET which cannot be held is not closed again and again."""
+        if result == DISOBEYS:
+            if not self._left_ms:
+                self._calm_ms = 0
+                self._left_ms = self._hold_ms
+                self._hold_ms = min(2 * self._hold_ms, _LONGEST_MS)
+            return DISOBEYS
+        self._left_ms = max(0, self._left_ms - dt_ms)
+        return result if result == CLOSES or not self._left_ms else DISOBEYS
 
     def restarted(self):
         """The AFE lost its state: whatever was commanded is void, both FETs count as open."""
