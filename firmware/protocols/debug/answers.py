@@ -344,7 +344,8 @@ class Answers:
         params = self._parts.params
         for word in words:
             i = params.row_of(word)
-            number, _, unit, _, _, _, text = parameters.TABLE[i]
+            row = parameters.TABLE[i]
+            number, unit, text = row[0], row[2], row[6]
             low, high = params.range_of(i)
             yield "%s = %s   %s" % (word, values.shown(params[word], unit), text)
             yield "  from %s to %s; the product's own value is %s; id %d" % (

@@ -84,7 +84,7 @@ class Console:
         while self._used < _PIECE:
             if self._left_at >= len(self._left):
                 try:
-                    self._left = next(self._job).encode()
+                    self._left = next(self._job).encode()   # type: ignore[arg-type]
                 except StopIteration:
                     self._end()
                     self._type_ahead()

@@ -15,7 +15,7 @@ ASKS = const(0)         # nothing: it is a question
 SETS = const(1)         # the PIN
 MAY_SET = const(2)      # the PIN, with arguments; without, it is a question
 
-WORDS = (
+WORDS: tuple = (
     (_SEE, "status", "", ASKS, "the pack on one page: state, charge, limits, what is wrong",
      "status"),
     (_SEE, "cells", "", ASKS, "each cell as a bar, the thermistors, what is being bled", "cells"),
