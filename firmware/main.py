@@ -69,6 +69,7 @@ else:
 _DEFAULT = "am5000"             # the profile of a pack for which none was chosen
 SHUNT_UOHM = 250
 SCAN_MS = 100
+USB_REST_MS = 300
 
 
 def _out(name, level=0):
@@ -179,7 +180,7 @@ class App:
                                     self.control, self.stop)
         self.self_tests.boot(port.ticks_ms())
         self.supervisor.tests = self.self_tests
-        self.prompt = self.supervisor.prompt = PromptWish(pack, port.prompt_asked)
+        self.prompt = self.supervisor.prompt = PromptWish(pack)
         self.reporter = Reporter(pack, self.control, self.supervisor)
         self.identity_text = self._identity(name, serial)
         pcs_port = SerialPort(pcs, protocol, _out("PCS_DE"))
@@ -187,6 +188,7 @@ class App:
         answers = Answers(self, commands, port.ticks_ms, version.VERSION, port.NAME)
         provoke = Provoke(self, port.wait_us).make
         debug_port = self._debug_port(debug_uart, identity, commands, answers, provoke)
+        usb_uart = port.usb_uart()
         self._pcs = pcs_port
         storage.ports += [pcs_port, self.parallel]      # the debug port's bytes come by DMA
         storage.senders += self.can, self.panel
@@ -202,6 +204,9 @@ class App:
                  SUPERVISOR_REST_MS),
             Task("self_tests", self.self_tests, SELF_TEST_MS, 61, 500),
         ]
+        if usb_uart is not None:
+            usb_port = self._debug_port(usb_uart, identity, commands, answers, provoke)
+            tasks.append(Task("usb", usb_port, 30, 11, 60, USB_REST_MS))
         self.supervisor.stuck = self.stuck
         self.scheduler = Scheduler(tasks, port.ticks_us, self.mark, self.supervisor.record_error)
         self.supervisor.scheduler = self.scheduler

@@ -115,6 +115,6 @@ def prompt():
     watchdog cannot be stopped, but is fed by the dead man's switch for ten minutes."""
 
 
-def prompt_asked():
-    """UART0 is the debug port, whose console has the command."""
-    return False
+def usb_uart():
+    """There is none: a board's USB plug leads to UART0, which is the debug port."""
+    return None

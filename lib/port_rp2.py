@@ -16,6 +16,7 @@ from idle_rp2 import idle_until, wait_us  # noqa: F401 - part of this port
 from pio_uart import PioUart
 from region import BlockRegion, FileRegion
 from slots import FlashFiles
+from usb_rp2 import UsbPort
 
 NAME = "PACKCTL_PICO"
 AFE_SPI = 0
@@ -133,9 +134,9 @@ def prompt():
     prompt_rp2.enter()
 
 
-def prompt_asked():
-    """True once `prompt` was typed at the USB port."""
-    return usb.asked()
+def usb_uart():
+    """The USB serial port, which is a second debug port (COM-10)."""
+    return usb
 
 
-usb = prompt_rp2.UsbWord()
+usb = UsbPort()

@@ -44,7 +44,7 @@ from rig_targets import (                                       # noqa: E402
 )
 
 BOARDS = ("host", "unix", "rp2040")
-PORTS = ("pcs", "parallel", "debug")
+PORTS = ("pcs", "parallel", "debug", "usb")
 PCS_BAUD = 9600
 PARALLEL_BAUD = 9600          # of a monitor
 
@@ -305,7 +305,8 @@ class Rig:
         self._client = link.Client(self._target.exchange)
         hello = self._client.hello()
         self._client.set_params(params)
-        return {"ports": {"pcs": None, "parallel": None, "debug": port}, "urls": {}, "can": None,
+        return {"ports": {"pcs": None, "parallel": None, "debug": port,
+                          "usb": None}, "urls": {}, "can": None,
                 "can_note": "a real board's CAN is reached by an adapter of yours",
                 "pins": read_pins(), "t_ms": _ms(self._target.t_us), "hello": hello}
 
@@ -380,6 +381,8 @@ class Rig:
                 self._from_debug(data, min(target.t_us, at_us + len(data) * _DEBUG_CHAR_US))
             elif port == "can":
                 self._from_can(data, at_us)
+            elif port == "usb":
+                self._ports["usb"].write(data)
             elif port == "pcs" and self._faults.active:
                 self._echo += data
                 self._from_pcs(self._faults.to_client(data))

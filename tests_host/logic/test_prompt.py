@@ -18,17 +18,7 @@ class FakePart:
     values = [20_000] * 40
 
 
-class FakePin:
-    may_write = True
-
-
-class FakeRights:
-    pin = FakePin()
-
-
 class FakePack:
-    rights = FakeRights()
-
     def __init__(self):
         self.asked = FakeAsked()
         self.fets = FakePart()
@@ -44,8 +34,7 @@ class Case(unittest.TestCase):
 
     def setUp(self):
         self.pack = FakePack()
-        self.heard = False
-        self.wish = PromptWish(self.pack, lambda: self.heard)
+        self.wish = PromptWish(self.pack)
         self.now = self.NOW
 
     def run_for(self, ms):
@@ -88,18 +77,6 @@ class Case(unittest.TestCase):
         self.wish.ask()
         self.run_for(300)
         self.assertEqual(self.pack.faults, [(FAULT_PROMPT, True)])
-
-    def test_the_word_by_the_usb_port(self):                    # req: SAF-10
-        self.heard = True
-        self.run_for(300)
-        self.assertEqual(self.pack.asked.limits[:2], (0, 0))
-
-    def test_an_owners_pin_holds_for_the_usb_port_too(self):    # req: SAF-10 SAF-11
-        self.heard = True
-        self.pack.rights.pin.may_write = False
-        self.run_for(20_000)
-        self.pack.rights.pin.may_write = True
-        self.assertEqual((self.pack.asked.limits, self.wish.ready), (None, False))
 
 
 if __name__ == "__main__":

@@ -235,7 +235,7 @@ class Hardware:
     def __init__(self):
         self.clock = Clock()
         self.ports = {"pcs": SerialPort("pcs", True), "parallel": SerialPort("parallel", True),
-                      "debug": SerialPort("debug", False)}
+                      "debug": SerialPort("debug", False), "usb": SerialPort("usb", False)}
         self.pin_names = {}     # number: functional name; empty: every name is good
         self.uid = b"PACKSIM\x00"
         self.cause = PWRON_RESET
@@ -502,9 +502,10 @@ class I2C:
 
 
 class UART:
-    """UART 0 is the inverter's port (pcs), 1 the parallel port, "debug" the RS232 port."""
+    """UART 0 is the inverter's port (pcs), 1 the parallel port, "debug" the RS232 port; "usb" is
+    the USB serial port as the firmware sees it."""
 
-    _PORTS = {0: "pcs", 1: "parallel", "debug": "debug"}
+    _PORTS = {0: "pcs", 1: "parallel", "debug": "debug", "usb": "usb"}
 
     def __init__(self, id, baudrate=115_200, bits=8, parity=None, stop=1, tx=None, rx=None,
                  rxbuf=256, txbuf=256, timeout=0, timeout_char=0):

@@ -7,8 +7,8 @@ A target has
   on, boots      supply on; how often the controller has started
   crash          None | traceback of a firmware that ended by itself; whoever reports it clears it
   run(us, feeds) let time pass. feeds: [(port, delay_us, bytes, baud)] for the RX pins, ports
-                 being "pcs", "parallel" and "debug", baud the sender's rate (None: the port's);
-                 returns the same of what left the TX pins completely, with t_us of the first
+                 being "pcs", "parallel", "debug" and "usb", baud the sender's rate (None: the
+                 port's); returns the same of what left the TX pins completely, with t_us of the first
                  bit in place of the delay. Port "can": one
                  frame (mcp2515_model.pack_frame) for and from the bus, with t_us of its end
   set(values)    fields of the rig's `set`       state()          (wire, truth)
@@ -313,6 +313,14 @@ class PicoTarget:
             self._sent.append((port, now_us, byte, baud))
         return heard
 
+    def _plug_usb(self):
+        """The computer's end of the USB port, plugged in when it is first used."""
+        pico = self._pico
+        if pico.on_usb is None:
+            pico.on_usb = lambda data: self._sent.extend(
+                ("usb", pico.now_us, byte, 0) for byte in data)
+        return pico.attach_usb()
+
     def run(self, us, feeds):
         pico = self._pico
         end_us = pico.now_us + us
@@ -324,6 +332,8 @@ class PicoTarget:
                 self._models_changed()
             elif port == "debug":
                 pico.debug_feed(data)
+            elif port == "usb":
+                self._plug_usb().send(data)
             else:
                 pico.uart_feed(self._PORTS.index(port), data, baud)
         self._run_until(end_us)

@@ -20,20 +20,18 @@ class PromptWish:
     """Asked for or not, and how far it is.
 
     pack     Pack
-    heard    function: True once the word came by a way of its own (the USB port)
     ready    the firmware may be left now
     """
 
-    def __init__(self, pack, heard):
+    def __init__(self, pack):
         self._pack = pack
-        self._heard = heard
         self._since_ms = -1         # -1: not begun | ticks when the present stage began
         self._asked = False
         self._opened = False
         self.ready = False
 
     def ask(self):
-        """A person asks for it."""
+        """A person asks for it, at a console (SAF-11: who may is looked at there)."""
         self._asked = True
 
     def step(self, now_ms):
@@ -41,7 +39,6 @@ class PromptWish:
         if self.ready:
             return
         if not self._asked:
-            self._asked = self._heard() and self._pack.rights.pin.may_write     # SAF-11
             return
         pack = self._pack
         if self._since_ms < 0:

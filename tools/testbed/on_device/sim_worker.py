@@ -372,7 +372,8 @@ class Worker:
         self.clock.advance(us)
         self.masked = False
         self.replan()
-        for name, depth in (("pcs", _FIFO), ("parallel", _FIFO), ("debug", _DMA_RING)):
+        for name, depth in (("pcs", _FIFO), ("parallel", _FIFO), ("debug", _DMA_RING),
+                            ("usb", _DMA_RING)):
             hw.ports[name].stall(start_us, self.clock.now_us, depth)
 
     def cut_in_flash(self):
