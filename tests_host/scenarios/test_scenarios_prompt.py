@@ -66,7 +66,8 @@ def test_bytes_on_usb_stop_nothing_and_the_word_leads_to_a_safe_prompt(rig, targ
     rig.run(1500)
     at_ms = rig.get()["t_ms"]
     for data in (bytes(range(256)) * 2, b"\x03\x03\x03", b"\r\x03\x03\r\x01\x02", b"\x04", b"\r",
-                 b"AT\r\nATE1 E0\r\n~\x00x\xf0~\r", b"xprompt\r", b"prompts\r"):
+                 b"AT\r\nATE1 E0\r\n~\x00x\xf0~\r", b"prompt me\r", b"xprompt\r",
+                 b"prompts\r"):
         usb.send(data)
         rig.run(600)
     assert (fet_edges(rig, at_ms), resets) == ([], [])

@@ -8,9 +8,9 @@ A target has
   crash          None | traceback of a firmware that ended by itself; whoever reports it clears it
   run(us, feeds) let time pass. feeds: [(port, delay_us, bytes, baud)] for the RX pins, ports
                  being "pcs", "parallel", "debug" and "usb", baud the sender's rate (None: the
-                 port's); returns the same of what left the TX pins completely, with t_us of the first
-                 bit in place of the delay. Port "can": one
-                 frame (mcp2515_model.pack_frame) for and from the bus, with t_us of its end
+                 port's); returns the same of what left the TX pins completely, with t_us of the
+                 first bit in place of the delay. Port "can": one frame
+                 (mcp2515_model.pack_frame) for and from the bus, with t_us of its end
   set(values)    fields of the rig's `set`       state()          (wire, truth)
   edges(since_us), power(on), reset(), close()
 and raises TargetError with a text for the user.

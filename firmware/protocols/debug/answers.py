@@ -75,6 +75,8 @@ class Answers:
             return
         del words[0]
         try:
+            if words and not row[w.ARGUMENTS]:
+                raise ValueError("`%s` stands alone: nothing may follow it" % name)
             self._need_right(row, words)
         except ValueError as error:
             yield "\r%s\r\n" % error
