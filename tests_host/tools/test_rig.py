@@ -148,7 +148,7 @@ def test_the_clock_stops_at_each_event():
 @SIMULATED
 def test_open_answers_what_the_interface_says(toy, target):
     answer = toy.opened
-    assert set(answer["ports"]) == {"pcs", "parallel", "debug"}
+    assert set(answer["ports"]) == {"pcs", "parallel", "debug", "usb"}
     for path in answer["ports"].values():
         assert os.path.exists(path)
     assert answer["pins"]["AFE_CS"] == "GPIO17"
