@@ -79,6 +79,8 @@ lint: ready ## ruff, codespell, types against the stubs of both ports, both comp
 	$(VENV)/bin/codespell || rc=1; \
 	$(call types,rp2,esp32|xtensa) || rc=1; \
 	$(call types,esp32,rp2|thumb) || rc=1; \
+	echo "types: packctl"; MYPYPATH=tools $(VENV)/bin/mypy --strict --python-version 3.10 \
+	    --cache-dir .mypy_cache/packctl -p packctl || rc=1; \
 	$(TOOLCHAIN) crosscheck || rc=1; \
 	exit $$rc
 

@@ -29,7 +29,7 @@ import traceback
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import rooms  # noqa: E402, F401 - the path comes first
-import link                                                     # noqa: E402
+from packctl import link                                        # noqa: E402
 from mocks.uart_wave import heard_at                            # noqa: E402
 from rig_fields import (                                        # noqa: E402
     BOARD_FAULTS, FAULT_KINDS, FIRMWARE_FAULTS, MODEL_FAULTS, SET_FIELDS, WIRE_FAULTS, RigError,

@@ -12,7 +12,7 @@ TOOLS = pathlib.Path(__file__).resolve().parent
 ROOT = TOOLS.parent
 MODELS = TOOLS / "models"
 MOCKS = TOOLS / "mocks"
-ROOMS = ("testbed", "pico", "client", "image", "load", "proof", "trials", "studies", "generate",
+ROOMS = ("testbed", "pico", "image", "load", "proof", "trials", "studies", "generate",
          "screen")
 
 

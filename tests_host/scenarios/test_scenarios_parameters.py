@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-import link
+from packctl import link
 import rig as rig_module
 
 SET = {

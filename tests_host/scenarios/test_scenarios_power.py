@@ -1,6 +1,6 @@
 """Power states on the bench: the button, the rocker, five ways into sleep and three out of it."""
 
-import link
+from packctl import link
 import pytest
 
 HOUR_MS = 3_600_000

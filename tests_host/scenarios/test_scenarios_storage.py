@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-import link
+from packctl import link
 
 
 def opened(rig, target, **more):
@@ -310,7 +310,7 @@ def test_a_bench_that_is_opened_anew_has_an_empty_flash(rig):
 
 @pytest.mark.req("REC-03")
 def test_an_exported_log_is_replayed_through_the_decision_code(rig):
-    import replay
+    from packctl import files, replaying
     opened(rig, "host")
     rig.set(cell_mv={4: 3700})
     rig.run(5000)
@@ -320,15 +320,15 @@ def test_an_exported_log_is_replayed_through_the_decision_code(rig):
     rig.param("cal_cell15_offset_mv", 1)    # an id beyond a byte
     rig.set(cell_mv={4: 3750})
     rig.run(5000)
-    log = replay.export(rig._client)
-    rows = replay.replay(log)
+    log = files.export(rig._client)
+    rows = replaying.replay(log)
     trips = [row for row in rows if row[1] == "PRO-01" and row[2] == "trip"]
     assert len(trips) >= 1 and {row[3] for row in rows} <= {"agrees", "not judged"}, rows
     assert any(row[3] == "agrees" for row in trips)
     for event in log["events"]:
         if event["event"] == "trip":
             event["value"] -= 300           # a log that does not tell the truth
-    assert "contradicts" in {row[3] for row in replay.replay(log)}
+    assert "contradicts" in {row[3] for row in replaying.replay(log)}
 
 
 @pytest.mark.req("PRO-25")

@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("mpremote", reason="flashing needs the package mpremote")
 
 import flash
-import link
+from packctl import link
 import toolchain
 
 VERSION = flash.version_of_source()

@@ -8,7 +8,7 @@ import tty
 
 import pytest
 
-import link
+from packctl import link
 
 # HELLO with sequence number 1, by hand: version 1, seq 1, type 1, length 0, CRC of 01 01 01 00 00
 HELLO_FRAME = bytes((0xB5, 1, 1, 1, 0, 0, 0xD9, 0xFA))

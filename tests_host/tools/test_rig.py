@@ -15,7 +15,7 @@ import time
 
 import pytest
 
-import link
+from packctl import link
 import rig as rig_module
 from machine import Clock, SerialPort
 from rig import Rig, RigError

@@ -293,7 +293,7 @@ def start_and_check(port, settle_s=3.0, wait_s=15.0):
 
 def ask_debug_port(port, timeout_s=1.0):
     """The version that the firmware tells on its debug port."""
-    import link
+    from packctl import link
     try:
         stream = link.open_serial(port)
     except OSError as error:

@@ -30,7 +30,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import rooms                                                    # noqa: E402
-import link                                                     # noqa: E402
+from packctl import link                                        # noqa: E402
 import toolchain                                                # noqa: E402
 from rooms import ROOT                                          # noqa: E402
 

@@ -21,7 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import rooms                                                    # noqa: E402, F401 - the path
 import bench                                                    # noqa: E402
-import link                                                     # noqa: E402
+from packctl import link                                                     # noqa: E402
 import toolchain                                                # noqa: E402
 
 _RAM, _RAM_END = 0x20000000, 0x20042000

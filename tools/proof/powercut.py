@@ -22,7 +22,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from rooms import ROOT                                          # noqa: E402
 
-from link import LinkError                                      # noqa: E402
+from packctl.link import LinkError                                      # noqa: E402
 from rig import Rig                                             # noqa: E402
 from rig_targets import find_unix                               # noqa: E402
 

@@ -14,7 +14,7 @@ import termios
 import time
 import tty
 
-from link import Splitter
+from packctl.link import Splitter
 
 _STALE_S = 5.0          # output that nobody has read for so long was for nobody
 

@@ -456,7 +456,7 @@ class SerialTarget:
     crash = None
 
     def __init__(self, port):
-        from link import StreamExchange, open_serial
+        from packctl.link import StreamExchange, open_serial
         self.port = port
         self._start = time.monotonic()
         self._stream = open_serial(port)

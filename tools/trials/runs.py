@@ -33,9 +33,9 @@ def hash_of(*parts):
 def tree_hash():
     """Of the firmware, the models and the bench."""
     files = []
-    for folder in ("firmware", "lib", "tools/models", "tools/mocks", "tools/testbed",
-                   "tools/client"):
+    for folder in ("firmware", "lib", "tools/models", "tools/mocks", "tools/testbed"):
         files += sorted((ROOT / folder).rglob("*.py"))
+    files += [TOOLS / "packctl" / f"{name}.py" for name in ("client", "frames", "ports", "schema")]
     files.append(TOOLS / "rig.py")
     return hash_of(*(data for path in files
                      for data in (str(path.relative_to(ROOT)), path.read_bytes())))

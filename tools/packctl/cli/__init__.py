@@ -1,0 +1,1 @@
+"""The command line: `packctl COMMAND`, one function a command, in a few modules by subject."""

@@ -1,0 +1,83 @@
+"""The program `packctl`: all commands, help, completion."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from .. import __version__
+from . import act, look, params, records
+
+HELP = """Look after a battery pack with packctl's firmware, over its debug port or USB port.
+
+\b
+packctl ports                         which ports are there
+packctl -p /dev/ttyUSB0 status        what the pack does, and what is wrong
+packctl -p COM3 monitor               live
+export PACKCTL_PORT=/dev/ttyUSB0      once, and then without -p:
+packctl why                           what opened a FET last
+packctl set cell_ov_alarm_mv 3.48V    a parameter
+
+\b
+Exit codes:  0 done          1 an error of this program   2 a wrong command line
+10 no such port             11 port in use               12 no permission
+13 nonsense from the pack   14 no answer                 15 wrong speed
+16 other version            17 unplugged meanwhile       18 two programs at once
+20 refused by the pack      21 PIN needed                22 no such parameter
+23 wrong unit or value      24 a bad file                25 a part is not installed
+130 Ctrl-C
+
+packctl --install-completion teaches your shell the commands.
+"""
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"packctl {__version__}")
+        raise typer.Exit()
+
+
+def build() -> typer.Typer:
+    """The application."""
+    app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich",
+                      pretty_exceptions_enable=False,
+                      context_settings={"help_option_names": ["-h", "--help"]})
+
+    @app.callback(help=HELP)
+    def root(ctx: typer.Context,
+             port: Annotated[str, typer.Option("--port", "-p", metavar="PORT",
+                                               help="As the option of each command.")] = "",
+             as_json: Annotated[bool, typer.Option("--json",
+                                                   help="As the option of each command.")] = False,
+             version: Annotated[bool, typer.Option("--version", is_eager=True, callback=_version,
+                                                   help="Version of this tool.")] = False) -> None:
+        for name in app_commands(ctx):
+            given = ctx.default_map = ctx.default_map or {}
+            chosen = given.setdefault(name, {})
+            if port:
+                chosen["port"] = port
+            if as_json:
+                chosen["as_json"] = True
+
+    for module in (look, params, act, records):
+        module.add_to(app)
+    return app
+
+
+def app_commands(ctx: typer.Context) -> list[str]:
+    """Names of the commands."""
+    return list(getattr(ctx.command, "commands", {}))
+
+
+app = build()
+
+
+def main() -> None:
+    """What the command `packctl` runs."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(encoding="utf-8", errors="replace")     # a console may have less
+    app(prog_name="packctl")
