@@ -16,7 +16,7 @@ SHELL := /bin/bash
 
 # Variables given on the command line (DURATION=20 PLAIN=1) reach the tools as environment.
 
-.PHONY: help setup ready firmware run rig test test-rp2040 test-fast fuzz lint soc-report dbc pages profile trace days bench campaign hunt mutants powercut release mip flash size clean
+.PHONY: help setup ready test-ready firmware run rig test test-rp2040 test-fast fuzz lint soc-report dbc pages profile trace days bench campaign hunt mutants powercut release mip wheel flash size clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,13 +61,16 @@ run: ready ## a pack on the emulated Pico, live (DURATION=seconds, PLAIN=1 for l
 rig: ready ## the test rig: JSON lines on standard input and output (make -s rig)
 	@exec $(PY) tools/rig.py
 
-test: ready lint ## lint, then all tests: CPython, unix port, and the unit tests on the emulated RP2040
+test-ready: ready
+	@$(TOOLCHAIN) test-packages >/dev/null
+
+test: test-ready lint ## lint, then all tests: CPython, unix port, and the unit tests on the emulated RP2040
 	@$(PY) -m pytest -n 2 tests_host --targets host,unix
 
 test-rp2040: ready ## the scenarios on the emulated RP2040 (40 minutes)
 	@$(PY) -m pytest -n 2 tests_host --targets rp2040 -k "rp2040 and not on_target"
 
-test-fast: ready ## the tests that need no emulator and no interpreter but CPython
+test-fast: test-ready ## the tests that need no emulator and no interpreter but CPython
 	@$(PY) -m pytest tests_host -m "not slow and not unix and not rp2040"
 
 fuzz: ready ## any bytes on every port, 10 MB each on host, 1 MB on unix (BYTES=n, SEED=n)
@@ -134,6 +137,10 @@ release: setup ## build/release: image, checksums, sizes, list of parts, text of
 
 mip: setup ## build/mip: the drivers of lib/ as packages for mpremote mip
 	@$(PY) tools/image/mip.py
+
+wheel: ready ## build/packctl-*.whl, the host tool, tried in an empty environment
+	@$(PIP) wheel --no-deps -w build .
+	@PACKCTL_WHEEL=1 $(PY) -m pytest -q -k packctl_wheel tests_host
 
 flash: ready ## put the firmware on a board: make flash PORT=/dev/ttyACM0
 	@[ -n "$(PORT)" ] || { echo "make flash PORT=/dev/ttyACM0 (or the folder of the BOOTSEL drive)" >&2; exit 1; }

@@ -62,6 +62,7 @@ BINARY_PACKAGES = ("pico-sdk-source", "tinyusb-source")
 KEYRING = pathlib.Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 HOST_PACKAGES = ("build-essential", "pkg-config", "python3")
+TEST_PACKAGES = ("mosquitto",)      # each is named as its program is
 ARM_PACKAGES = (
     "gcc-arm-none-eabi",
     "libnewlib-arm-none-eabi",
@@ -279,7 +280,22 @@ def ensure_packages(arm=False):
     if not missing:
         return
     # One visit to apt for all that a full build takes.
-    wanted = sorted({*missing, *HOST_PACKAGES, *(ARM_PACKAGES if arm else ())})
+    _install(missing, sorted({*missing, *HOST_PACKAGES, *(ARM_PACKAGES if arm else ())}))
+    still = missing_packages(arm)
+    if still:
+        raise ToolchainError(f"still missing after installation: {' '.join(still)}")
+
+
+def ensure_test_packages():
+    """Install what tests start: a broker for `packctl mqtt`."""
+    path = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin"))
+    missing = [name for name in TEST_PACKAGES if not shutil.which(name, path=path)]
+    if missing:
+        _install(missing, missing)
+
+
+def _install(missing, wanted):
+    """Install the packages *wanted*, because of those that are *missing*."""
     by_hand = f"install these packages and try again: {' '.join(wanted)}"
     if not shutil.which("apt-get"):
         raise ToolchainError(f"there is no apt-get here; {by_hand}")
@@ -300,9 +316,6 @@ def ensure_packages(arm=False):
         raise ToolchainError(
             f"{e}\napt could not install them (permission? network?); {by_hand}"
         ) from None
-    still = missing_packages(arm)
-    if still:
-        raise ToolchainError(f"still missing after installation: {' '.join(still)}")
 
 
 # ---- sources ------------------------------------------------------------------------------
@@ -972,7 +985,8 @@ def main(argv=None):
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     sub = parser.add_subparsers(dest="command", required=True)
-    for name in ("sources", "unix", "mpy-cross", "all", "paths", "crosscheck", "clean"):
+    for name in ("sources", "unix", "mpy-cross", "all", "paths", "crosscheck", "clean",
+                 "test-packages"):
         sub.add_parser(name)
     for name in ("firmware", "size"):
         p = sub.add_parser(name)
@@ -994,6 +1008,8 @@ def main(argv=None):
             print(json.dumps(paths(), indent=1))
         elif args.command == "paths":
             print(json.dumps(paths(), indent=1))
+        elif args.command == "test-packages":
+            ensure_test_packages()
         elif args.command == "clean":
             with locked():
                 for path in cache_dir().iterdir():

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from . import act, look, params, records
+from . import act, house, look, params, records
 
 HELP = """Look after a battery pack with packctl's firmware, over its debug port or USB port.
 
@@ -61,7 +61,7 @@ def build() -> typer.Typer:
             if as_json:
                 chosen["as_json"] = True
 
-    for module in (look, params, act, records):
+    for module in (look, params, act, house, records):
         module.add_to(app)
     return app
 
