@@ -36,7 +36,8 @@ class Answer:
 
 def run(port, *words):
     """packctl in this process; the port is a name, or None for none."""
-    result = CliRunner().invoke(app, list(words), env={"PACKCTL_PORT": port, "COLUMNS": "150"},
+    result = CliRunner().invoke(app, list(words), env={"PACKCTL_PORT": port, "COLUMNS": "150",
+                                                      "PACKCTL_TIMEOUT": "5"},
                                 prog_name="packctl")
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
@@ -341,7 +342,8 @@ def test_nonsense_is_an_error_of_the_link_and_never_a_traceback():
 
 
 def process(*words, **options):
-    environment = {**os.environ, "PYTHONPATH": str(TOOLS), "COLUMNS": "100"}
+    environment = {**os.environ, "PYTHONPATH": str(TOOLS), "COLUMNS": "100",
+                   "PACKCTL_TIMEOUT": "5"}
     environment.update(options.pop("env", {}))
     return subprocess.run([sys.executable, "-m", "packctl", *words], capture_output=True,
                           text=True, env=environment, **options)
@@ -386,15 +388,19 @@ def test_the_examples_of_the_readme_run(bench, tmp_path, monkeypatch):
     assert len(blocks) == 2
     for block in blocks:
         block = block.replace("/dev/ttyUSB0", bench.port).replace(
-            "every_s=10", "every_s=0.1, count=3")
+            "every_s=10", "every_s=0.1, count=3").replace('")', '", timeout_s=5)', 1)
         exec(compile(block, "README.md", "exec"), {})
     lines = (tmp_path / "pack.csv").read_text().splitlines()
     assert len(lines) == 4 and lines[0].startswith("uptime_s,soc_pct")
-    with packctl.connect(bench.port) as pack:
+    with packctl.connect(bench.port, timeout_s=5) as pack:
         pack.restore()
 
 
 # keep this one last: the pack sleeps after it
 @pytest.mark.req("HST-02", "PWR-10")
-def test_off_opens_both_fets_and_sleeps(ok):
-    assert "asleep, because of host" in ok("off", "--yes").out
+def test_off_opens_both_fets_and_sleeps(ok, bench):
+    assert "sleeps within seconds" in ok("off", "--yes").out
+    bench.pause()
+    bench.run(15_000)
+    seen = bench.get()
+    assert seen["report"]["power"] == "asleep" and not any(seen["wire"]["fets"].values())

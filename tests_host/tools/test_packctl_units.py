@@ -115,5 +115,5 @@ def test_calibration_goes_from_what_is_shown_to_what_the_meter_shows(monkeypatch
 
 
 def test_the_version_is_the_firmwares():
-    text = (pathlib.Path(__file__).resolve().parents[1] / "firmware/version.py").read_text()
+    text = (pathlib.Path(__file__).resolve().parents[2] / "firmware/version.py").read_text()
     assert f'"{packctl.__version__}"' in text

@@ -266,7 +266,7 @@ class Pack(Client):
         return bool(self.get("buzzer_enable"))
 
     def off(self) -> str:
-        """Ask for an orderly shutdown and sleep (PWR-10); power() tells what came of it."""
+        """Ask for an orderly shutdown and sleep (PWR-10); any question after it wakes the pack."""
         return self.command("sleep")
 
     def profile(self, name: str | None = None) -> str:
