@@ -48,7 +48,7 @@ def call(installed, *words):
 def test_the_wheel_holds_the_tool_its_types_and_what_replay_needs(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert {"packctl/py.typed", "packctl/cli/app.py",
-            "packctl/decisions/bms/protect/protection.py"} <= set(names)
+            "packctl/packed/bms/protect/protection.py"} <= set(names)
     assert not [name for name in names if "test" in name or "__pycache__" in name]
 
 

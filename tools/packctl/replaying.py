@@ -5,25 +5,16 @@ Each alarm and protection is put to the protection table again, in a healthy pac
 value and the parameters of that moment (records of changes are walked back): does it come, and
 with the recorded limit? What the AFE tripped by itself, or has no reading of its own, is not
 judged.
-
-The decision code is the firmware's: in a clone that of the clone, in an installed package the copy
-that was packed with it.
 """
 
 from __future__ import annotations
 
-import importlib
-import pathlib
-import sys
 from array import array
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from . import decisions
 from .errors import BadFile
-
-_HERE = pathlib.Path(__file__).resolve().parent
-_PACKED = _HERE / "decisions"
-_CLONE = _HERE.parent.parent
 
 _LONGEST_STEPS = 700            # of 100 ms: beyond the longest delay
 _HEALTHY = {"MAX_CELL_MV": 3310, "MIN_CELL_MV": 3305, "CELL_DIFF_MV": 5, "CELL_SUM_MV": 52_900,
@@ -47,15 +38,10 @@ class _Firmware:
     """The modules that decide."""
 
     def __init__(self) -> None:
-        folders = ([_PACKED, _PACKED / "lib", _PACKED / "mocks"] if _PACKED.is_dir() else
-                   [_CLONE / "firmware", _CLONE / "lib", _CLONE / "tools" / "mocks"])
-        for folder in folders:
-            if str(folder) not in sys.path:
-                sys.path.append(str(folder))
-        self.rules: Any = importlib.import_module("bms.words.rules")
-        self.readings: Any = importlib.import_module("bms.words.readings")
-        self.parameters: Any = importlib.import_module("bms.words.parameters")
-        self.protection: Any = importlib.import_module("bms.protect.protection")
+        self.rules = decisions.module("bms.words.rules")
+        self.readings = decisions.module("bms.words.readings")
+        self.parameters = decisions.module("bms.words.parameters")
+        self.protection = decisions.module("bms.protect.protection")
 
 
 def replay(log: Mapping[str, Any]) -> list[Verdict]:

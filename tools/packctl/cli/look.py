@@ -15,7 +15,7 @@ from .. import files
 from ..errors import BadFile, PackError
 from ..pack import Cause, Pack, Status, connect
 from ..ports import list_ports, there_are
-from .session import Session, command
+from .session import Session, command, need
 
 _BAR = 24
 
@@ -135,15 +135,32 @@ def monitor(
         = 1.0,
         count: Annotated[Optional[int], typer.Option("--count", "-n", min=1,
                                                      help="End after so many lines.")] = None,
+        screen: Annotated[bool, typer.Option("--screen", hidden=True)] = False,
+        plain: Annotated[bool, typer.Option("--plain", help="A line each time, no screen.")]
+        = False,
         csv: Annotated[Optional[pathlib.Path], typer.Option(
             "--csv", metavar="FILE", help="Log to a CSV file, - for standard output.")] = None,
+        serve: Annotated[bool, typer.Option(
+            "--serve", help="Show the screen in a web browser.")] = False,
+        host: Annotated[str, typer.Option("--host", help="Address for --serve.")] = "127.0.0.1",
+        web_port: Annotated[int, typer.Option("--web-port", help="TCP port for --serve.")] = 8000,
         ) -> None:
-    """The pack live, a line each time, or logged to a CSV file.
+    """The pack live: a screen in a terminal, lines elsewhere, or the screen in a browser.
 
     \b
-    packctl monitor --every 5
+    packctl monitor
+    packctl monitor --plain --every 5
     packctl monitor --csv night.csv --every 10
+    packctl monitor --serve      then open http://127.0.0.1:8000
     """
+    is_live = session.console.is_terminal and not (plain or csv or session.as_json or count)
+    if serve or screen or is_live:
+        try:
+            from ..screen import run
+        except ImportError as error:
+            raise need("screen", error) from None
+        run.monitor(session.how, every, (host, web_port) if serve else None)
+        return
     statuses = session.pack.watch(every, count)
     if csv is not None and str(csv) != "-":
         try:

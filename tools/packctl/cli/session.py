@@ -25,7 +25,8 @@ PortOption = Annotated[Optional[str], typer.Option(
 BaudOption = Annotated[int, typer.Option(
     "--baud", rich_help_panel="Port", help="Speed of the port, bit/s.")]
 TimeoutOption = Annotated[float, typer.Option(
-    "--timeout", envvar="PACKCTL_TIMEOUT", min=0.05, rich_help_panel="Port", help="How long an answer may take, s.")]
+    "--timeout", envvar="PACKCTL_TIMEOUT", min=0.05, rich_help_panel="Port",
+    help="How long an answer may take, s.")]
 PinOption = Annotated[Optional[str], typer.Option(
     "--pin", envvar="PACKCTL_PIN", metavar="NUMBER", rich_help_panel="Port", show_envvar=True,
     help="The owner's PIN, where one is set.")]
