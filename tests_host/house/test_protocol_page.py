@@ -6,7 +6,7 @@ import time
 import types
 
 import pytest
-from link import FileStream
+from packctl.link import Port
 from rig import Rig
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -20,7 +20,7 @@ def port():
     with Rig() as rig:
         answer = rig.open("host", spread=0)
         rig.play()
-        stream = FileStream(answer["ports"]["debug"])
+        stream = Port(answer["ports"]["debug"])
         yield stream
         stream.close()
 

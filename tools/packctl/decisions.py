@@ -34,7 +34,8 @@ def module(name: str) -> Any:
 def panel_of(profile: str) -> str:
     """What kind of front panel the product has: "table" or "bar"."""
     for path in sorted((folders()[0] / "profiles").glob("[!_]*.py")):
-        said: dict[str, str] = dict(re.findall(r'^(NAME|PANEL) = "([^"]+)"', path.read_text("utf-8"), re.M))
+        text = path.read_text("utf-8")
+        said: dict[str, str] = dict(re.findall(r'^(NAME|PANEL) = "([^"]+)"', text, re.M))
         if said.get("NAME") == profile:
             return said.get("PANEL", "table")
     return "table"

@@ -24,6 +24,7 @@ from .view import View
 PAGES = (("overview", "Overview"), ("limits", "Limits"), ("log", "Log"), ("params", "Parameters"),
          ("fleet", "Fleet"), ("ports", "Ports"), ("help", "Help"))
 _CLOSER = ("limits", "fleet")           # pages that need more than the report
+_PAGE_KEYS = "/" + "".join(str(number) for number in range(1, len(PAGES) + 1))
 _NAMED_KEYS = {"plus": "+", "minus": "-", "equals_sign": "=", "space": " "}
 
 
@@ -278,8 +279,8 @@ class Screen(App[None]):
             event.character if event.character and event.is_printable else event.key)
         if key in ("q", "Q"):
             self.exit()
-        elif self._shown == "overview" and (len(key) == 1 or key in (
-                "left", "right", "up", "down")):
+        elif self._shown == "overview" and key not in _PAGE_KEYS and (
+                len(key) == 1 or key in ("left", "right", "up", "down")):
             self.ask(lambda: self.source.press(key), self.refresh_all)
 
     def on_input_changed(self, event: Input.Changed) -> None:

@@ -87,7 +87,7 @@ def ports(view: View) -> RenderableType:
             value = view.report[name]
             shown = units.shown(value, unit) if isinstance(value, int) else str(value)
             rows.append((called, shown.replace("_", " ")))
-    return _two(rows)
+    return _two(rows or [("", "nothing is known of the pack yet")])
 
 
 _HELP = (
