@@ -1,35 +1,57 @@
 """One step of the protection table: the definition of what protect_viper.py must do.
 
-Rows and states are flat arrays of ints. Columns of a row (WIDTH of them):
-  0 reading    slot of the value          1 below      0: worse above, 1: worse below
-  2 alarm      threshold                  3 alarm_clear threshold
-  4 trip       threshold                  5 release    threshold
-  6 delay_ms   of alarm and trip          7 has        1: alarm, 2: trip
-  8 need       conditions that a release by threshold needs, all of them
-  9 any        conditions each of which releases at once, and keeps from tripping
- 10 after_ms   0: release at once when the reading is inside; else release that long after the
-               trip, wherever the reading is
- 11 lock       trips in a row that lock, 0: never
- 12 blocks     1: charge FET, 2: discharge FET
- 13 mute       conditions under which there is no alarm
- 14 afe        AFE safety bits that trip the item at once when they appear
- 15 forget_ms  quiet time after which trips of the item no longer count as in a row, 0: as the rest
- 16 wait_ms    after a release by threshold the FETs stay held off so long, or until one of *any*
-Columns of a state (STATE of them):
-  0 alarm_ms   2 + time beyond (or, with the alarm up, back inside); 0: not
-  1 trip_ms    2 + time beyond; 0: not
-  2 held_ms    time since the trip; with flag 8, since the release
-  3 flags      1: alarm, 2: tripped, 4: locked, 8: waits
-  4 in_row     trips in a row             5 quiet_ms   time since the last release
-The times beyond leak at half their pace while the reading is not beyond (PRO-28), down to 1, and
-are 0 with the next such scan: one pulse that is shorter than the delay trips nothing (PRO-21), and
-a reading that toggles starves no timer.
+Rows and states are flat arrays of ints, WIDTH and STATE of them an item, in the columns below. The
+times beyond leak at half their pace while the reading is not beyond (PRO-28), down to 1, and are 0
+with the next such scan: one pulse that is shorter than the delay trips nothing (PRO-21), and a
+reading that toggles starves no timer.
 """
 
-WIDTH = 17
-STATE = 6
-_NO_READING = -0x20000000
-_LONGEST_MS = 0x10000000
+from micropython import const
+
+# columns of a row
+READING = const(0)      # slot of the value
+BELOW = const(1)        # 0: worse above, 1: worse below
+ALARM_AT = const(2)     # threshold
+ALARM_END = const(3)    # threshold
+TRIP_AT = const(4)      # threshold
+RELEASE_AT = const(5)   # threshold
+DELAY_MS = const(6)     # of alarm and trip
+HAS = const(7)          # ALARM, TRIPPED: what the item can have
+NEED = const(8)         # conditions that a release by threshold needs, all of them
+ANY = const(9)          # conditions each of which releases at once, and keeps from tripping
+AFTER_MS = const(10)    # 0: release at once when the reading is inside; else release that long
+                        # after the trip, wherever the reading is
+LOCK_AT = const(11)     # trips in a row that lock, 0: never
+BLOCKS = const(12)      # 1: charge FET, 2: discharge FET
+MUTE = const(13)        # conditions under which there is no alarm
+AFE = const(14)         # AFE safety bits that trip the item at once when they appear
+FORGET_MS = const(15)   # quiet time after which trips of the item no longer count as in a row,
+                        # 0: as the rest
+WAIT_MS = const(16)     # after a release by threshold the FETs stay held off so long, or until
+                        # one of ANY
+WIDTH = const(17)
+
+# columns of a state
+ALARM_RUN = const(0)    # 2 + time beyond (or, with the alarm up, back inside); 0: not
+TRIP_RUN = const(1)     # 2 + time beyond; 0: not
+HELD_MS = const(2)      # time since the trip; with flag WAITS, since the release
+FLAGS = const(3)
+IN_ROW = const(4)       # trips in a row
+QUIET_MS = const(5)     # time since the last release
+STATE = const(6)
+
+# flags
+ALARM = const(1)
+TRIPPED = const(2)
+LOCKED = const(4)       # does not release by itself
+WAITS = const(8)        # released by its threshold, and its FETs stay off for a while (PRO-33)
+
+# what a step returns, beside the FETs that are blocked
+PENDING = const(2)      # places that the FETs about to be blocked are shifted by
+CHANGED = const(256)
+
+NO_READING = const(-0x20000000)
+LONGEST_MS = const(0x10000000)
 
 
 def protect_step(rows, state, readings, count, dt_ms, conditions, forget_ms, afe_new):
@@ -41,7 +63,8 @@ def protect_step(rows, state, readings, count, dt_ms, conditions, forget_ms, afe
     conditions   bits of protection_rules that hold now
     forget_ms    quiet time after which trips no longer count as in a row
     afe_new      AFE safety bits that are set and were not at the step before
-    returns      FETs blocked, + 4 * FETs about to be (a timer runs), + 256 where a flag changed
+    returns      FETs blocked, | FETs about to be (a timer runs) << PENDING, | CHANGED where a flag
+                 changed
     """
     blocked = 0
     changed = 0
@@ -49,24 +72,24 @@ def protect_step(rows, state, readings, count, dt_ms, conditions, forget_ms, afe
     while i < count:
         r = i * WIDTH
         s = i * STATE
-        value = readings[rows[r]]
-        sense = -1 if rows[r + 1] else 1
-        delay_ms = rows[r + 6] + 1
-        flags = state[s + 3]
+        value = readings[rows[r + READING]]
+        sense = -1 if rows[r + BELOW] else 1
+        delay_ms = rows[r + DELAY_MS] + 1
+        flags = state[s + FLAGS]
         before = flags
-        if rows[r + 7] & 1:
-            ms = state[s]
-            if conditions & rows[r + 13]:
-                flags &= 14
+        if rows[r + HAS] & ALARM:
+            ms = state[s + ALARM_RUN]
+            if conditions & rows[r + MUTE]:
+                flags &= TRIPPED | LOCKED | WAITS
                 ms = 0
-            elif value == _NO_READING:
-                if 0 < ms < _LONGEST_MS:
+            elif value == NO_READING:
+                if 0 < ms < LONGEST_MS:
                     ms += dt_ms
             else:
-                if flags & 1:
-                    going = (rows[r + 3] - value) * sense
+                if flags & ALARM:
+                    going = (rows[r + ALARM_END] - value) * sense
                 else:
-                    going = (value - rows[r + 2]) * sense
+                    going = (value - rows[r + ALARM_AT]) * sense
                 if going < 0:
                     if ms > 1:
                         ms = max(1, ms - (dt_ms >> 1))
@@ -75,51 +98,51 @@ def protect_step(rows, state, readings, count, dt_ms, conditions, forget_ms, afe
                 else:
                     ms = ms + dt_ms if ms else 2
                     if ms > delay_ms:
-                        flags ^= 1
+                        flags ^= ALARM
                         ms = 0
-            state[s] = ms
-        if rows[r + 7] & 2:
-            out = conditions & rows[r + 9]
-            if flags & 2:
-                held_ms = state[s + 2]
-                if held_ms < _LONGEST_MS:
+            state[s + ALARM_RUN] = ms
+        if rows[r + HAS] & TRIPPED:
+            out = conditions & rows[r + ANY]
+            if flags & TRIPPED:
+                held_ms = state[s + HELD_MS]
+                if held_ms < LONGEST_MS:
                     held_ms += dt_ms
-                state[s + 2] = held_ms
+                state[s + HELD_MS] = held_ms
                 release = 0
                 if out:
                     release = 1
-                elif not flags & 4:
-                    if rows[r + 10]:
-                        if held_ms >= rows[r + 10]:
+                elif not flags & LOCKED:
+                    if rows[r + AFTER_MS]:
+                        if held_ms >= rows[r + AFTER_MS]:
                             release = 1
-                    elif value != _NO_READING and conditions & rows[r + 8] == rows[r + 8]:
-                        if (value - rows[r + 5]) * sense <= 0:
+                    elif value != NO_READING and conditions & rows[r + NEED] == rows[r + NEED]:
+                        if (value - rows[r + RELEASE_AT]) * sense <= 0:
                             release = 1
                 if release:
-                    flags &= 1
-                    state[s + 1] = 0
-                    state[s + 5] = 0
+                    flags &= ALARM
+                    state[s + TRIP_RUN] = 0
+                    state[s + QUIET_MS] = 0
                     if out:
-                        state[s + 4] = 0
-                    elif rows[r + 16]:
-                        flags |= 8
-                        state[s + 2] = 0
+                        state[s + IN_ROW] = 0
+                    elif rows[r + WAIT_MS]:
+                        flags |= WAITS
+                        state[s + HELD_MS] = 0
             else:
-                if flags & 8:
-                    held_ms = state[s + 2] + dt_ms
-                    state[s + 2] = held_ms
-                    if out or held_ms >= rows[r + 16]:
-                        flags &= 7
-                ms = state[s + 1]
-                trip = afe_new & rows[r + 14]
+                if flags & WAITS:
+                    held_ms = state[s + HELD_MS] + dt_ms
+                    state[s + HELD_MS] = held_ms
+                    if out or held_ms >= rows[r + WAIT_MS]:
+                        flags &= ALARM | TRIPPED | LOCKED
+                ms = state[s + TRIP_RUN]
+                trip = afe_new & rows[r + AFE]
                 if out:
                     ms = 0
                     trip = 0
-                    state[s + 4] = 0
-                elif value == _NO_READING:
-                    if 0 < ms < _LONGEST_MS:
+                    state[s + IN_ROW] = 0
+                elif value == NO_READING:
+                    if 0 < ms < LONGEST_MS:
                         ms += dt_ms
-                elif (value - rows[r + 4]) * sense >= 0:
+                elif (value - rows[r + TRIP_AT]) * sense >= 0:
                     ms = ms + dt_ms if ms else 2
                     if ms > delay_ms:
                         trip = 1
@@ -129,23 +152,23 @@ def protect_step(rows, state, readings, count, dt_ms, conditions, forget_ms, afe
                     else:
                         ms = 0
                 if trip:
-                    flags = flags & 7 | 2
+                    flags = flags & (ALARM | TRIPPED | LOCKED) | TRIPPED
                     ms = 0
-                    state[s + 2] = 0
-                    state[s + 4] += 1
-                    if rows[r + 11] and state[s + 4] >= rows[r + 11]:
-                        flags |= 4
+                    state[s + HELD_MS] = 0
+                    state[s + IN_ROW] += 1
+                    if rows[r + LOCK_AT] and state[s + IN_ROW] >= rows[r + LOCK_AT]:
+                        flags |= LOCKED
                 elif ms:
-                    blocked |= rows[r + 12] << 2
-                state[s + 1] = ms
-                if state[s + 4] and not flags & 2:
-                    state[s + 5] += dt_ms
-                    if state[s + 5] >= (rows[r + 15] or forget_ms):
-                        state[s + 4] = 0
+                    blocked |= rows[r + BLOCKS] << PENDING
+                state[s + TRIP_RUN] = ms
+                if state[s + IN_ROW] and not flags & TRIPPED:
+                    state[s + QUIET_MS] += dt_ms
+                    if state[s + QUIET_MS] >= (rows[r + FORGET_MS] or forget_ms):
+                        state[s + IN_ROW] = 0
         if flags != before:
-            state[s + 3] = flags
-            changed = 256
-        if flags & 10:
-            blocked |= rows[r + 12]
+            state[s + FLAGS] = flags
+            changed = CHANGED
+        if flags & (TRIPPED | WAITS):
+            blocked |= rows[r + BLOCKS]
         i += 1
     return blocked | changed

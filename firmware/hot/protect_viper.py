@@ -11,6 +11,42 @@ function with both.
 """
 
 import micropython
+from micropython import const
+
+# The names of protect_py.py, which says what they mean; a test compares them.
+_READING = const(0)
+_BELOW = const(1)
+_ALARM_AT = const(2)
+_ALARM_END = const(3)
+_TRIP_AT = const(4)
+_RELEASE_AT = const(5)
+_DELAY_MS = const(6)
+_HAS = const(7)
+_NEED = const(8)
+_ANY = const(9)
+_AFTER_MS = const(10)
+_LOCK_AT = const(11)
+_BLOCKS = const(12)
+_MUTE = const(13)
+_AFE = const(14)
+_FORGET_MS = const(15)
+_WAIT_MS = const(16)
+_WIDTH = const(17)
+
+_ALARM_RUN = const(0)
+_TRIP_RUN = const(1)
+_HELD_MS = const(2)
+_FLAGS = const(3)
+_IN_ROW = const(4)
+_QUIET_MS = const(5)
+_STATE = const(6)
+
+_ALARM = const(1)
+_TRIPPED = const(2)
+_LOCKED = const(4)
+_WAITS = const(8)
+_PENDING = const(2)
+_CHANGED = const(256)
 
 
 @micropython.native
@@ -28,28 +64,28 @@ def _alarms(rows: ptr32, state: ptr32, readings: ptr32, count: int, dt_ms: int,
     longest_ms = 0x10000000
     changed = 0
     while count:
-        if rows[7] & 1:
-            going = readings[rows[0]] - rows[2]
-            if rows[1]:
+        if rows[_HAS] & _ALARM:
+            going = readings[rows[_READING]] - rows[_ALARM_AT]
+            if rows[_BELOW]:
                 going = 0 - going
-            if state[0] | state[3] | (going & half ^ half):
-                value = ((readings[rows[0]] & low) ^ half) - half
-                flags = state[3]
+            if state[_ALARM_RUN] | state[_FLAGS] | (going & half ^ half):
+                value = ((readings[rows[_READING]] & low) ^ half) - half
+                flags = state[_FLAGS]
                 before = flags
-                ms = state[0]
-                if conditions & rows[13]:
-                    flags &= 14
+                ms = state[_ALARM_RUN]
+                if conditions & rows[_MUTE]:
+                    flags &= _TRIPPED | _LOCKED | _WAITS
                     ms = 0
                 elif value == no_reading:
                     if ms:
                         if ms < longest_ms:
                             ms += dt_ms
                 else:
-                    if flags & 1:
-                        going = ((rows[3] & low) ^ half) - half - value
+                    if flags & _ALARM:
+                        going = ((rows[_ALARM_END] & low) ^ half) - half - value
                     else:
-                        going = value - (((rows[2] & low) ^ half) - half)
-                    if rows[1]:
+                        going = value - (((rows[_ALARM_AT] & low) ^ half) - half)
+                    if rows[_BELOW]:
                         going = 0 - going
                     if going < 0:
                         if ms > 1:
@@ -63,15 +99,15 @@ def _alarms(rows: ptr32, state: ptr32, readings: ptr32, count: int, dt_ms: int,
                             ms += dt_ms
                         else:
                             ms = 2
-                        if ms > rows[6] + 1:
-                            flags ^= 1
+                        if ms > rows[_DELAY_MS] + 1:
+                            flags ^= _ALARM
                             ms = 0
-                state[0] = ms
+                state[_ALARM_RUN] = ms
                 if flags != before:
-                    state[3] = flags
-                    changed = 256
-        rows = ptr32(int(rows) + 68)        # WIDTH words
-        state = ptr32(int(state) + 24)      # STATE words
+                    state[_FLAGS] = flags
+                    changed = _CHANGED
+        rows = ptr32(int(rows) + 4 * _WIDTH)
+        state = ptr32(int(state) + 4 * _STATE)
         count -= 1
     return changed
 
@@ -86,58 +122,59 @@ def _trips(rows: ptr32, state: ptr32, readings: ptr32, count: int, dt_ms: int, c
     result = 0
     while count:
         going = half
-        if rows[7] & 2:
-            going = readings[rows[0]] - rows[4]
-            if rows[1]:
+        if rows[_HAS] & _TRIPPED:
+            going = readings[rows[_READING]] - rows[_TRIP_AT]
+            if rows[_BELOW]:
                 going = 0 - going
-        if state[1] | state[3] | state[4] | afe_new & rows[14] | (going & half ^ half):
-            flags = state[3]
+        if (state[_TRIP_RUN] | state[_FLAGS] | state[_IN_ROW] | afe_new & rows[_AFE]
+                | (going & half ^ half)):
+            flags = state[_FLAGS]
             before = flags
-            if rows[7] & 2:
-                value = ((readings[rows[0]] & low) ^ half) - half
-                out = conditions & rows[9]
-                if flags & 2:
-                    held_ms = state[2]
+            if rows[_HAS] & _TRIPPED:
+                value = ((readings[rows[_READING]] & low) ^ half) - half
+                out = conditions & rows[_ANY]
+                if flags & _TRIPPED:
+                    held_ms = state[_HELD_MS]
                     if held_ms < longest_ms:
                         held_ms += dt_ms
-                    state[2] = held_ms
+                    state[_HELD_MS] = held_ms
                     release = 0
                     if out:
                         release = 1
-                    elif flags & 4 == 0:
-                        if rows[10]:
-                            if held_ms >= rows[10]:
+                    elif flags & _LOCKED == 0:
+                        if rows[_AFTER_MS]:
+                            if held_ms >= rows[_AFTER_MS]:
                                 release = 1
                         elif value != no_reading:
-                            if conditions & rows[8] == rows[8]:
-                                going = value - (((rows[5] & low) ^ half) - half)
-                                if rows[1]:
+                            if conditions & rows[_NEED] == rows[_NEED]:
+                                going = value - (((rows[_RELEASE_AT] & low) ^ half) - half)
+                                if rows[_BELOW]:
                                     going = 0 - going
                                 if going <= 0:
                                     release = 1
                     if release:
-                        flags &= 1
-                        state[1] = 0
-                        state[5] = 0
+                        flags &= _ALARM
+                        state[_TRIP_RUN] = 0
+                        state[_QUIET_MS] = 0
                         if out:
-                            state[4] = 0
-                        elif rows[16]:
-                            flags |= 8
-                            state[2] = 0
+                            state[_IN_ROW] = 0
+                        elif rows[_WAIT_MS]:
+                            flags |= _WAITS
+                            state[_HELD_MS] = 0
                 else:
-                    if flags & 8:
-                        held_ms = state[2] + dt_ms
-                        state[2] = held_ms
+                    if flags & _WAITS:
+                        held_ms = state[_HELD_MS] + dt_ms
+                        state[_HELD_MS] = held_ms
                         if out:
-                            flags &= 7
-                        elif held_ms >= rows[16]:
-                            flags &= 7
-                    ms = state[1]
-                    trip = afe_new & rows[14]
+                            flags &= _ALARM | _TRIPPED | _LOCKED
+                        elif held_ms >= rows[_WAIT_MS]:
+                            flags &= _ALARM | _TRIPPED | _LOCKED
+                    ms = state[_TRIP_RUN]
+                    trip = afe_new & rows[_AFE]
                     if out:
                         ms = 0
                         trip = 0
-                        state[4] = 0
+                        state[_IN_ROW] = 0
                     elif value == no_reading:
                         if ms:
                             if ms < longest_ms:
@@ -154,33 +191,33 @@ def _trips(rows: ptr32, state: ptr32, readings: ptr32, count: int, dt_ms: int, c
                             ms += dt_ms
                         else:
                             ms = 2
-                        if ms > rows[6] + 1:
+                        if ms > rows[_DELAY_MS] + 1:
                             trip = 1
                     if trip:
-                        flags = flags & 7 | 2
+                        flags = flags & (_ALARM | _TRIPPED | _LOCKED) | _TRIPPED
                         ms = 0
-                        state[2] = 0
-                        state[4] += 1
-                        if rows[11]:
-                            if state[4] >= rows[11]:
-                                flags |= 4
+                        state[_HELD_MS] = 0
+                        state[_IN_ROW] += 1
+                        if rows[_LOCK_AT]:
+                            if state[_IN_ROW] >= rows[_LOCK_AT]:
+                                flags |= _LOCKED
                     elif ms:
-                        result |= rows[12] << 2
-                    state[1] = ms
-                    if flags & 2 == 0:
-                        if state[4]:
-                            state[5] += dt_ms
-                            quiet_ms = rows[15]
+                        result |= rows[_BLOCKS] << _PENDING
+                    state[_TRIP_RUN] = ms
+                    if flags & _TRIPPED == 0:
+                        if state[_IN_ROW]:
+                            state[_QUIET_MS] += dt_ms
+                            quiet_ms = rows[_FORGET_MS]
                             if quiet_ms == 0:
                                 quiet_ms = forget_ms
-                            if state[5] >= quiet_ms:
-                                state[4] = 0
+                            if state[_QUIET_MS] >= quiet_ms:
+                                state[_IN_ROW] = 0
             if flags != before:
-                state[3] = flags
-                result |= 256
-            if flags & 10:
-                result |= rows[12]
-        rows = ptr32(int(rows) + 68)        # WIDTH words
-        state = ptr32(int(state) + 24)      # STATE words
+                state[_FLAGS] = flags
+                result |= _CHANGED
+            if flags & (_TRIPPED | _WAITS):
+                result |= rows[_BLOCKS]
+        rows = ptr32(int(rows) + 4 * _WIDTH)
+        state = ptr32(int(state) + 4 * _STATE)
         count -= 1
     return result

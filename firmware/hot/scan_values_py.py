@@ -1,12 +1,52 @@
 """Registers of a scan to readings: the definition of what scan_values_viper.py must do.
 
-Register numbers: BQ76952 direct commands. Units set by afe_config: 10 mV, 10 mA, 0.1 K.
+Registers: direct commands of the BQ76952. Units, set by protect/second_line.py: 10 mV, 10 mA,
+0.1 K.
 """
 
-_NO_READING = -0x20000000
-_KELVIN_DK = 2731
-_COLDEST_DC = -450      # an open thermistor reads below, a shorted one above
-_HOTTEST_DC = 1300
+from micropython import const
+
+from bms.words.readings import (
+    CAL_CELL_GAIN,
+    CAL_CELL_OFFSET,
+    CAL_CURRENT_GAIN,
+    CAL_CURRENT_OFFSET,
+    CAL_LD_GAIN,
+    CAL_LD_OFFSET,
+    CAL_PACK_GAIN,
+    CAL_PACK_OFFSET,
+    CAL_STACK_GAIN,
+    CAL_STACK_OFFSET,
+    CAL_TEMP_OFFSET,
+    CELL_DIFF_MV,
+    CELL_IMPLAUSIBLE,
+    CELL_SUM_MV,
+    CHARGE_MA,
+    CURRENT_MA,
+    DIE_DC,
+    DISCHARGE_MA,
+    LD_MV,
+    MAX_CELL,
+    MAX_CELL_MV,
+    MAX_TEMP_DC,
+    MIN_CELL,
+    MIN_CELL_MV,
+    MIN_TEMP_DC,
+    NO_READING,
+    NTC_OPEN,
+    NTC_SHORT,
+    PACK_MV,
+    SCAN_HASH,
+    STACK_MV,
+    SUM_IMPLAUSIBLE,
+    TEMP_DC,
+    WIRE_OPEN,
+)
+from bq76952_map import CC2_CURRENT, CELL_1, DIE_TEMP, LD_PIN, PACK_PIN, STACK, TS1_TEMP
+
+KELVIN_DK = const(2731)
+COLDEST_DC = const(-450)    # an open thermistor reads below, a shorted one above
+HOTTEST_DC = const(1300)
 
 
 def _signed(low, high):
@@ -38,14 +78,15 @@ def decode_scan(regs, cells_mv, out, cal, count, cell_low_mv, cell_high_mv, sum_
     low_at = 0
     i = 0
     while i < count:
-        value = _signed(regs[0x14 + 2 * i], regs[0x15 + 2 * i])
-        value += (value * cal[i] >> 15) - cal[16 + i]
+        at = CELL_1 + 2 * i
+        value = _signed(regs[at], regs[at + 1])
+        value += (value * cal[CAL_CELL_GAIN + i] >> 15) - cal[CAL_CELL_OFFSET + i]
         if value < 0:
             value = 0
         cells_mv[i] = value
         total += value
         if value <= cell_low_mv or value >= cell_high_mv:
-            doubts |= 1
+            doubts |= CELL_IMPLAUSIBLE
         else:
             if value > high:
                 high = value
@@ -63,70 +104,70 @@ def decode_scan(regs, cells_mv, out, cal, count, cell_low_mv, cell_high_mv, sum_
             size = abs(off)
             other = before if off < 0 else -before
             if size >= wire_mv and other >= wire_mv and size <= 3 * other and other <= 3 * size:
-                doubts |= 16
+                doubts |= WIRE_OPEN
             before = off
             i += 1
-    stack = _signed(regs[0x34], regs[0x35]) * 10
-    stack += (stack * cal[40] >> 15) - cal[41]
+    stack = _signed(regs[STACK], regs[STACK + 1]) * 10
+    stack += (stack * cal[CAL_STACK_GAIN] >> 15) - cal[CAL_STACK_OFFSET]
     error = total - stack
     if error > sum_error_mv or -error > sum_error_mv:
-        doubts |= 2
-    out[4] = stack
-    value = _signed(regs[0x36], regs[0x37]) * 10
-    out[5] = value + (value * cal[42] >> 15) - cal[43]
-    value = _signed(regs[0x38], regs[0x39]) * 10
-    out[23] = value + (value * cal[44] >> 15) - cal[45]
+        doubts |= SUM_IMPLAUSIBLE
+    out[STACK_MV] = stack
+    value = _signed(regs[PACK_PIN], regs[PACK_PIN + 1]) * 10
+    out[PACK_MV] = value + (value * cal[CAL_PACK_GAIN] >> 15) - cal[CAL_PACK_OFFSET]
+    value = _signed(regs[LD_PIN], regs[LD_PIN + 1]) * 10
+    out[LD_MV] = value + (value * cal[CAL_LD_GAIN] >> 15) - cal[CAL_LD_OFFSET]
     if doubts:
-        out[3] = _NO_READING
-        out[0] = _NO_READING
-        out[1] = _NO_READING
-        out[2] = _NO_READING
+        out[CELL_SUM_MV] = NO_READING
+        out[MAX_CELL_MV] = NO_READING
+        out[MIN_CELL_MV] = NO_READING
+        out[CELL_DIFF_MV] = NO_READING
     else:
-        out[3] = total
-        out[0] = high
-        out[1] = low
-        out[2] = high - low
-    out[19] = high_at
-    out[20] = low_at
-    current = _signed(regs[0x3A], regs[0x3B]) * 10
-    current += (current * cal[32] >> 15) - cal[33]
-    out[6] = current
-    out[7] = current if current > 0 else 0
-    out[8] = -current if current < 0 else 0
+        out[CELL_SUM_MV] = total
+        out[MAX_CELL_MV] = high
+        out[MIN_CELL_MV] = low
+        out[CELL_DIFF_MV] = high - low
+    out[MAX_CELL] = high_at
+    out[MIN_CELL] = low_at
+    current = _signed(regs[CC2_CURRENT], regs[CC2_CURRENT + 1]) * 10
+    current += (current * cal[CAL_CURRENT_GAIN] >> 15) - cal[CAL_CURRENT_OFFSET]
+    out[CURRENT_MA] = current
+    out[CHARGE_MA] = current if current > 0 else 0
+    out[DISCHARGE_MA] = -current if current < 0 else 0
     coldest = 0x7FFF
     hottest = -0x7FFF
     i = 0
     while i < 5:
-        at = 0x70 + 2 * i           # TS1 TS2 TS3, then DCHG DDSG
+        at = TS1_TEMP + 2 * i           # TS1 TS2 TS3, then DCHG DDSG
         if i >= 3:
             at += 2                 # HDQ stands between
-        value = _signed(regs[at], regs[at + 1]) - _KELVIN_DK
-        if value < _COLDEST_DC:
-            doubts |= 4
-            value = _NO_READING
-        elif value > _HOTTEST_DC:
-            doubts |= 8
-            value = _NO_READING
+        value = _signed(regs[at], regs[at + 1]) - KELVIN_DK
+        if value < COLDEST_DC:
+            doubts |= NTC_OPEN
+            value = NO_READING
+        elif value > HOTTEST_DC:
+            doubts |= NTC_SHORT
+            value = NO_READING
         else:
-            value -= cal[34 + i]
+            value -= cal[CAL_TEMP_OFFSET + i]
             if i < 4:
                 if value < coldest:
                     coldest = value
                 if value > hottest:
                     hottest = value
-        out[11 + i] = value         # four cells, then the MOSFET in slot 15
+        out[TEMP_DC + i] = value         # four cells, then the MOSFET in slot 15
         i += 1
     if coldest == 0x7FFF:
-        out[9] = _NO_READING
-        out[10] = _NO_READING
+        out[MIN_TEMP_DC] = NO_READING
+        out[MAX_TEMP_DC] = NO_READING
     else:
-        out[9] = coldest
-        out[10] = hottest
-    out[17] = _signed(regs[0x68], regs[0x69]) - _KELVIN_DK
+        out[MIN_TEMP_DC] = coldest
+        out[MAX_TEMP_DC] = hottest
+    out[DIE_DC] = _signed(regs[DIE_TEMP], regs[DIE_TEMP + 1]) - KELVIN_DK
     mixed = 0
-    i = 0x14
-    while i < 0x3C:
+    i = CELL_1
+    while i < CC2_CURRENT + 2:
         mixed = (mixed * 31 + regs[i]) & 0xFFFFFF
         i += 1
-    out[24] = mixed
+    out[SCAN_HASH] = mixed
     return doubts

@@ -5,6 +5,58 @@ through ((x & low31) ^ half) - half, which is right on both for +-2**30.
 """
 
 import micropython
+from micropython import const
+
+# Slots of words/readings.py: readings, calibration, doubts. A test compares them.
+_MAX_CELL_MV = const(0)
+_MIN_CELL_MV = const(1)
+_CELL_DIFF_MV = const(2)
+_CELL_SUM_MV = const(3)
+_STACK_MV = const(4)
+_PACK_MV = const(5)
+_CURRENT_MA = const(6)
+_CHARGE_MA = const(7)
+_DISCHARGE_MA = const(8)
+_MIN_TEMP_DC = const(9)
+_MAX_TEMP_DC = const(10)
+_TEMP_DC = const(11)
+_DIE_DC = const(17)
+_MAX_CELL = const(19)
+_MIN_CELL = const(20)
+_LD_MV = const(23)
+_SCAN_HASH = const(24)
+
+_CAL_CELL_GAIN = const(0)
+_CAL_CELL_OFFSET = const(16)
+_CAL_CURRENT_GAIN = const(32)
+_CAL_CURRENT_OFFSET = const(33)
+_CAL_TEMP_OFFSET = const(34)
+_CAL_STACK_GAIN = const(40)
+_CAL_STACK_OFFSET = const(41)
+_CAL_PACK_GAIN = const(42)
+_CAL_PACK_OFFSET = const(43)
+_CAL_LD_GAIN = const(44)
+_CAL_LD_OFFSET = const(45)
+
+_CELL_IMPLAUSIBLE = const(1)
+_SUM_IMPLAUSIBLE = const(2)
+_NTC_OPEN = const(4)
+_NTC_SHORT = const(8)
+_WIRE_OPEN = const(16)
+
+# Registers of bq76952_map.py
+_CELL_1 = const(0x14)
+_STACK = const(0x34)
+_PACK_PIN = const(0x36)
+_LD_PIN = const(0x38)
+_CC2_CURRENT = const(0x3A)
+_DIE_TEMP = const(0x68)
+_TS1_TEMP = const(0x70)
+
+# Numbers of scan_values_py.py
+_KELVIN_DK = const(2731)
+_COLDEST_DC = const(-450)
+_HOTTEST_DC = const(1300)
 
 
 @micropython.viper
@@ -21,16 +73,17 @@ def decode_scan(regs: ptr8, cells_mv: ptr16, out: ptr32, cal: ptr32, count: int,
     low_at = 0
     i = 0
     while i < count:
-        value = ((regs[0x14 + 2 * i] | regs[0x15 + 2 * i] << 8) ^ 0x8000) - 0x8000
-        gain = ((cal[i] & low31) ^ half) - half
-        offset = ((cal[16 + i] & low31) ^ half) - half
+        at = _CELL_1 + 2 * i
+        value = ((regs[at] | regs[at + 1] << 8) ^ 0x8000) - 0x8000
+        gain = ((cal[_CAL_CELL_GAIN + i] & low31) ^ half) - half
+        offset = ((cal[_CAL_CELL_OFFSET + i] & low31) ^ half) - half
         value += (value * gain >> 15) - offset
         if value < 0:
             value = 0
         cells_mv[i] = value
         total += value
         if value <= cell_low_mv or value >= cell_high_mv:
-            doubts |= 1
+            doubts |= _CELL_IMPLAUSIBLE
         else:
             if value > high:
                 high = value
@@ -52,82 +105,82 @@ def decode_scan(regs: ptr8, cells_mv: ptr16, out: ptr32, cal: ptr32, count: int,
                 other = before
             if size >= wire_mv and other >= wire_mv:
                 if size <= 3 * other and other <= 3 * size:
-                    doubts |= 16
+                    doubts |= _WIRE_OPEN
             before = off
             i += 1
-    stack = (((regs[0x34] | regs[0x35] << 8) ^ 0x8000) - 0x8000) * 10
-    gain = ((cal[40] & low31) ^ half) - half
-    offset = ((cal[41] & low31) ^ half) - half
+    stack = (((regs[_STACK] | regs[_STACK + 1] << 8) ^ 0x8000) - 0x8000) * 10
+    gain = ((cal[_CAL_STACK_GAIN] & low31) ^ half) - half
+    offset = ((cal[_CAL_STACK_OFFSET] & low31) ^ half) - half
     stack += (stack * gain >> 15) - offset
     error = total - stack
     if error > sum_error_mv or 0 - error > sum_error_mv:
-        doubts |= 2
-    out[4] = stack
-    value = (((regs[0x36] | regs[0x37] << 8) ^ 0x8000) - 0x8000) * 10
-    gain = ((cal[42] & low31) ^ half) - half
-    offset = ((cal[43] & low31) ^ half) - half
-    out[5] = value + (value * gain >> 15) - offset
-    value = (((regs[0x38] | regs[0x39] << 8) ^ 0x8000) - 0x8000) * 10
-    gain = ((cal[44] & low31) ^ half) - half
-    offset = ((cal[45] & low31) ^ half) - half
-    out[23] = value + (value * gain >> 15) - offset
+        doubts |= _SUM_IMPLAUSIBLE
+    out[_STACK_MV] = stack
+    value = (((regs[_PACK_PIN] | regs[_PACK_PIN + 1] << 8) ^ 0x8000) - 0x8000) * 10
+    gain = ((cal[_CAL_PACK_GAIN] & low31) ^ half) - half
+    offset = ((cal[_CAL_PACK_OFFSET] & low31) ^ half) - half
+    out[_PACK_MV] = value + (value * gain >> 15) - offset
+    value = (((regs[_LD_PIN] | regs[_LD_PIN + 1] << 8) ^ 0x8000) - 0x8000) * 10
+    gain = ((cal[_CAL_LD_GAIN] & low31) ^ half) - half
+    offset = ((cal[_CAL_LD_OFFSET] & low31) ^ half) - half
+    out[_LD_MV] = value + (value * gain >> 15) - offset
     if doubts != 0:
-        out[3] = no_reading
-        out[0] = no_reading
-        out[1] = no_reading
-        out[2] = no_reading
+        out[_CELL_SUM_MV] = no_reading
+        out[_MAX_CELL_MV] = no_reading
+        out[_MIN_CELL_MV] = no_reading
+        out[_CELL_DIFF_MV] = no_reading
     else:
-        out[3] = total
-        out[0] = high
-        out[1] = low
-        out[2] = high - low
-    out[19] = high_at
-    out[20] = low_at
-    current = (((regs[0x3A] | regs[0x3B] << 8) ^ 0x8000) - 0x8000) * 10
-    gain = ((cal[32] & low31) ^ half) - half
-    offset = ((cal[33] & low31) ^ half) - half
+        out[_CELL_SUM_MV] = total
+        out[_MAX_CELL_MV] = high
+        out[_MIN_CELL_MV] = low
+        out[_CELL_DIFF_MV] = high - low
+    out[_MAX_CELL] = high_at
+    out[_MIN_CELL] = low_at
+    current = (((regs[_CC2_CURRENT] | regs[_CC2_CURRENT + 1] << 8) ^ 0x8000) - 0x8000) * 10
+    gain = ((cal[_CAL_CURRENT_GAIN] & low31) ^ half) - half
+    offset = ((cal[_CAL_CURRENT_OFFSET] & low31) ^ half) - half
     current += (current * gain >> 15) - offset
-    out[6] = current
+    out[_CURRENT_MA] = current
     if current > 0:
-        out[7] = current
-        out[8] = 0
+        out[_CHARGE_MA] = current
+        out[_DISCHARGE_MA] = 0
     else:
-        out[7] = 0
-        out[8] = 0 - current
+        out[_CHARGE_MA] = 0
+        out[_DISCHARGE_MA] = 0 - current
     coldest = 0x7FFF
     hottest = -0x7FFF
     i = 0
     while i < 5:
-        at = 0x70 + 2 * i
+        at = _TS1_TEMP + 2 * i
         if i >= 3:
             at += 2
-        value = ((regs[at] | regs[at + 1] << 8) ^ 0x8000) - 0x8000 - 2731
-        if value < -450:
-            doubts |= 4
+        value = ((regs[at] | regs[at + 1] << 8) ^ 0x8000) - 0x8000 - _KELVIN_DK
+        if value < _COLDEST_DC:
+            doubts |= _NTC_OPEN
             value = no_reading
-        elif value > 1300:
-            doubts |= 8
+        elif value > _HOTTEST_DC:
+            doubts |= _NTC_SHORT
             value = no_reading
         else:
-            value -= (((cal[34 + i] & low31) ^ half) - half)
+            value -= (((cal[_CAL_TEMP_OFFSET + i] & low31) ^ half) - half)
             if i < 4:
                 if value < coldest:
                     coldest = value
                 if value > hottest:
                     hottest = value
-        out[11 + i] = value
+        out[_TEMP_DC + i] = value
         i += 1
     if coldest == 0x7FFF:
-        out[9] = no_reading
-        out[10] = no_reading
+        out[_MIN_TEMP_DC] = no_reading
+        out[_MAX_TEMP_DC] = no_reading
     else:
-        out[9] = coldest
-        out[10] = hottest
-    out[17] = (((regs[0x68] | regs[0x69] << 8) ^ 0x8000) - 0x8000) - 2731
+        out[_MIN_TEMP_DC] = coldest
+        out[_MAX_TEMP_DC] = hottest
+    out[_DIE_DC] = (((regs[_DIE_TEMP] | regs[_DIE_TEMP + 1] << 8) ^ 0x8000) - 0x8000) - _KELVIN_DK
     mixed = 0
-    i = 0x14
-    while i < 0x3C:
+    i = _CELL_1
+    while i < _CC2_CURRENT + 2:
         mixed = (mixed * 31 + regs[i]) & 0xFFFFFF
         i += 1
-    out[24] = mixed
+    out[_SCAN_HASH] = mixed
     return doubts

@@ -6,7 +6,8 @@ from array import array
 from bms.words import rules
 from bms.words import readings as rd
 from bms.words.parameters import Parameters
-from bms.protect.protection import ALARM, LOCKED, TRIPPED, WAITS, Protection
+from bms.protect.protection import Protection
+from hot.protect_py import ALARM, LOCKED, TRIPPED, WAITS
 from fakes import NO_READING
 
 CHARGE, DISCHARGE, BOTH = 1, 2, 3

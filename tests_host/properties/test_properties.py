@@ -18,7 +18,8 @@ from bms.words import rules
 from bms.words import readings as rd
 from bms.pack import Pack
 from bms.words.parameters import Parameters
-from bms.protect.protection import ALARM, LOCKED, TRIPPED, WAITS, Protection
+from bms.protect.protection import Protection
+from hot.protect_py import ALARM, LOCKED, TRIPPED, WAITS
 from fakes import Beyond, NO_READING, FakeUart, feed, scan_regs
 from hot import hex_text_py
 from profiles import am5000

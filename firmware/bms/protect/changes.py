@@ -2,7 +2,7 @@
 
 from bms.words import events as ev
 from bms.words import rules
-from bms.protect.protection import ALARM, LOCKED, TRIPPED
+from hot.protect_py import ALARM, LOCKED, TRIPPED
 from bms.words.rules import ITEMS, mask_of
 from bms.words.readings import MAX_CELL, MAX_CELL_MV, MIN_CELL, MIN_CELL_MV, NO_READING
 

@@ -7,17 +7,23 @@ from bms.words import rules
 from bms.words.rules import BELOW, ITEMS
 from bound import bind
 from hot.protect import protect_step
-from hot.protect_py import STATE, WIDTH
+from hot.protect_py import (
+    ALARM,
+    ALARM_AT,
+    DELAY_MS,
+    FLAGS,
+    HAS,
+    HELD_MS,
+    IN_ROW,
+    LOCKED,
+    PENDING,
+    STATE,
+    TRIP_AT,
+    TRIP_RUN,
+    TRIPPED,
+    WIDTH,
+)
 
-ALARM = 1
-TRIPPED = 2
-LOCKED = 4
-WAITS = 8           # released by its threshold, and its FETs stay off for a while (PRO-33)
-_TRIP_MS = 1
-_HELD_MS = 2
-_FLAGS = 3
-_IN_ROW = 4
-_DELAY = 6              # column of a row of the hot path; the next one says what the item has
 _AT_ONCE_MS = 1         # a delay that the second scan passes, however soon it comes
 
 
@@ -100,9 +106,9 @@ class Protection:
         at_once = self._at_once
         for i in range(len(rows)):
             at_once[i] = rows[i]
-        for i in range(_DELAY, len(rows), WIDTH):
-            if rows[i] and rows[i + 1] & TRIPPED:
-                at_once[i] = _AT_ONCE_MS
+        for i in range(0, len(rows), WIDTH):
+            if rows[i + DELAY_MS] and rows[i + HAS] & TRIPPED:
+                at_once[i + DELAY_MS] = _AT_ONCE_MS
         self._forget_ms = self._params["in_a_row_forget_s"] * 1000
         self._taken = self._params.changed
 
@@ -125,14 +131,14 @@ class Protection:
         self._safety = safety
         self.stepped = True
         self.blocked = result & 3
-        self.pending = result >> 2 & 3
+        self.pending = result >> PENDING & 3
         return result > 0xFF
 
     def take_changes(self, on_change):
         """Call on_change(item index, flags before, flags now) for each that changed."""
         self.alarms = self.trips = self.locks = 0
         for i in range(len(ITEMS)):
-            now = self._state[i * STATE + _FLAGS]
+            now = self._state[i * STATE + FLAGS]
             before = self._flags[i]
             if now & ALARM:
                 self.alarms |= 1 << i
@@ -150,8 +156,8 @@ class Protection:
         What was locked stays tripped and releases by its own rule.
         """
         for i in range(len(ITEMS)):
-            self._state[i * STATE + _IN_ROW] = 0
-            self._state[i * STATE + _FLAGS] &= ~LOCKED
+            self._state[i * STATE + IN_ROW] = 0
+            self._state[i * STATE + FLAGS] &= ~LOCKED
 
     def release(self, mask):
         """Release the items of *mask* (bit i = ITEMS[i]) before their own rule does (PWR-13).
@@ -159,9 +165,9 @@ class Protection:
         What still is beyond its threshold trips again after its delay.
         """
         for i in range(len(ITEMS)):
-            if mask >> i & 1 and self._state[i * STATE + _FLAGS] & TRIPPED:
-                self._state[i * STATE + _FLAGS] &= ~(TRIPPED | LOCKED)
-                self._state[i * STATE + _TRIP_MS] = self._state[i * STATE + _HELD_MS] = 0
+            if mask >> i & 1 and self._state[i * STATE + FLAGS] & TRIPPED:
+                self._state[i * STATE + FLAGS] &= ~(TRIPPED | LOCKED)
+                self._state[i * STATE + TRIP_RUN] = self._state[i * STATE + HELD_MS] = 0
 
     def recall(self, mask, locks=0):
         """At a start: the items of *mask* were tripped before it and have not released.
@@ -171,7 +177,7 @@ class Protection:
         for i in range(len(ITEMS)):
             if mask >> i & 1:
                 flags = TRIPPED | LOCKED if locks >> i & 1 else TRIPPED
-                self._state[i * STATE + _FLAGS] |= flags
+                self._state[i * STATE + FLAGS] |= flags
                 self._flags[i] |= flags         # no news: the trip is in the records
                 self.trips |= 1 << i
                 self.locks |= locks & 1 << i
@@ -180,15 +186,15 @@ class Protection:
     @micropython.native
     def in_row(self, i):
         """Trips in a row of item *i* (PRO-22)."""
-        return self._state[i * STATE + _IN_ROW]
+        return self._state[i * STATE + IN_ROW]
 
     def recall_row(self, i, count):
         """At a start: item *i* had tripped *count* times in a row before it."""
-        self._state[i * STATE + _IN_ROW] = count
+        self._state[i * STATE + IN_ROW] = count
 
     def limit_of(self, i, flags):
         """The threshold of item *i* that was crossed: of the trip if *flags* has TRIPPED."""
-        return self._rows[i * WIDTH + (4 if flags & TRIPPED else 2)]
+        return self._rows[i * WIDTH + (TRIP_AT if flags & TRIPPED else ALARM_AT)]
 
 
 def _entry(entry):
