@@ -212,10 +212,7 @@ class App:
         self.supervisor.scheduler = self.scheduler
         self.control.task = tasks[0]
         self.parallel.task = next(task for task in tasks if task.name == "parallel")
-        self.reporter.tasks = tasks
-        self.reporter.can = self.can
-        self.reporter.system = self.system
-        self.reporter.storage = storage
+        self.reporter.connect(tasks, self.can, self.system, storage)
 
     def _debug_port(self, uart, identity, commands, answers, provoke):
         """What serves *uart* as a debug port (COM-10)."""

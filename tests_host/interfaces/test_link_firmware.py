@@ -55,7 +55,7 @@ class TestCase(unittest.TestCase):
         self.pack.afe_ready = True
         self.pack.fets.actual = 3       # both closed, as the control task read back
         self.reporter = Reporter(self.pack, FakeControl(), FakeSupervisor(self.now))
-        self.reporter.tasks = [FakeTask(), FakeTask()]
+        self.reporter.connect([FakeTask(), FakeTask()])
         self.provoked = []
         self.link = Link(self.pack, self.reporter, "product=packctl\nproto=1",
                          {"why": lambda words: "nothing " + " ".join(words),

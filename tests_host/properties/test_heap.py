@@ -540,7 +540,7 @@ class TestProtocolPath(TestCase):
                 return 5
         self.serve(b"")
         reporter = Reporter(self.pack, Ctl(), Ctl())
-        reporter.tasks = [Task("a", None, 100, 0, 80)]
+        reporter.connect([Task("a", None, 100, 0, 80)])
         link = Link(self.pack, reporter, "", {}, None)
         request = bytearray(b"\xb5\x01\x07\x03\x00\x00\x00\x00")
         struct.pack_into("<H", request, 6, crc16(request, 1, 6, 0xFFFF))

@@ -360,7 +360,7 @@ def test_what_is_encoded_is_parsed(info, head):
 def link():
     one = pack()
     reporter = Reporter(one, FakeControl(), FakeSupervisor(0))
-    reporter.tasks = [FakeTask()]
+    reporter.connect([FakeTask()])
 
     def provoke(text):
         raise ValueError("nothing is known")

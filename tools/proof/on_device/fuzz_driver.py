@@ -196,7 +196,7 @@ class DebugFuzz(InverterFuzz):
 
     def new(self):
         reporter = Reporter(self.bench.pack, _Task(), _Task())
-        reporter.tasks = [_Task()]
+        reporter.connect([_Task()])
 
         def refuse(text):
             raise ValueError("no such fault")
