@@ -76,7 +76,7 @@ test-fast: test-ready ## the tests that need no emulator and no interpreter but 
 fuzz: ready ## any bytes on every port, 10 MB each on host, 1 MB on unix (BYTES=n, SEED=n)
 	@exec nice $(PY) tools/proof/fuzz.py
 
-lint: ready ## ruff, codespell, types against the stubs of both ports, both compilers
+lint: ready ## style, spelling, types, both processors' compilers, generated pages
 	@rc=0; \
 	$(VENV)/bin/ruff check --output-format concise . || rc=1; \
 	$(VENV)/bin/codespell || rc=1; \
@@ -85,6 +85,8 @@ lint: ready ## ruff, codespell, types against the stubs of both ports, both comp
 	echo "types: packctl"; MYPYPATH=tools $(VENV)/bin/mypy --strict --python-version 3.10 \
 	    --cache-dir .mypy_cache/packctl -p packctl || rc=1; \
 	$(TOOLCHAIN) crosscheck || rc=1; \
+	$(PY) tools/generate/pages.py --check || rc=1; \
+	$(PY) tools/generate/can_dbc.py --check || rc=1; \
 	exit $$rc
 
 # $(call types,port,endings of files for other ports)
@@ -102,7 +104,7 @@ balance-report: setup ## how long balancing takes and what it bleeds (docs/balan
 dbc: setup ## docs/packctl.dbc: the CAN frames for other programs, from the firmware's tables
 	@$(PY) tools/generate/can_dbc.py
 
-pages: setup ## docs/generated: parameters, protections, events, from the firmware's tables
+pages: setup ## reference pages and pictures in docs/, from the tables of the project
 	@$(PY) tools/generate/pages.py
 
 profile: setup ## check the file of a product: make profile FILE=firmware/profiles/lfp_8s_280.json

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the reference pages in docs/generated/ from the firmware's tables.
+"""Makes the reference pages and the drawn pictures in docs/ from the tables of the project.
 
     .venv/bin/python tools/generate/pages.py          writes them (make pages)
     .venv/bin/python tools/generate/pages.py --check  says which are not what the tables give
@@ -8,6 +8,7 @@ A person reads volts, amperes, degrees and per cent there; names and units in th
 that programs use.
 """
 
+import functools
 import pathlib
 import sys
 
@@ -16,11 +17,15 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import rooms  # noqa: E402
 from rooms import ROOT  # noqa: E402
 
-FOLDER = ROOT / "docs" / "generated"
-rooms.use(ROOT / "firmware", ROOT / "lib", rooms.MOCKS)
+FOLDER = ROOT / "docs"
+rooms.use(ROOT / "firmware", ROOT / "lib", rooms.MOCKS, rooms.MODELS)
 
+import architecture                                         # noqa: E402
+import bench_page                                           # noqa: E402
 import can_dbc                                              # noqa: E402
 import cantools                                             # noqa: E402
+import wiring                                               # noqa: E402
+from bms.host import products                               # noqa: E402
 from bms.limits import derating, reasons                    # noqa: E402
 from bms.words import events, parameters, rules             # noqa: E402
 from bms.words import readings as rd                        # noqa: E402
@@ -188,8 +193,8 @@ def limit_page():
            "lowers one is named by the command `limits` and by the field `limit_reasons` of the "
            "report. A curve gives the limit in per cent of the current that is allowed; between "
            "two points it is a straight line."]
-    for path in sorted((ROOT / "firmware" / "profiles").glob("[!_]*.py")):
-        profile = getattr(__import__("profiles." + path.stem), path.stem)
+    for profile in map(products.find, sorted(products.names())):
+        products.check(profile)             # fills in curves that a data file leaves out
         out += ["", f"## {profile.NAME}", "", "| reason | limit | reading | curve |",
                 "| --- | --- | --- | --- |"]
         for limit, reading, points, reason in profile.CURVES:
@@ -257,13 +262,22 @@ def can_page():
     return out
 
 
-PAGES = {"parameters.md": parameter_page, "protections.md": protection_page,
-         "events.md": event_page, "codes.md": code_page, "limits.md": limit_page,
-         "can.md": can_page}
+# name in docs/: what makes its lines, or its text
+PAGES = {
+    "generated/parameters.md": parameter_page, "generated/protections.md": protection_page,
+    "generated/events.md": event_page, "generated/codes.md": code_page,
+    "generated/limits.md": limit_page, "generated/can.md": can_page,
+    "bench.md": bench_page.page, "wiring.md": wiring.page,
+    "architecture.svg": architecture.picture,
+    **{wiring.file_of(board): functools.partial(wiring.picture, board)
+       for board in wiring.BOARDS},
+}
 
 
 def text_of(name):
-    return "\n".join(PAGES[name]()) + "\n"
+    """The page or picture *name* as it has to be."""
+    made = PAGES[name]()
+    return made if isinstance(made, str) else "\n".join(made) + "\n"
 
 
 def main(arguments):
@@ -271,7 +285,7 @@ def main(arguments):
     for name in PAGES:
         path = FOLDER / name
         if "--check" not in arguments:
-            FOLDER.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text_of(name), "utf-8")
         elif not path.is_file() or path.read_text("utf-8") != text_of(name):
             stale.append(str(path.relative_to(ROOT)))
