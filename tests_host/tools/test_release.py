@@ -60,11 +60,6 @@ def test_the_bill_names_every_part_once_and_is_the_same_each_time():
         parts, key=lambda ref: (ref.startswith("module"), ref))}]
 
 
-def test_versions_agree():
-    assert re.search(r'^version = "([^"]+)"', (ROOT / "pyproject.toml").read_text(),
-                     re.M)[1] == mip.version()
-
-
 @pytest.mark.slow
 @pytest.mark.rp2040
 def test_a_release_of_the_image(uf2, tmp_path):
