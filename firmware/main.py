@@ -119,6 +119,7 @@ class App:
         storage.keep("power", pack.power)
         storage.keep("pin", pack.rights.pin)
         storage.keep("starts", pack.cautions.starts)
+        storage.keep("levels", pack.measurements.levels)
         self._trips = TripMemory(pack.protection)
         storage.keep("trips", self._trips)
         pack.recall_over_charge()

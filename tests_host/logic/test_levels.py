@@ -78,11 +78,106 @@ class TestLevels(unittest.TestCase):
         for step in range(200):
             self.assertEqual(self.take(board(1 + step * 1e-4), 50), 0)
 
-    def test_cells_far_apart_teach_nothing(self):               # req: MEA-03
-        regs = board(1.02)
+    def apart(self, stack_gain, pack_gain=1.0, **fields):
+        """A healthy board whose cells are 0.8 V apart."""
+        regs = board(stack_gain, pack_gain, **fields)
         put16(regs, 0x14, 3700)
         put16(regs, 0x14 + 4, 2900)
-        self.assertTrue(self.take(regs, 40) & rd.SUM_IMPLAUSIBLE)
+        return regs
+
+    def test_cells_far_apart_teach_nothing(self):               # req: MEA-03
+        self.take(self.apart(1.02), 40)
+        self.assertFalse(self.m.levels.stack.known)
+        self.assertTrue(self.take(self.apart(1.045), 40) & rd.SUM_IMPLAUSIBLE)
+
+    def test_cells_far_apart_at_a_start_are_no_fault(self):     # req: MEA-06
+        """What is not learnt may be off by its tolerance: the cells stand for the stack."""
+        for stack in (0.975, 0.99, 1.01, 1.025):
+            self.setUp()
+            for _ in range(40):
+                self.assertEqual(self.take(self.apart(stack)), 0, stack)
+            self.assertEqual(self.m.values[rd.STACK_MV], 52_800)
+            self.assertEqual([self.m.values[slot] for slot in (
+                rd.CELL_SUM_MV, rd.MAX_CELL_MV, rd.MIN_CELL_MV, rd.CELL_DIFF_MV)],
+                [52_800, 3700, 2900, 800])
+            self.take(board(stack), 6)
+            self.assertTrue(self.m.levels.stack.known)
+            self.assertTrue(self.take(self.apart(stack * 1.02)) & rd.SUM_IMPLAUSIBLE)
+
+    # -- kept over a restart
+
+    def restarted(self, params=None):
+        """Measurements of the next start, with what the storage would keep; None: nothing."""
+        levels = self.m.levels
+        data = levels.to_bytes() if levels.dirty else None
+        self.m = Measurements(params or self.params, 16, 100)
+        if data is not None:
+            self.m.levels.from_bytes(bytes(data))
+        return data
+
+    def prove(self, stack, pack):
+        """A board that is charged and discharged."""
+        self.take(board(stack, pack), 20)
+        self.take(board(stack, pack, current_ma=10_000, beyond_mv=17), 20)
+        self.take(board(stack, pack, current_ma=-10_000, beyond_mv=-17), 20)
+
+    def test_gains_are_kept_over_a_restart(self):               # req: MEA-06
+        for stack, pack in ((0.975, 1.025), (1.02, 0.98), (1.0, 1.0)):
+            self.setUp()
+            self.prove(stack, pack)
+            self.restarted()
+            self.assertEqual(self.take(self.apart(stack, pack, closed=False)), 0)
+            self.assertTrue(self.m.terminals_known)
+            for mv in self.shown():
+                self.assertTrue(abs(mv - 52_800) <= 60, repr((stack, pack, mv)))
+            self.take(board(stack, pack), 20)
+            self.assertTrue(self.m.levels.stack.sure and self.m.levels.pack.sure)
+            self.assertFalse(self.m.levels.dirty)       # nothing new: no write
+
+    def test_a_fet_that_does_not_conduct_from_the_start_on_is_not_kept(self):  # req: SAF-05
+        for way in (1, -1):             # its diode drops as much as a tolerance
+            self.setUp()
+            self.take(board(beyond_mv=750 * way), 20)
+            self.take(board(beyond_mv=767 * way, current_ma=10_000 * way), 200)
+            self.restarted()
+            self.take(board(closed=False))
+            self.assertFalse(self.m.terminals_known)
+
+    def test_one_that_stopped_while_it_was_off_is_seen(self):   # req: SAF-05 MEA-06
+        self.prove(1.01, 0.985)
+        self.restarted()
+        self.take(board(1.01, 0.985, closed=False), 10)
+        self.take(board(1.01, 0.985, beyond_mv=-750), 600)
+        stack, terminals = self.shown()
+        self.assertTrue(abs(terminals - stack + 750) < 40, repr((stack, terminals)))
+
+    def test_gains_of_another_board_are_learnt_anew(self):      # req: MEA-06
+        self.prove(1.02, 0.98)
+        self.restarted()
+        doubts = [self.take(board(0.985, 1.02, closed=False)) for _ in range(12)]
+        self.assertEqual(doubts[9:], [0, 0, 0])
+        self.assertFalse(self.m.terminals_known)
+        self.take(board(0.985, 1.02), 20)
+        for mv in self.shown():
+            self.assertTrue(abs(mv - 52_800) <= 60)
+        self.assertTrue(self.m.levels.dirty)
+
+    def test_a_calibration_makes_what_was_kept_void(self):      # req: MEA-04 MEA-06
+        self.prove(1.02, 1.02)
+        params = Parameters()
+        params.set("cal_stack_gain_ppm", -20_000)
+        self.restarted(params)
+        self.take(board(1.02, 1.02, closed=False))
+        self.assertFalse(self.m.terminals_known)
+
+    def test_what_no_board_has_is_not_taken_over(self):         # req: MEA-06
+        self.prove(1.02, 0.98)
+        data = bytearray(self.restarted())
+        for at, value in ((0, 9), (8, 0x7F), (16, 0x7F)):
+            wrong = bytearray(data)
+            wrong[at] = value
+            self.assertRaises(ValueError, self.m.levels.from_bytes, bytes(wrong))
+        self.assertRaises(ValueError, self.m.levels.from_bytes, bytes(data[:12]))
 
     def test_open_fets_teach_nothing_of_the_terminals(self):    # req: MEA-06
         self.take(board(1.0, 1.02, closed=False), 40)

@@ -245,8 +245,9 @@ class PackMachine(RuleBasedStateMachine):
         self.below_for = self.above_for = 3     # scans since the terminals spoke against it
         self.noise = 0
         self.healthy()
-        levels = self.pack.measurements._levels     # gains of an ideal board, learnt before
-        levels.stack.known = levels.pack.known = True
+        levels = self.pack.measurements.levels     # gains of an ideal board, learnt before
+        for gain in (levels.stack, levels.pack):
+            gain.known = gain.sure = True
 
     def healthy(self):
         self.cells = [3300] * 16

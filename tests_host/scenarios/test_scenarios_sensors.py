@@ -258,3 +258,33 @@ def test_a_short_circuit_that_shows_as_charging_ends_within_a_second(rig, target
     opened = [edge for edge in rig.trace(at_ms)["edges"] if edge[1:] == ["fets.dsg", 0]]
     assert opened and opened[0][0] - at_ms < 1000
     assert {kind for kind, *_ in rig.get()["truth"]["harm"]} == {"over_350_a"}  # of milliseconds
+
+
+@pytest.mark.req("MEA-06")
+@pytest.mark.targets("host", "unix")
+@pytest.mark.parametrize("seed", (7, 11))       # the stack's input reads 1.3 % low
+def test_cells_far_apart_at_the_first_start_are_no_fault(rig, target, seed):
+    rig.open(board=target, plant={"soc": 0.5}, seed=seed)
+    rig.set(cell_mv={"6": 3450, "3": 2950})
+    rig.run(8000)
+    assert not faults(rig) and not both_open(rig)
+    rig.set(cell_mv={"6": None, "3": None}, load_ma=20_000)
+    rig.run(8000)
+    assert not faults(rig) and not both_open(rig)
+
+
+@pytest.mark.req("SAF-05")
+@pytest.mark.targets("host", "unix")
+def test_a_charge_fet_that_is_dead_from_the_first_scan_is_no_tolerance(rig, target):
+    """What is known of the terminals outlives a power cut, so its diode is seen at once."""
+    start(rig, target)
+    rig.set(charger_mv=57_000, charger_ma=10_000)
+    rig.run(5000)
+    rig.set(charger_mv=None, load_ma=10_000)
+    rig.run(60_000)
+    rig.power(False)
+    rig.set(fault={"fet_open_chg": True})
+    rig.power(True)
+    rig.run(2000)
+    found = seconds_to_fault(rig, 10)
+    assert found and "SAF-05-open" in found[1]

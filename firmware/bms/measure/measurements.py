@@ -36,6 +36,7 @@ class Measurements:
     failed_row   failed scans in a row; failed_all: since start
     terminals_known   what the terminals' input reads beside the stack's is learnt (MEA-06);
                  until then the two may differ by 2.6 % and mean the same
+    levels       Levels: what is learnt of stack and terminals, to be kept over a restart
     level_changes     how often the correction of stack or terminals changed
     safety       AFE safety status A, B, C as one number (A lowest)
     battery      AFE battery status
@@ -49,7 +50,7 @@ class Measurements:
         self._low_mv = self._high_mv = self._sum_mv = self._wire_mv = 0
         self._cal = array("i", (0 for _ in range(readings.CAL_COUNT)))
         self._rows = _calibration(params, cells)
-        self._levels = Levels()
+        self.levels = Levels()
         self._stack_cal = self._pack_cal = 0        # gains of the calibration
         self._usable_ms = USABLE_SCANS * period_ms
         self._at_ms = 0
@@ -90,9 +91,10 @@ class Measurements:
                 or cal[readings.CAL_PACK_GAIN] != self._pack_cal):
             self._stack_cal = cal[readings.CAL_STACK_GAIN]
             self._pack_cal = cal[readings.CAL_PACK_GAIN]
-            self._levels.forget()
-        cal[readings.CAL_STACK_GAIN] += self._levels.stack.gain
-        cal[readings.CAL_PACK_GAIN] += self._levels.pack.gain
+            self.levels.forget()
+        self.levels.recall(self._stack_cal, self._pack_cal)
+        cal[readings.CAL_STACK_GAIN] += self.levels.stack.gain
+        cal[readings.CAL_PACK_GAIN] += self.levels.pack.gain
         self._taken = p.changed
 
     def pace(self, period_ms):
@@ -117,11 +119,14 @@ class Measurements:
         else:
             ambient -= self._cal[readings.CAL_TEMP_OFFSET + 5]
         values[readings.AMBIENT_DC] = ambient
+        levels = self.levels
+        levels.step(values, self.cells_mv, doubts, regs[_FET_STATUS], self._cal,
+                    self._stack_cal, self._pack_cal)
+        if not levels.stack.sure:
+            doubts = self._see_untaught(doubts)
         self.doubts = doubts
-        self._levels.step(values, self.cells_mv, doubts, regs[_FET_STATUS], self._cal,
-                          self._stack_cal, self._pack_cal)
-        self.terminals_known = self._levels.pack.known
-        self.level_changes = self._levels.changes
+        self.terminals_known = levels.pack.known
+        self.level_changes = levels.changes
         self.safety = regs[_SAFETY_A] | regs[_SAFETY_A + 2] << 8 | regs[_SAFETY_A + 4] << 16
         self.battery = regs[_BATTERY_STATUS] | regs[_BATTERY_STATUS + 1] << 8
         self.fets = regs[_FET_STATUS]
@@ -134,6 +139,18 @@ class Measurements:
         self.seq += 1
         self.failed_row = 0
 
+    def _see_untaught(self, doubts):
+        """Doubts less that about the stack, while cells far apart keep its gain from being
+        learnt: the sum of the cells stands for it."""
+        cells = self.cells_mv
+        values = self.values
+        if not doubts & _OF_CELLS & ~readings.SUM_IMPLAUSIBLE and self.levels.untaught(
+                sum(cells), max(cells) - min(cells), values[readings.STACK_MV], self._sum_mv):
+            doubts &= ~readings.SUM_IMPLAUSIBLE
+            self._believe_cells()
+            values[readings.STACK_MV] = values[readings.CELL_SUM_MV]
+        return doubts
+
     def _excuse_sum(self, doubts):
         """Cells and stack are not of one time where the current pulses: cells are believed."""
         pulses = self.pulses
@@ -141,6 +158,9 @@ class Measurements:
         if doubts & _OF_CELLS != readings.SUM_IMPLAUSIBLE or not pulses.excuse(self.dt_ms):
             return
         self.sum_excused = True
+        self._believe_cells()
+
+    def _believe_cells(self):
         cells = self.cells_mv
         values = self.values
         values[readings.CELL_SUM_MV] = sum(cells)

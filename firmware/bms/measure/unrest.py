@@ -18,9 +18,11 @@ class Unrest:
 
     charge    mA times blocks that flowed since mark()
     slow_ma   the current, filtered as polarisation follows it
+    pulses    blocks for which the current is known to pulse between the scans; of the caller
     """
 
     def __init__(self):
+        self.pulses = 0
         self.charge = 0
         self.slow_ma = 0
         self._lost_ma = self._lost = 0      # of scans without cells: sum, count

@@ -132,7 +132,6 @@ class Witness:
         # cells and stack that stand still
         self._calm = 0
         self._i_still = 0           # blocks in which the current showed one value
-        self._pulses = 0            # blocks for which it is known to pulse between the scans
         self._calm_t = self._calm_s = self._level_t = self._level_s = 0
         self._level_at = 0
         self._cold_dc = self._hot_dc = 0
@@ -255,9 +254,9 @@ class Witness:
                   and self._t_high - self._t_low <= _STEADY_MV + (size_ma >> 11))
         self._i_still = self._i_still + 1 if self._i_low == self._i_high else 0
         if not steady and not self._i_still and self._is_even(size_ma):
-            self._pulses = _PULSE_BLOCKS
-        elif self._pulses:
-            self._pulses -= 1
+            self._unrest.pulses = _PULSE_BLOCKS
+        elif self._unrest.pulses:
+            self._unrest.pulses -= 1
         self.life.warm((size_ma // 1000) * (size_ma // 1000))
         self._see_calm(t, s, steady and not bled)
         if (abs(values[MIN_TEMP_DC] - self._cold_dc) > _JUMP_DC
@@ -273,7 +272,8 @@ class Witness:
             self._compare(i_ma, t, s, values)
         if self._kind:
             self._follow(i_ma, t, steady and not bled, values, measured.terminals_known, faults)
-        elif (steady and size_ma >= _SIGN_MA and not self.offset_suspected and not self._pulses
+        elif (steady and size_ma >= _SIGN_MA and not self.offset_suspected
+              and not self._unrest.pulses
               and self._sum_n >= (1 if size_ma >= _LARGE_MA else 2)):
             self._look_at_drop(i_ma, values)
 
