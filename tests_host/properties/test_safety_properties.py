@@ -22,6 +22,7 @@ from bms.words.rules import (
     FAULT_HOT,
     FAULT_NTC,
     FAULT_PROFILE,
+    FAULT_PROMPT,
     FAULT_STARTS,
     FAULT_SUM,
     FAULT_WIRE,
@@ -685,7 +686,7 @@ class PackMachine(RuleBasedStateMachine):
         self.healthy()
         self.ld = 60_000                        # nobody loads the terminals
         pack.afe_ready = True
-        for fault in (0x10, 0x20, 0x40, FAULT_STARTS):  # their owners find that all is well
+        for fault in (0x10, 0x20, 0x40, FAULT_STARTS, FAULT_PROMPT):    # their owners end them
             pack.set_fault(fault, False)
         pack.clear()
         for item in self.items:
