@@ -45,6 +45,10 @@ from rig_targets import (                                       # noqa: E402
 
 BOARDS = ("host", "unix", "rp2040")
 PORTS = ("pcs", "parallel", "debug", "usb")
+_CONSOLE_PROMPT = b"\rpylon>"
+# words of the console that change something, and those of the framed protocol alone
+_ACTS = ("clock", "profile", "pin", "unlock", "save", "clear", "deep_try", "sleep", "reset",
+         "prompt", "fleet")
 PCS_BAUD = 9600
 PARALLEL_BAUD = 9600          # of a monitor
 
@@ -115,6 +119,7 @@ class Rig:
         self._seq = link.SEQ_RIG[0]
         self._due = {}              # sequence number: (type, t_us of the request)
         self._answers = {}          # sequence number: Frame, for _exchange
+        self._console = None        # None | bytes that the console has answered so far
         self._to_pack = {port: b"" for port in PORTS}
         self._echo = b""
         self._busy_until_us = -1
@@ -472,7 +477,9 @@ class Rig:
 
     def _from_debug(self, data, at_us):
         for_client, ours = self._mux.pack(data, self._is_ours)
-        if for_client:
+        if for_client and self._console is not None:
+            self._console += for_client
+        elif for_client:
             self._ports["debug"].write(for_client)
         for frame in ours:
             kind, asked_us = self._due.pop(frame.seq)
@@ -630,9 +637,38 @@ class Rig:
             return self._bench().state()
 
     def typed(self, text):
-        """A line typed at the pack's console; what it answers. A reset answers nothing."""
+        """A line typed at the pack's console; what it answers, without the echo and the prompt.
+
+        A word that acts goes as a request of the framed protocol, so that a refusal is an error.
+        A reset answers nothing.
+        """
         is_text("text", text)
-        return {"text": self.command_text(text) or ""}
+        words = text.split()
+        if not words or words[0] in _ACTS or isinstance(self._target, SerialTarget):
+            return {"text": self.command_text(text) or ""}
+        said = self.console(text)
+        if said.startswith("@\nUnknown command"):
+            raise RigError(said.split("\n")[1])
+        return {"text": said}
+
+    def console(self, text, patience_ms=20_000):
+        """Type *text* and Enter at the console of the debug port; what it answers, as lines."""
+        with self._take():
+            self._bench()
+            target = self._target
+            self._console = bytearray()
+            self._to_pack["debug"] += text.encode() + b"\r"
+            end_us = target.t_us + 1000 * patience_ms
+            try:
+                while target.t_us < end_us:
+                    self._advance(min(10_000, end_us - target.t_us))
+                    _, entered, said = bytes(self._console).partition(b"\n")
+                    if entered and said.endswith(_CONSOLE_PROMPT):
+                        said = said[:-len(_CONSOLE_PROMPT)].decode("utf-8", "replace")
+                        return said.replace("\r", "").rstrip("\n")
+            finally:
+                self._console = None
+            raise RigError(f"the console did not answer {text!r} within {patience_ms} ms")
 
     def command_text(self, text):
         """A command of the debug port, as a person would type it; returns what it says.

@@ -111,6 +111,12 @@ def test_the_console_answers_a_line(rig):
     refused = rig.command({"cmd": "command", "text": "no such thing"})
     assert not refused["ok"] and refused["error"]
     assert not rig.command({"cmd": "command", "text": ""})["ok"]
+    for word, said in (("status", "packctl "), ("cells", "cell 0 "), ("log 2", "#"),
+                       ("help", "See"),
+                       ("get cvl_mv", "cvl_mv = "), ("set cvl_mv 55.5V", "cvl_mv = 55500 mV"),
+                       ("pwr", "@\nPower Volt")):
+        assert rig.command({"cmd": "command", "text": word})["text"].startswith(said), word
+    assert rig.param("cvl_mv")["value"] == 55_500
 
 
 def connect(url):

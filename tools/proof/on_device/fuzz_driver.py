@@ -24,7 +24,13 @@ from profiles import am5000                                     # noqa: E402
 from protocols.parallel import wire  # noqa: E402
 from protocols.ascii.frame import NOTHING, OK, Parser  # noqa: E402
 from protocols.ascii.port import AsciiPort  # noqa: E402
+from bms.records.counters import Counters  # noqa: E402
+from bms.records.records import Records  # noqa: E402
+from protocols.debug.answers import Answers  # noqa: E402
+from protocols.debug.commands import Commands  # noqa: E402
+from protocols.debug.console import Console  # noqa: E402
 from protocols.debug.port import DebugPort  # noqa: E402
+from protocols.debug.words import EXAMPLE, WORD, WORDS  # noqa: E402
 from protocols.debug.link import Link  # noqa: E402
 from protocols.parallel.nodes import Master, Slave  # noqa: E402
 from protocols.pcs import Pcs                                   # noqa: E402
@@ -180,15 +186,59 @@ class VoltronicFuzz(ModbusFuzz):
 
 
 class _Task:
+    name = "task"
+    text = ""
+    state = sent = timeouts = received = 0      # of CAN
+    afe_starts = heap_free = worst_us = overruns = errors = 0
+
     def uptime_s(self, now_ms):
         return 5
 
-    afe_starts = heap_free = worst_us = overruns = errors = 0
+    def now_s(self, now_ms):                    # of a clock that was never set
+        return 0
+
+    def errors_text(self):
+        return "none"
+
+    def age_ms(self, address, now_ms):
+        return 0
+
+
+class _Storage:
+    def __init__(self, pack):
+        self.records = Records(pack.events)
+        self.counters = Counters()
+        self.errors = 0
+        self.clock = _Task()
+        self.clock.is_sound = True
+
+    def stored(self):
+        return 0
+
+    def save(self, source, now_ms):
+        return True
+
+
+class _Parts:
+    """What the console looks at, around the bench's pack."""
+
+    def __init__(self, bench, reporter):
+        self.pack = bench.pack
+        self.params = bench.pack.params
+        self.system = bench.system
+        self.storage = _Storage(bench.pack)
+        self.reporter = reporter
+        self.clock = self.can = self.supervisor = self.parallel = self.installed = _Task()
+        self.choice = _Task()
+        self.refused = None
+        self.shunt_uohm = 250
+        self.identity_text = "product=fuzz"
 
 
 class DebugFuzz(InverterFuzz):
-    """The debug port: the host tool's frames and ASCII ones. What it writes is its right, so
-    writes are left out, and the ASCII port has the inverter's rights here."""
+    """The debug port: the host tool's frames, ASCII ones, and lines of the console. What a frame
+    writes is its right, so writes are left out; the ASCII port has the inverter's rights here, and
+    the console waits for a PIN that nobody types."""
 
     protocol = 0
     good = link_frame(3, b"")
@@ -202,14 +252,37 @@ class DebugFuzz(InverterFuzz):
             raise ValueError("no such fault")
         link = Link(self.bench.pack, reporter, "product=fuzz", {"why": lambda words: "none"},
                     refuse)
+        parts = _Parts(self.bench, reporter)
+        reporter.storage = parts.storage
+        commands = Commands(parts, self.ticks_ms)
+        answers = Answers(parts, commands, self.ticks_ms, "1.2.3", "FUZZ")
+        pin = self.bench.pack.rights.pin
+        if not pin.is_set:
+            pin.set("never guessed", 0)         # so nothing that is typed may change anything
         return DebugPort(link, AsciiPort(self.bench.system, self.bench.pack, self.bench.identity,
-                                         self.bench.pack.rights))
+                                         self.bench.pack.rights), Console(answers, self.ticks_us))
+
+    def ticks_ms(self):
+        return self.bench.now_ms
+
+    def ticks_us(self):
+        return self.bench.now_ms * 1000 & _MASK
+
+    def lines(self):
+        """What a person types: each word as its help says it, alone, and with something behind."""
+        found = []
+        for row in WORDS:
+            for text in (row[EXAMPLE], row[WORD], row[WORD] + " 1", row[WORD] + " x y"):
+                found.append(text.encode() + b"\r")
+        found += [b"set cvl_mv 3.6\r", b"set cvl_mv=55V nominal_ma 40 A\n", b"get\t\t cvl\t\r",
+                  b"\x1b[A\x1b[A\r", b"pin 1234\x17\x15x\x7f\x03"]
+        return found
 
     def corpus(self):
         known = [link_frame(kind, payload) for kind in (1, 2, 3, 4, 5, 6, 7, 10, 11, 12, 200)
                  for payload in (b"", b"\x00", b"\x05\x00", b"\x00\x00\x00\x00\x40", b"why", b"x")]
         known += [link_frame(10, b"why\xff"), link_frame(2, b"\xff"),
-                  link_frame(4, b"\xff\xff\xff\xff\xff")]
+                  link_frame(4, b"\xff\xff\xff\xff\xff")] + self.lines()
         return known + InverterFuzz.corpus(self)
 
     def made(self, rng):
@@ -412,6 +485,9 @@ def feed(protocol, data, now_ms):
         length = protocol.take(data[i], now_ms)
         if length:
             answers.append((i + 1, bytes(protocol.out[:length])))
+    if hasattr(protocol, "more"):           # what the console says, all of it
+        while protocol.more(now_ms):
+            pass
     return answers
 
 
