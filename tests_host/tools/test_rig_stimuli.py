@@ -141,7 +141,7 @@ def hear(rig, client):
 
 def test_each_port_is_a_socket_too_for_one_client_after_the_other(rig):
     answer = rig.open("host", profile="b1-5.1-48", seed=5, plant={"soc": 0.6})
-    assert set(answer["urls"]) == {"pcs", "parallel", "debug"} == set(answer["ports"])
+    assert set(answer["urls"]) == {"pcs", "parallel", "debug", "usb"} == set(answer["ports"])
     rig.run(4_000)
     for _ in range(3):
         with connect(answer["urls"]["pcs"]) as client:
