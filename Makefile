@@ -111,7 +111,7 @@ profile: setup ## check the file of a product: make profile FILE=firmware/profil
 	@$(PY) tools/image/profile_file.py "$(FILE)"
 
 trace: setup ## which test proves which requirement
-	@$(PY) tools/proof/trace.py
+	@$(PY) tools/proof/trace_requirements.py
 
 days: ready ## a day of each mode of an inverter, ten minutes of 15 packs, a million states of a fleet
 	@PACKCTL_AS1_HOUR_S=3600 PACKCTL_FLEET_S=600 PACKCTL_FLEET_STATES=1000000 \

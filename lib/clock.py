@@ -6,9 +6,9 @@ readings a minute apart agree on it. Time is in seconds since 2020-01-01 (civil.
 """
 
 from civil import civil_of, is_date, seconds_of
+from ticks import MASK
 
 LOOK_MS = 20_000
-_MASK = (1 << 30) - 1
 _TOLERANCE_S = 3            # between chip and ticks
 _APART_MS = 60_000          # readings that count are so far apart ...
 _AGREEING = 3               # ... and so many have to agree on a jump
@@ -84,19 +84,19 @@ class Clock:
         """Seconds since 2020 at ticks *now_ms*; 0: not known. Allocates nothing."""
         if not self.is_valid:
             return 0
-        return self._base_s + (self._rest_ms + ((now_ms - self._base_ms) & _MASK)) // 1000
+        return self._base_s + (self._rest_ms + ((now_ms - self._base_ms) & MASK)) // 1000
 
     def keep(self, now_ms):
         """To be called more often than LOOK_MS; returns None or what has changed:
         (FOUND | LOST | JUMPED | REFUSED, seconds it is off by)."""
-        if self._asked and (now_ms - self._base_ms) & _MASK < LOOK_MS:
+        if self._asked and (now_ms - self._base_ms) & MASK < LOOK_MS:
             return None
         return self._sync(now_ms)
 
     def _sync(self, now_ms):
         first = not self._asked
         self._asked = True
-        ms = 0 if first else self._rest_ms + ((now_ms - self._base_ms) & _MASK)
+        ms = 0 if first else self._rest_ms + ((now_ms - self._base_ms) & MASK)
         self._base_ms = now_ms
         self._base_s += ms // 1000          # ticks go on; from 0 while no time is known
         self._rest_ms = ms % 1000
@@ -134,7 +134,7 @@ class Clock:
             self._agreed = 1
             self._agreed_ms = now_ms
             return None if before else (REFUSED, off_s)
-        if (now_ms - self._agreed_ms) & _MASK >= _APART_MS:
+        if (now_ms - self._agreed_ms) & MASK >= _APART_MS:
             self._agreed_ms = now_ms
             self._agreed = before + 1
             if self._agreed >= _AGREEING:

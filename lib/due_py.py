@@ -3,7 +3,8 @@
 Times are ticks of 30 bits that wrap (12.4 days of milliseconds).
 """
 
-_MASK = (1 << 30) - 1
+from ticks import MASK
+
 _HALF = 1 << 29
 _LATEST_MS = 500_000        # times 1000 still fits a word
 
@@ -13,7 +14,7 @@ def pick_due(due, count, now):
     earliest one."""
     best = _HALF
     for i in range(count):
-        ahead = (due[i] - now) & _MASK
+        ahead = (due[i] - now) & MASK
         if ahead == 0 or ahead > _HALF:
             return i
         if ahead < best:
@@ -42,10 +43,10 @@ def account(due, table, i, now, took_us, failed):
         table[r + 4] += 1
     else:
         table[r + 4] = 0
-    late = ((now - due[i] + _HALF) & _MASK) - _HALF
-    due[i] = (due[i] + period) & _MASK
+    late = ((now - due[i] + _HALF) & MASK) - _HALF
+    due[i] = (due[i] + period) & MASK
     if late >= period:                  # skip the periods that are gone, keep the phase
-        due[i] = (due[i] + late // period * period) & _MASK
+        due[i] = (due[i] + late // period * period) & MASK
     if late > _LATEST_MS:
         late = _LATEST_MS
     if late * 1000 + took_us > table[r + 1] * 1000:
@@ -53,13 +54,13 @@ def account(due, table, i, now, took_us, failed):
         table[r + 6] = 1
     else:
         table[r + 5] = 1
-    return (now + took_us // 1000) & _MASK
+    return (now + took_us // 1000) & MASK
 
 
 def first_overdue(due, table, count, now):
     """Index of the first task that is overdue by more than its deadline at *now*, or -1."""
     for i in range(count):
-        late = (now - due[i]) & _MASK
+        late = (now - due[i]) & MASK
         if late < _HALF and late > table[i * ROW + DEADLINE_MS]:
             return i
     return -1

@@ -14,6 +14,7 @@ import micropython
 from errno import EIO, ENODEV
 
 from micropython import const
+from ticks import MASK
 
 _RESET = const(0xC0)
 _READ = const(0x03)
@@ -70,7 +71,6 @@ _IDLE_US = const(1_000)         # 11 bits of the slowest crystal: some wait so l
 _RESET_US = const(200)          # 128 clocks of the slowest crystal, and some
 _MODE_POLLS = const(50)
 _FRAME_BITS = const(320)        # of the longest frame, twice: another may be on the wire
-_TICKS = const(0x3FFFFFFF)
 
 
 def bit_timing(crystal_hz, bitrate, sample_point=75, sjw=2):
@@ -268,7 +268,7 @@ class MCP2515:
         while True:
             self._out[0] = _READ_STATUS
             self._exchange(2)
-            after_us = (self._ticks_us() - start_us) & _TICKS
+            after_us = (self._ticks_us() - start_us) & MASK
             if self._in[1] & _RX0IF:
                 break
             if after_us > 20_000:
@@ -390,7 +390,7 @@ class MCP2515:
         """
         if not self._pending() >> index & 1:
             return False
-        left_us = self._frame_us - ((self._ticks_us() - self._sent_us) & _TICKS)
+        left_us = self._frame_us - ((self._ticks_us() - self._sent_us) & MASK)
         if left_us > 0:
             self._wait(left_us)
             if not self._pending() >> index & 1:

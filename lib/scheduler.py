@@ -14,9 +14,9 @@ from array import array
 
 from due import account, first_overdue, pick_due
 from due_py import DEADLINE_MS, LATE, MET, OVERRUNS, PERIOD_MS, ROW, STREAK, WORST_US
+from ticks import MASK
 
 NEVER = 1 << 28         # as a period: three days, which is as long as it can be
-_MASK = (1 << 30) - 1
 _HALF = 1 << 29
 
 
@@ -104,7 +104,7 @@ class Scheduler:
     def start(self, now_ms):
         """Make every task due its phase after *now_ms*."""
         for i in range(self._count):
-            self._due[i] = (now_ms + self.tasks[i].phase_ms) & _MASK
+            self._due[i] = (now_ms + self.tasks[i].phase_ms) & MASK
 
     def pace(self, rests, now_ms):
         """From now on each task has the period it has while the board *rests*, or its own."""
@@ -116,7 +116,7 @@ class Scheduler:
                 self._table[r + PERIOD_MS] = period_ms
                 self._table[r + LATE] = self._table[r + MET] = 0
                 wait_ms = NEVER if period_ms == NEVER else task.phase_ms
-                self._due[i] = (now_ms + wait_ms) & _MASK
+                self._due[i] = (now_ms + wait_ms) & MASK
 
     @micropython.native
     def run_due(self, now_ms):
@@ -126,7 +126,7 @@ class Scheduler:
         while True:
             i = pick_due(due, count, now_ms)
             if i < 0:
-                left_ms = _MASK - now_ms        # until the wrap; beyond it an int is on the heap
+                left_ms = MASK - now_ms        # until the wrap; beyond it an int is on the heap
                 return now_ms - i if -i <= left_ms else -i - left_ms - 1
             task = tasks[i]
             failed = 0
@@ -138,7 +138,7 @@ class Scheduler:
                 failed = 1
                 self._failed(task, error)
             mark[0] = 0
-            took_us = (ticks_us() - start_us) & _MASK
+            took_us = (ticks_us() - start_us) & MASK
             now_ms = account(due, table, i, now_ms, took_us, failed)
             if failed and self._on_error is not None:
                 self._report(task, now_ms)

@@ -13,13 +13,13 @@ from crc16 import crc16_modbus
 from protocols.ascii import settings
 from protocols.conditions import PACE_MODBUS, VOLTRONIC, alarm_word, protection_word
 from protocols.fields import put_i16, put_u16, rounded
+from ticks import MASK
 
 _READ, _WRITE = 0x03, 0x10
 _BAD_FUNCTION, _BAD_ADDRESS, _BAD_DATA, _NOT_NOW = 0x01, 0x02, 0x03, 0x04
 _MOST_READ, _MOST_WRITE = 125, 60
 _LONGEST = 9 + 2 * _MOST_WRITE
 _GAP_MS = 100               # a pause as long as clients make between frames ends one
-_MASK = 0x3FFFFFFF
 
 
 class Modbus:
@@ -40,7 +40,7 @@ class Modbus:
 
     def take(self, byte, now_ms):
         """Take one received byte; return the length of the answer now in *out*, or 0."""
-        if self._used and (now_ms - self._last_ms) & _MASK > _GAP_MS:
+        if self._used and (now_ms - self._last_ms) & MASK > _GAP_MS:
             self._used = 0
         self._last_ms = now_ms
         if not self._used and not self.registers.is_for_us(byte):

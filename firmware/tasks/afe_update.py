@@ -9,6 +9,7 @@ Changes that come while limits are told belong to the same opening.
 import micropython
 from bms.words.readings import CURRENT_MA, NO_READING
 from micropython import const
+from ticks import MASK
 
 IDLE, TELLING, WRITING, CLOSING = range(4)
 _TOLD_MS = const(1_300)     # CAN says it each second, and 200 ms more are asked for
@@ -16,7 +17,6 @@ _SETTLED_MS = const(700)    # without a further change; a host may set several, 
 _MOST_MS = const(5_000)     # an inverter that does not follow is not waited for any longer
 _LITTLE_MA = const(2_000)
 _CLOSING_MS = const(4_000)  # a pre-discharge may belong to it
-_MASK = const(0x3FFFFFFF)
 
 
 class AfeUpdate:
@@ -58,11 +58,11 @@ class AfeUpdate:
             self._note(now_ms)
         if not pack.fets.actual and not pack.fets.wanted:
             return True                     # nothing is opened, nobody has to know
-        told_ms = (now_ms - self._began_ms) & _MASK
+        told_ms = (now_ms - self._began_ms) & MASK
         if told_ms >= _MOST_MS:
             return True
         current_ma = pack.measurements.values[CURRENT_MA]
-        return (told_ms >= _TOLD_MS and (now_ms - self._changed_ms) & _MASK >= _SETTLED_MS
+        return (told_ms >= _TOLD_MS and (now_ms - self._changed_ms) & MASK >= _SETTLED_MS
                 and current_ma != NO_READING and abs(current_ma) < _LITTLE_MA)
 
     def writes(self):
@@ -83,7 +83,7 @@ class AfeUpdate:
             self.briefly = False
         if self.phase == CLOSING:
             if (fets.actual == fets.wanted and fets.wanted == self._pack.allowed()
-                    or (now_ms - self._began_ms) & _MASK >= _CLOSING_MS):
+                    or (now_ms - self._began_ms) & MASK >= _CLOSING_MS):
                 self.cancel()
 
     def cancel(self):

@@ -6,6 +6,7 @@ from bms.words import events as ev
 from protocols.can import layout
 from protocols.pcs import RS485_ONLY
 from bound import bind
+from ticks import MASK
 
 PERIOD_MS = 50
 BITRATE = 500_000
@@ -13,7 +14,6 @@ _SLOTS = 1000 // PERIOD_MS      # a set begins each so many steps; a step sends 
 _REFRESH = 4                    # frames from one picture: none is older than 300 ms (MEA-05)
 _AHEAD = 4                      # steps before a set in which no erase shall begin
 _MOST_RECEIVED = 4              # frames taken in one step
-_MASK = (1 << 30) - 1
 _HALF = 1 << 29
 _ALL = 0x7FF
 
@@ -89,10 +89,10 @@ class CanPort:
         if self._last_ms < 0:
             self._last_ms = now_ms
         else:                           # on the grid of the first step: nothing drifts
-            late_ms = (now_ms - self._last_ms + PERIOD_MS // 2) & _MASK
+            late_ms = (now_ms - self._last_ms + PERIOD_MS // 2) & MASK
             if late_ms < _HALF:
                 steps = late_ms // PERIOD_MS
-                self._last_ms = (self._last_ms + steps * PERIOD_MS) & _MASK
+                self._last_ms = (self._last_ms + steps * PERIOD_MS) & MASK
         self._slot += steps
         if self._slot >= _SLOTS:
             self._slot = self._slot - _SLOTS if self._slot < 2 * _SLOTS else 0

@@ -28,6 +28,7 @@ from bq76952 import (
 )
 from bound import bind
 from tasks.afe_update import IDLE, WRITING, AfeUpdate
+from ticks import MASK
 
 REST_MS = 500                   # between scans while the pack is asleep or off
 _JOB_BUDGET_US = 20_000         # of a period, for configuring the AFE: others wait that long
@@ -40,7 +41,6 @@ _LONGEST_BACK_OFF_MS = 8_000
 _VERIFY_MS = 60_000             # PRO-23
 _OTHERS_US = 1_000              # least pause between two steps of a slow AFE
 _APART_MS = 500                 # from the integrator's scans, which take as long: never both
-_MASK = (1 << 30) - 1
 _RESET_MS = 100                 # from the AFE's reset until it is talked to again
 _SHORT = mask_of("PRO-08", "PWR-03")
 # items of AFE_ERROR
@@ -144,7 +144,7 @@ class Control:
             self._set_parts(parts)
         if not parts:
             return False
-        if (self._ticks_us() - self._ended_us) & _MASK < _OTHERS_US:
+        if (self._ticks_us() - self._ended_us) & MASK < _OTHERS_US:
             return True
         if self._part >= parts:
             self._part = 0
@@ -270,7 +270,7 @@ class Control:
     @micropython.native
     def _count_charge(self, now_ms):
         """Every _COUNT_MS, or as a witness asks: what the AFE's integrator moved since then."""
-        dt_ms = (now_ms - self._counted_ms) & _MASK
+        dt_ms = (now_ms - self._counted_ms) & MASK
         pack = self._pack
         if (dt_ms >= (_ASKED_MS if pack.witness.wants_charge else _COUNT_MS)
                 or pack.measurements.pulses.due(dt_ms)):
@@ -296,7 +296,7 @@ class Control:
     def _count_the_lost(self):
         """The integrator is lost: the newest current counts for what it had not shown yet."""
         pack = self._pack
-        dt_ms = (pack.now_ms - self._counted_ms) & _MASK
+        dt_ms = (pack.now_ms - self._counted_ms) & MASK
         if pack.afe_ready and dt_ms and pack.measurements.seq and not pack.afe_misled:
             pack.count_charge(None, dt_ms)
 
@@ -334,18 +334,18 @@ class Control:
                     self._zero_from_ms = now_ms
         except AfeError:
             seen = -1
-        past_ms = (now_ms - self._zero_ms) & _MASK
+        past_ms = (now_ms - self._zero_ms) & MASK
         if past_ms < pack.params["zero_look_ms"]:
             return
         pack.looking_at_zero = False
         if not pack.fets.actual:
             if self._zero_from_ms >= 0:
-                past_ms = (self._zero_to_ms - self._zero_from_ms) & _MASK
+                past_ms = (self._zero_to_ms - self._zero_from_ms) & MASK
                 past_ms = (past_ms + _INTEGRATOR_MS // 2) // _INTEGRATOR_MS * _INTEGRATOR_MS
             elif seen < 0:
                 past_ms = 0             # nothing was read
             if past_ms >= 2 * _INTEGRATOR_MS:
-                moved = (self._zero_to - self._zero_from + (1 << 29) & _MASK) - (1 << 29)
+                moved = (self._zero_to - self._zero_from + (1 << 29) & MASK) - (1 << 29)
                 pack.soc.see_zero(self._scale.parts(moved, past_ms), past_ms)
         self._counted_ms = now_ms
         self._counting = True
@@ -379,7 +379,7 @@ class Control:
                 reason = _NEW_PARAMETERS        # no FET is closed, and writing wakes the AFE
             else:
                 self._update.want(now_ms)
-        elif self._suspect or (now_ms - self._verified_ms) & _MASK >= _VERIFY_MS:
+        elif self._suspect or (now_ms - self._verified_ms) & MASK >= _VERIFY_MS:
             self._verified_ms = now_ms
             self._suspect = False
             try:
@@ -406,7 +406,7 @@ class Control:
         self._lose_afe()
         if reason == _CHANGED or reason == _MISLED:
             self._afe.reset()
-            self._resume_ms = (now_ms + _RESET_MS) & _MASK
+            self._resume_ms = (now_ms + _RESET_MS) & MASK
 
 
     def _image_is_stale(self):
@@ -438,7 +438,7 @@ class Control:
         """Both FETs open; the rows of the AFE that differ are written from now on (PAR-04)."""
         pack = self._pack
         if self._counting:
-            self._count_since(now_ms, (now_ms - self._counted_ms) & _MASK)
+            self._count_since(now_ms, (now_ms - self._counted_ms) & MASK)
         self._bothoff(0)
         pack.fets.restarted()
         pack.balancing.lost()
@@ -454,7 +454,7 @@ class Control:
         start_us = self._ticks_us()
         budget_us = _UPDATE_PART_BUDGET_US if self._afe.slow else _UPDATE_BUDGET_US
         try:
-            while (self._ticks_us() - start_us) & _MASK < budget_us:
+            while (self._ticks_us() - start_us) & MASK < budget_us:
                 next(self._job)         # type: ignore[arg-type]  # not None while it runs
         except StopIteration:
             self._job = None
@@ -470,7 +470,7 @@ class Control:
             self.last_error = error
             self._start_anew(now_ms, _NEW_PARAMETERS)
             return
-        self._verified_ms = (now_ms - _APART_MS) & _MASK
+        self._verified_ms = (now_ms - _APART_MS) & MASK
         self._counted_ms = now_ms
         try:
             self._afe.read_charge()
@@ -534,13 +534,13 @@ class Control:
         self._update.cancel()
 
     def _retry_later(self, now_ms):
-        self._resume_ms = (now_ms + self._back_off_ms) & _MASK
+        self._resume_ms = (now_ms + self._back_off_ms) & MASK
         self._back_off_ms = min(2 * self._back_off_ms, _LONGEST_BACK_OFF_MS)
 
     def _bring_up(self, now_ms):
         """Go on configuring the AFE for a part of this period."""
         if self._resume_ms >= 0:
-            if (now_ms - self._resume_ms) & _MASK >= 1 << 29:
+            if (now_ms - self._resume_ms) & MASK >= 1 << 29:
                 return
             self._resume_ms = -1
         pack = self._pack
@@ -551,7 +551,7 @@ class Control:
                 self._take_image()
                 self._job = self._configure()
             budget_us = _JOB_BUDGET_US if pack.measurements.seq else _FIRST_BUDGET_US
-            while (self._ticks_us() - start_us) & _MASK < budget_us:
+            while (self._ticks_us() - start_us) & MASK < budget_us:
                 next(self._job)
                 if self._afe.slow:
                     budget_us = _JOB_BUDGET_US
@@ -583,7 +583,7 @@ class Control:
         except AfeError:
             self._retry_later(now_ms)
             return
-        self._verified_ms = (now_ms - _APART_MS) & _MASK
+        self._verified_ms = (now_ms - _APART_MS) & MASK
         self._counted_ms = now_ms
         try:
             self._afe.read_charge()

@@ -7,10 +7,10 @@ from bms.words import states as st
 from bms.power import power as pw
 from bms.panel.inputs import HeldButton, Steady
 from bound import bind
+from ticks import MASK
 
 PERIOD_MS = 50
 _WORD_MS = indication.WORD_TICKS * indication.TICK_MS
-_MASK = (1 << 30) - 1           # ticks wrap there
 _DIP_STABLE_MS = 1000           # DIP-01
 _RST = 0x10                     # input of the button
 _PRESS_MS = 3000                # RST-01: sleep or wake from here,
@@ -90,11 +90,11 @@ class Panel:
         stops = self._stops(pack)
         self._shown_direction = self._direction.step(pack.direction, stops, pack.charger_near)
         if self._tick_ms < 0:
-            self._tick_ms = (now_ms - PERIOD_MS) & _MASK
-        since_ms = (now_ms - self._tick_ms) & _MASK
+            self._tick_ms = (now_ms - PERIOD_MS) & MASK
+        since_ms = (now_ms - self._tick_ms) & MASK
         ticked = since_ms >= indication.TICK_MS
         if ticked:
-            self._tick_ms = (now_ms - since_ms % indication.TICK_MS) & _MASK
+            self._tick_ms = (now_ms - since_ms % indication.TICK_MS) & MASK
             self._tick = (self._tick + since_ms // indication.TICK_MS) % indication.TICKS
         if self._play:
             self._go_on(now_ms)
@@ -170,7 +170,7 @@ class Panel:
         power = self._pack.power
         if self._play_ms < 0:
             self._play_ms = now_ms
-        at = ((now_ms - self._play_ms) & _MASK) // _WORD_MS
+        at = ((now_ms - self._play_ms) & MASK) // _WORD_MS
         if at < len(words) and (words is not indication.SLEEP_SEQUENCE or power.goes()):
             self._put(words[at])
             return

@@ -5,13 +5,13 @@ from protocols.ascii.frame import NOTHING, OK, Parser, odd_bytes
 from protocols.parallel.wire import LONGEST_CHARS, tag_of
 from protocols.parallel.nodes import MASTER, Master, Slave
 from protocols.parallel.speed import RATES
+from ticks import MASK
 
 PERIOD_MS = 10
 ALONE_MS = 200              # with address 0 nothing is heard or said
 _AT_ONCE = 128
 _PAUSE_MS = 25              # a frame with so long a pause inside is none to the master
 _LONGEST_MS = 1 << 20
-_MASK = (1 << 30) - 1
 
 
 class ParallelBus:
@@ -94,7 +94,7 @@ class ParallelBus:
         if waiting:
             self._last_ms = now_ms
             self._take(uart.readinto(self._buf, waiting) or 0, node, now_ms)
-        quiet_ms = min(_LONGEST_MS, (now_ms - self._last_ms) & _MASK)
+        quiet_ms = min(_LONGEST_MS, (now_ms - self._last_ms) & MASK)
         if quiet_ms >= _PAUSE_MS and node is self.master and self._parser.is_open:
             self._parser.drop()
             self._spoilt(node, now_ms)

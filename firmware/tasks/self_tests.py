@@ -15,6 +15,7 @@ from bms.words.rules import (
     FAULT_PROGRAM,
     FAULT_RAM,
 )
+from ticks import MASK
 
 PERIOD_MS = 1000
 _RAM_PARTS = 3              # a step
@@ -26,7 +27,6 @@ _BOOT_WINDOW_MS = 1060      # ... and before a FET may close, where there is a c
 _RESOLUTION_MS = 1000       # other clocks count seconds
 _TOLERANCE = 20             # and may be off by this part: the AFE's oscillator by 2.5 %
 _DAY_S = 86_400
-_MASK = (1 << 30) - 1
 _SCAN_MS = 100              # at the most one scan in so long,
 _MORE = 3                   # and so many that belong to the time before
 
@@ -76,7 +76,7 @@ class Watch:
     def look(self, now_ms, seconds, window_ms):
         """*seconds* of the other clock at *now_ms*: any count, also of the day."""
         if self._s >= 0:
-            ms = (now_ms - self._ms) & _MASK
+            ms = (now_ms - self._ms) & MASK
             if ms < window_ms:
                 return
             error_ms = (seconds - self._s) % _DAY_S * 1000 - ms
@@ -89,7 +89,6 @@ class Watch:
         self._ms = now_ms
 _STILL_MS = 1000                # without a scan
 _STILL_ASLEEP_MS = 1500
-
 
 
 class SelfTests:
@@ -182,8 +181,8 @@ class SelfTests:
         pack = self._pack
         seq = pack.measurements.seq
         acted = self._control.acted
-        moved = (seq - self._seq) & _MASK
-        past_ms = (now_ms - self._flow_ms) & _MASK
+        moved = (seq - self._seq) & MASK
+        past_ms = (now_ms - self._flow_ms) & MASK
         most = past_ms // _SCAN_MS + _MORE
         self._still_ms = 0 if moved else self._still_ms + past_ms
         self._seq = seq
@@ -269,7 +268,7 @@ class SelfTests:
         """Ticks are wrong when every other clock that answers says so, twice in a row."""
         pack = self._pack
         if self._hurry:
-            now_ms = (now_ms + ((now_ms - self._begun_ms) & _MASK) // 1000 * self._hurry) & _MASK
+            now_ms = (now_ms + ((now_ms - self._begun_ms) & MASK) // 1000 * self._hurry) & MASK
         if pack.testing:
             self._ask(now_ms, _BOOT_WINDOW_MS)
             if not self._rtc_heard:

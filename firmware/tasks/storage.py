@@ -20,9 +20,9 @@ from crc16 import crc16
 from slots import Slots
 from tasks.losses import DROPPED, LOST, OLDER, UNREADABLE, Losses
 from bound import bind
+from ticks import MASK
 
 PERIOD_MS = 100
-_MASK = (1 << 30) - 1
 _SECOND_STEPS = 1000 // PERIOD_MS
 _ANSWERED_STEPS = 3             # a port that was answered so lately does not ask again at once
 _SILENT_STEPS = 20              # nobody talks
@@ -304,7 +304,7 @@ class Storage:
         """Count the steps since anything was received or sent."""
         traffic = 0
         for port in self.ports:
-            traffic = (traffic + port.received + port.sent) & _MASK
+            traffic = (traffic + port.received + port.sent) & MASK
         if traffic != self._traffic:
             self._traffic = traffic
             self._quiet_steps = 0

@@ -11,9 +11,9 @@ import micropython
 from bms.words import events as ev
 from bms.words.rules import FAULT_TASK
 from tasks.last_error import LastError
+from ticks import MASK
 
 _COLLECT_S = 60     # nothing allocates in steady state; what requests leave is little
-_MASK = (1 << 30) - 1
 _STREAK = 5         # steps in a row that raise before a task is a fault (SAF-03)
 _SLOW_S = 3         # seconds in a row in which a task only came late
 PERIOD_MS = 100
@@ -60,7 +60,7 @@ class Supervisor:
         if self._last_ms < 0:
             self._last_ms = now_ms
             self._second(now_ms)
-        past_ms = self._rest_ms + ((now_ms - self._last_ms) & _MASK)
+        past_ms = self._rest_ms + ((now_ms - self._last_ms) & MASK)
         self._last_ms = now_ms
         self._rest_ms = past_ms
         if past_ms >= 1000:
@@ -107,7 +107,7 @@ class Supervisor:
         """Seconds since the first step."""
         if self._last_ms < 0:
             return 0
-        return self._uptime_s + (self._rest_ms + ((now_ms - self._last_ms) & _MASK)) // 1000
+        return self._uptime_s + (self._rest_ms + ((now_ms - self._last_ms) & MASK)) // 1000
 
     def record_error(self, task, now_ms):
         """Scheduler's on_error: keep which task raised, and where."""

@@ -5,9 +5,9 @@ from micropython import const
 from bms.words import events as ev
 from bms.words import readings as rd
 from bms.charge.balancing import DISABLED, IDLE, LOW
+from ticks import MASK
 
 _LASTING_MS = const(300_000)    # a load that comes and goes interrupts, it does not end
-_MASK = const(0x3FFFFFFF)
 
 
 class BalanceLog:
@@ -44,7 +44,7 @@ class BalanceLog:
             self._since_ms = now_ms
         state = balancing.state
         if (state == IDLE or state == LOW or state == DISABLED
-                or (now_ms - self._since_ms) & _MASK >= _LASTING_MS):
+                or (now_ms - self._since_ms) & MASK >= _LASTING_MS):
             self.running = False
             known = values[rd.MAX_CELL_MV] != rd.NO_READING
             self._events.add(now_ms, ev.BALANCE_END, state, values[rd.MAX_CELL] if known else -1,

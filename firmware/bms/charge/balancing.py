@@ -18,6 +18,7 @@ from bms.words import readings as rd
 from bms.words.rules import mask_of
 from bms.words.readings import NO_READING
 from bound import bind
+from ticks import MASK
 
 STATES = ("idle", "bleeding", "pause", "low", "discharge", "protection", "fault", "hot", "near",
           "disabled")
@@ -34,7 +35,6 @@ _DIE_HYSTERESIS_DC = const(50)
 _COLDEST_DIE_DC = const(-500)
 _USABLE_SCANS = const(3)    # MEA-05
 _BLED_SCANS = const(2)      # in a row, then a settled one
-_MASK = const(0x3FFFFFFF)
 _UNKNOWN = const(-1)
 
 
@@ -122,7 +122,7 @@ class Balancing:
         measured  Measurements that took the scan; now_ms: as it did
         start_us  when the scan began
         """
-        if self._settling and (start_us - self._off_us) & _MASK >= self._settle_us:
+        if self._settling and (start_us - self._off_us) & MASK >= self._settle_us:
             self._settling = False
         self.settled = not self.written and not self._settling
         self._row = 0 if self.settled else self._row + 1
@@ -136,7 +136,7 @@ class Balancing:
                 kept_mv[i] = cells_mv[i]
             self._kept_ms = now_ms
             self._kept = True
-        elif not self._kept or (now_ms - self._kept_ms) & _MASK > self._usable_ms:
+        elif not self._kept or (now_ms - self._kept_ms) & MASK > self._usable_ms:
             values = measured.values
             values[rd.MAX_CELL_MV] = values[rd.MIN_CELL_MV] = NO_READING
             values[rd.CELL_DIFF_MV] = values[rd.CELL_SUM_MV] = NO_READING
@@ -212,7 +212,7 @@ class Balancing:
         if self.written:
             self._off_us = now_us
             self._settling = True
-            self._account((now_us - self._on_us) & _MASK)
+            self._account((now_us - self._on_us) & MASK)
         if mask:
             self._last = mask
             self._on_us = now_us

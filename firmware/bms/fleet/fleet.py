@@ -9,6 +9,7 @@ which the first pack reaches its own: limit / share, the least over all packs.
 from array import array
 
 from bms.words.readings import NO_READING
+from ticks import MASK
 
 MODULES = 15
 _UNIT_MA = 10               # of limits in the sums: keeps products below 2**30
@@ -21,7 +22,6 @@ _GROUP_MV = 500             # stacks this near can join each other
 _LIVE_CELL_MV = 1_250       # a cell: terminals above are of a bar that something holds up
 _CHARGED_MA = 300
 _WORTH_CPCT = 1000          # a pack with less charge is no reason to empty the bar
-_MASK = (1 << 30) - 1
 _CHARGE, _DISCHARGE = range(2)
 
 
@@ -209,7 +209,7 @@ class Fleet:
         key = (own.ccl_ma + own.dcl_ma) << 3 | own.valid << 2 | own.charge_on << 1 | (
             own.discharge_on)
         if (self._summed_ms >= 0 and key == self._own_key
-                and (now_ms - self._summed_ms) & _MASK < _AGAIN_MS):
+                and (now_ms - self._summed_ms) & MASK < _AGAIN_MS):
             return
         self._summed_ms = now_ms
         self._own_key = key

@@ -6,6 +6,7 @@ stands on the panel, on DO1 and in the records; then the firmware may be left.
 
 from bms.words.rules import FAULT_PROMPT
 from bms.words.readings import CURRENT_MA, NO_READING
+from ticks import MASK
 
 _TOLD_MS = 1500             # an inverter is told once a second
 _LONGEST_MS = 5000
@@ -13,7 +14,6 @@ _SHOWN_MS = 1000            # panel, DO1 and frames follow the fault
 _LITTLE_MA = 2000
 _ASKED_S = 60
 _NO_LIMIT = 0x3FFFFFFF
-_MASK = (1 << 30) - 1
 
 
 class PromptWish:
@@ -44,7 +44,7 @@ class PromptWish:
         if self._since_ms < 0:
             self._since_ms = now_ms
             pack.asked.ask(_NO_LIMIT, 0, 0, 0, _ASKED_S)
-        past_ms = (now_ms - self._since_ms) & _MASK
+        past_ms = (now_ms - self._since_ms) & MASK
         if self._opened:
             self.ready = past_ms >= _SHOWN_MS
         elif not pack.fets.actual or past_ms >= _LONGEST_MS or (

@@ -9,6 +9,7 @@ from bms.measure.pulses import Pulses
 from bms.words.readings import NO_READING
 from bound import bind
 from hot.scan_values import decode_scan
+from ticks import MASK
 
 _AMBIENT = 0x6E             # thermistor on the AFE's ALERT pin, 0.1 K
 _KELVIN_DK = 2731
@@ -17,7 +18,6 @@ _HOTTEST_DC = 1300
 _SAFETY_A = 0x03
 _BATTERY_STATUS = 0x12
 _FET_STATUS = 0x7F
-_MASK = (1 << 30) - 1
 _OF_CELLS = readings.CELL_IMPLAUSIBLE | readings.SUM_IMPLAUSIBLE | readings.WIRE_OPEN
 USABLE_SCANS = 3            # MEA-05: older than this many periods is unusable
 
@@ -130,7 +130,7 @@ class Measurements:
         self.safety = regs[_SAFETY_A] | regs[_SAFETY_A + 2] << 8 | regs[_SAFETY_A + 4] << 16
         self.battery = regs[_BATTERY_STATUS] | regs[_BATTERY_STATUS + 1] << 8
         self.fets = regs[_FET_STATUS]
-        self.dt_ms = (now_ms - self._at_ms) & _MASK if self.seq else 0
+        self.dt_ms = (now_ms - self._at_ms) & MASK if self.seq else 0
         self._at_ms = now_ms
         self.pulses.step(values[readings.CURRENT_MA], self.dt_ms)
         self.sum_excused = False
@@ -208,7 +208,7 @@ class Measurements:
 
     def age_ms(self, now_ms):
         """Age of the newest scan; 2**29 if there has been none."""
-        return (now_ms - self._at_ms) & _MASK if self.seq else 1 << 29
+        return (now_ms - self._at_ms) & MASK if self.seq else 1 << 29
 
     def is_usable(self, now_ms):
         """True while the newest scan may be used for anything."""

@@ -19,6 +19,7 @@ from bms.words.rules import (
     FAULT_RAM,
     mask_of,
 )
+from ticks import MASK
 
 TICK_MS = const(250)
 
@@ -35,7 +36,6 @@ BUZZ_FAULT = const(1000)
 BUZZ_PROTECTION = const(2000)
 BUZZ_ALARM = const(3000)
 _BEEP_MS = const(250)
-_MASK = const(0x3FFFFFFF)
 
 CAPS_OFF = const(0)
 CAPS_ALL = const(1)
@@ -276,7 +276,7 @@ class Beeper:
         """The level of the buzzer. *period_ms*: of buzz_for()."""
         before_ms = self._period_ms
         self._period_ms = period_ms
-        past_ms = (now_ms - self._began_ms) & _MASK
+        past_ms = (now_ms - self._began_ms) & MASK
         if self._began_ms >= 0 and past_ms < _BEEP_MS:
             return 1
         if not period_ms:

@@ -3,8 +3,8 @@ was held (DIP-01, RST-01, PWR-02)."""
 
 import micropython
 from micropython import const
+from ticks import MASK
 
-_MASK = const(0x3FFFFFFF)
 _LONGEST_MS = const(0x10000000)
 
 
@@ -27,7 +27,7 @@ class Steady:
             self._since_ms = now_ms
         if value == self.value:
             return False
-        if self.value >= 0 and (now_ms - self._since_ms) & _MASK < for_ms:
+        if self.value >= 0 and (now_ms - self._since_ms) & MASK < for_ms:
             return False
         self.value = value
         return True
@@ -54,7 +54,7 @@ class HeldButton:
             self._seen_ms = now_ms
             return 0
         if pressed == self.is_down:
-            if pressed and (now_ms - self._down_ms) & _MASK >= _LONGEST_MS:
+            if pressed and (now_ms - self._down_ms) & MASK >= _LONGEST_MS:
                 self._too_long = True
             return 0
         self.is_down = pressed
@@ -62,4 +62,4 @@ class HeldButton:
             self._down_ms = self._seen_ms
             self._too_long = False
             return 0
-        return _LONGEST_MS if self._too_long else (self._seen_ms - self._down_ms) & _MASK
+        return _LONGEST_MS if self._too_long else (self._seen_ms - self._down_ms) & MASK

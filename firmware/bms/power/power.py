@@ -17,6 +17,7 @@ from micropython import const
 
 from bms.power.small_use import SmallUse
 from bound import bind
+from ticks import MASK
 
 MODES = ("awake", "trying", "leaving", "looking", "storing", "asleep", "off")
 AWAKE, TRYING, LEAVING, LOOKING, STORING, ASLEEP, OFF = range(7)
@@ -47,7 +48,6 @@ OVER_CHARGED = const(0x80)      # an over-voltage protection is tripped
 # news of a step
 NOTHING, SLEPT, WOKE, REFUSED, TRIES, ENDS_TRY, STOPPED, RECHARGE = range(8)
 
-_MASK = const(0x3FFFFFFF)
 _LONGEST_S = const(0x8000000)
 _NOTICE_MS = const(1000)        # LEAVING
 _FALLEN_MS = const(500)         # LOOKING: the terminals may be believed to be free after
@@ -255,7 +255,7 @@ class Power:
         """
         if self._taken != self._params.changed:
             self._load()
-        dt_ms = (now_ms - self._at_ms) & _MASK if self._at_ms >= 0 else 0
+        dt_ms = (now_ms - self._at_ms) & MASK if self._at_ms >= 0 else 0
         self._at_ms = now_ms
         self._part_ms += dt_ms
         seconds = self._part_ms // 1000

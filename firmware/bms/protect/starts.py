@@ -11,12 +11,12 @@ import micropython
 from micropython import const
 
 from bms.words.rules import AT_ONCE, BOTH, FAULT_STARTS
+from ticks import MASK
 
 _MOST = const(3)            # starts in _WINDOW_S that are allowed
 _WINDOW_S = const(60)
 _HOLD_MS = const(60_000)    # both FETs stay open so long after a start that was one too many
 _UNKNOWN = const(0)         # time of a start while no clock was set
-_MASK = const(0x3FFFFFFF)
 
 
 class Starts:
@@ -67,7 +67,7 @@ class Starts:
     @micropython.native
     def step(self, now_ms, faults):
         """Now and then: a minute after the start, the hold ends and the starts are forgotten."""
-        if self._from_ms >= 0 and (now_ms - self._from_ms) & _MASK >= _HOLD_MS:
+        if self._from_ms >= 0 and (now_ms - self._from_ms) & MASK >= _HOLD_MS:
             self._from_ms = -1
             self._forget(faults)
 

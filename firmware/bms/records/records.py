@@ -2,8 +2,8 @@
 
 from bms.words import events as ev
 from bms.records import kept
+from ticks import MASK
 
-_MASK = (1 << 30) - 1
 _AT_ONCE = 2            # records in one step ...
 _MANY = 24              # ... or four times as many, when so many wait
 _LOOK_BACK = 50         # records that are looked through for a time
@@ -87,7 +87,7 @@ class Records:
         events = self.events
         time_s = self._clock.now_s(now_ms) if self._clock else 0
         if time_s:
-            ago_ms = (now_ms - events.get(seq, ev.TICKS_MS)) & _MASK
+            ago_ms = (now_ms - events.get(seq, ev.TICKS_MS)) & MASK
             time_s = max(0, time_s - (ago_ms + 500) // 1000)
         kept.pack_record(events, seq, time_s, self.boot, self._payload)
         return time_s

@@ -6,6 +6,7 @@ and itself, modulo 65536.
 """
 
 from hot.hex_text import WHOLE, gather, get_bytes, hex_sum, put_bytes, put_hex, read_hex
+from ticks import MASK
 
 SOI = 0x7E
 EOI = 0x0D
@@ -65,7 +66,7 @@ class Parser:
         verdict then is NOTHING, or what was found of a complete frame. For a bus where most
         frames are for others: quick, and a pause inside a frame only ends at its next byte.
         """
-        if self._used and (now_ms - self._last_ms) & 0x3FFFFFFF > self._gap_ms:
+        if self._used and (now_ms - self._last_ms) & MASK > self._gap_ms:
             self._used = 0
             self.dropped += 1
         self._last_ms = now_ms
@@ -91,7 +92,7 @@ class Parser:
 
     def expire(self, now_ms):
         """A pause inside a frame ends it."""
-        if self._used and (now_ms - self._last_ms) & 0x3FFFFFFF > self._gap_ms:
+        if self._used and (now_ms - self._last_ms) & MASK > self._gap_ms:
             self._used = 0
             self.dropped += 1
 

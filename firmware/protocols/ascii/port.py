@@ -2,10 +2,10 @@
 
 from protocols.ascii import pace, pylontech
 from protocols.ascii.frame import DROPPED, NOTHING, OK, Parser, encode
+from ticks import MASK
 
 CID1 = 0x46
 _ECHO_MS = 500                  # an error of 18 characters takes 150 ms at 1200 baud
-_MASK = 0x3FFFFFFF
 MODULES = 15
 _INFO = 2 + 61 * MODULES        # the longest: 42 of all
 
@@ -99,6 +99,6 @@ class AsciiPort:
         """
         refused = self._refused
         self._refused = OK
-        if (now_ms - self._refused_ms) & _MASK > _ECHO_MS:
+        if (now_ms - self._refused_ms) & MASK > _ECHO_MS:
             refused = OK
         return parser.cid2 == OK or parser.cid2 == refused

@@ -15,8 +15,8 @@ from bms.words import phrases
 from bms.words.rules import FAULT_PROFILE, FIRST_OUT_FAULT, number_of
 from clock import SET
 from protocols import as1_codes
+from ticks import MASK
 
-_MASK = (1 << 30) - 1
 # in the order in which a person reads them
 NAMES = ("why", "limits", "power", "fleet", "codes", "counters", "errors", "afe", "clock",
          "profile", "pin", "unlock", "save", "clear", "deep_try", "sleep", "reset", "prompt")
@@ -58,7 +58,7 @@ class Commands:
         item, cell, value, limit, at_ms = first
         age_s = pack.first_out_age_s
         if age_s is None:
-            ago = "%d s ago" % (((self._ticks_ms() - at_ms) & _MASK) // 1000)
+            ago = "%d s ago" % (((self._ticks_ms() - at_ms) & MASK) // 1000)
         elif age_s >= 0:
             ago = "%d s ago, before the last start" % age_s
         else:

@@ -6,6 +6,7 @@ last piece is on its way. While nobody talks nothing is allocated.
 """
 
 from micropython import const
+from ticks import MASK
 
 PROMPT = b"\rpylon>"
 _LONGEST = const(240)       # of a line
@@ -14,7 +15,6 @@ _PIECE = const(200)         # a further piece of an answer is fetched while less
 _BUDGET_US = const(3000)    # ... and no longer than this in one step
 _HISTORY = const(480)       # bytes of lines that the arrows bring back
 _AHEAD = const(64)          # bytes typed while an answer comes
-_MASK = const(0x3FFFFFFF)
 
 _CR, _LF, _ESC, _BELL, _TAB = const(13), const(10), const(27), const(7), const(9)
 _CTRL_A, _CTRL_C, _CTRL_E, _CTRL_K, _CTRL_L, _CTRL_U, _CTRL_W = (
@@ -91,7 +91,7 @@ class Console:
                     return
                 self._left_at = 0
             self._left_at += self._put(self._left, self._left_at)
-            if (self._ticks_us() - start_us) & _MASK > _BUDGET_US:
+            if (self._ticks_us() - start_us) & MASK > _BUDGET_US:
                 return
 
     def _end(self):

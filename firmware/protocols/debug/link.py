@@ -12,6 +12,7 @@ from bms.words import parameters
 from bms.records.records import Records
 from crc16 import crc16
 from protocols.debug import report
+from ticks import MASK
 
 SOF = 0xB5
 VERSION = 1
@@ -82,14 +83,14 @@ class Link:
 
     def expire(self, now_ms):
         """A pause inside a frame ends it."""
-        if self.used and (now_ms - self._last_ms) & 0x3FFFFFFF > _GAP_MS:
+        if self.used and (now_ms - self._last_ms) & MASK > _GAP_MS:
             self.drop()
 
     def take(self, byte, now_ms):
         """Take one received byte; return the length of the answer now in *out*, or 0."""
         buf = self._in
         used = self.used
-        if used and (now_ms - self._last_ms) & 0x3FFFFFFF > _GAP_MS:
+        if used and (now_ms - self._last_ms) & MASK > _GAP_MS:
             self.drop()
             used = 0
         self._last_ms = now_ms

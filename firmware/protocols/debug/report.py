@@ -23,8 +23,8 @@ from bms.words.rules import (
 )
 from crc16 import crc16
 from struct import pack_into
+from ticks import MASK
 
-_MASK = (1 << 30) - 1
 _OF_CELLS = ("cell_mv", "balance_s")    # a number for each cell
 EVENT_FORMAT = "<" + "".join(row[1] for row in EVENT_FIELDS)
 
@@ -140,7 +140,7 @@ class FirstOut:
             self._known = first
             age_s = pack.first_out_age_s
             if age_s is None:
-                self._at_s = uptime_s - ((now_ms - first[4]) & _MASK) // 1000
+                self._at_s = uptime_s - ((now_ms - first[4]) & MASK) // 1000
             else:
                 self._at_s = -age_s
         self.number = first[0] if first else None

@@ -17,6 +17,7 @@ from bms.words.readings import NO_READING
 from protocols.parallel import wire
 from protocols.ascii.frame import encode
 from protocols.parallel.speed import RATES, MasterSpeed, SlaveSpeed
+from ticks import MASK
 
 MASTER = 1
 FIRST, LAST = 2, 15         # addresses of slaves
@@ -37,7 +38,6 @@ _EXTRA_MS = 10_000          # a slave beyond the most was not heard for so long:
 _IDENTITY_ROUNDS = 64
 _WHOLE_ROUNDS = 4           # at 9600 bit/s all of a pack's state is asked so seldom
 _MASTER_LOST_MS = 10_000
-_MASK = (1 << 30) - 1
 _SAY_MS = 20                # between two words on the speed
 _SETTLE_MS = 60
 _ASKS = 0x40                # CID2 of requests, above the codes of answers
@@ -108,7 +108,7 @@ class Slave:
                 if parser.cid2 == wire.ROLL_CALL:
                     slot = wire.slot_of(self._tag, wire.told_turn(parser))
                     self._from_ms += self._slot_ms * slot
-                self._from_ms &= _MASK
+                self._from_ms &= MASK
                 if not self._rival:
                     flags = parser.info[1]
                     self._pack.joining.told(wire.told_bar_mv(parser),
@@ -128,7 +128,7 @@ class Slave:
         length = server.answer(parser, now_ms)
         self._ready = encode(self.out, wire.VER, own, wire.CID1, server.rtn, server.info, length)
         self._wanted = _READY
-        self._from_ms = (now_ms + GAP_MS) & _MASK
+        self._from_ms = (now_ms + GAP_MS) & MASK
 
     def _watch_masters(self, tag, now_ms):
         """Two masters that take turns: nothing either says about the bar can be relied on."""
@@ -136,7 +136,7 @@ class Slave:
             self._rival = self._master_tag >= 0
             self._rival_ms = now_ms
             self._master_tag = tag
-        elif self._rival and (now_ms - self._rival_ms) & _MASK > _RIVAL_MS:
+        elif self._rival and (now_ms - self._rival_ms) & MASK > _RIVAL_MS:
             self._rival = False
 
     def garbled(self, now_ms, odd):
@@ -147,14 +147,14 @@ class Slave:
     def due(self, now_ms, quiet_ms):
         """Length of the answer to be sent now, or 0."""
         pack = self._pack
-        silent_ms = (now_ms - self._heard_ms) & _MASK
+        silent_ms = (now_ms - self._heard_ms) & MASK
         if pack.has(FAULT_LINK):
             if silent_ms <= _MASTER_LOST_MS:
                 pack.set_fault(FAULT_LINK, False)
         elif silent_ms > _MASTER_LOST_MS:
             pack.set_fault(FAULT_LINK, True, MASTER)
             pack.system_cpct = -1       # nobody knows it any more
-        if pack.has(FAULT_ADDRESS) and (now_ms - self._twice_ms) & _MASK > _TWICE_MS:
+        if pack.has(FAULT_ADDRESS) and (now_ms - self._twice_ms) & MASK > _TWICE_MS:
             pack.set_fault(FAULT_ADDRESS, False)
         speed = self._speed
         speed.look(silent_ms)
@@ -163,7 +163,7 @@ class Slave:
         command = self._wanted
         if not command and quiet_ms >= GAP_MS and speed.is_hello(now_ms, silent_ms):
             return wire.roll_call_answer(self.out, self._info, pack.dip, self._tag, wire.HELLO)
-        if not command or (now_ms - self._from_ms) & _MASK >= 1 << 29:
+        if not command or (now_ms - self._from_ms) & MASK >= 1 << 29:
             return 0
         self._wanted = 0
         if command == _READY:
@@ -224,7 +224,7 @@ class Master:
         self._asked_ms = now_ms
         self._heard = False         # something came since
         self._called = -1           # roll call: tag that answered, -1: none
-        self._round_ms = (now_ms - _CYCLE_MS) & _MASK
+        self._round_ms = (now_ms - _CYCLE_MS) & MASK
         self._pause_ms = 0
         self._rival = False
         self._rival_ms = now_ms
@@ -252,7 +252,7 @@ class Master:
 
     def age_ms(self, address, now_ms):
         """Time since the slave at *address* told its state; 0 for this pack."""
-        return (now_ms - self._seen_ms[address]) & _MASK if address >= FIRST else 0
+        return (now_ms - self._seen_ms[address]) & MASK if address >= FIRST else 0
 
     # -- what comes -------------------------------------------------------------------------
 
@@ -362,7 +362,7 @@ class Master:
             if not self._is_over(now_ms, quiet_ms):
                 return 0
             self._waiting = False
-            heard = self._heard or quiet_ms < (now_ms - self._asked_ms) & _MASK
+            heard = self._heard or quiet_ms < (now_ms - self._asked_ms) & MASK
             self._garbled[self._address] = min(
                 200, self._garbled[self._address] + 1) if heard else 0
             self._miss(now_ms)
@@ -371,7 +371,7 @@ class Master:
             self._change_speed(now_ms)
         if not speed.saying and speed.holds(now_ms):
             return 0
-        if quiet_ms < GAP_MS or (now_ms - self._asked_ms) & _MASK < self._pause_ms:
+        if quiet_ms < GAP_MS or (now_ms - self._asked_ms) & MASK < self._pause_ms:
             return 0
         self._pause_ms = 0
         if not speed.saying and not self._tries and not self._choose(now_ms):
@@ -434,7 +434,7 @@ class Master:
 
     def _is_over(self, now_ms, quiet_ms):
         """True if no answer is to be expected any more."""
-        since_ms = (now_ms - self._asked_ms) & _MASK
+        since_ms = (now_ms - self._asked_ms) & MASK
         if self._command == wire.ROLL_CALL:
             return since_ms >= self._roll_ms
         if not self._heard and quiet_ms >= since_ms:
@@ -457,7 +457,7 @@ class Master:
             if speed.saying:
                 return True
         if self._place >= LAST:
-            if (now_ms - self._round_ms) & _MASK < _CYCLE_MS:
+            if (now_ms - self._round_ms) & MASK < _CYCLE_MS:
                 return False
             self._round_ms = now_ms
             self._place = FIRST - 1
@@ -472,7 +472,7 @@ class Master:
         if speed.is_shared and not self._is_turn_of(address):
             return False
         if (self._garbled[address] >= _GARBLED
-                and (now_ms - self._rolled_ms[address]) & _MASK > _ROLL_AGAIN_MS):
+                and (now_ms - self._rolled_ms[address]) & MASK > _ROLL_AGAIN_MS):
             self._rolled_ms[address] = now_ms
             self._called = -1
             self._command = wire.ROLL_CALL
@@ -508,7 +508,7 @@ class Master:
         modules = fleet.modules
         for i in range(len(modules) - 1, 0, -1):
             address = modules[i].module
-            silent_ms = (now_ms - self._seen_ms[address]) & _MASK
+            silent_ms = (now_ms - self._seen_ms[address]) & MASK
             if silent_ms >= limit_ms and (self._vain >> address & 1 or silent_ms >= 4 * limit_ms):
                 fleet.drop(address, True)
                 self._pack.events.add(now_ms, ev.SLAVE_LOST, address)
@@ -530,11 +530,11 @@ class Master:
             self._pack.system_cpct = self._soc_cpct
         for address in range(FIRST, LAST + 1):
             if (fleet.twice >> address & 1
-                    and (now_ms - self._twice_ms[address]) & _MASK > _TWICE_MS):
+                    and (now_ms - self._twice_ms[address]) & MASK > _TWICE_MS):
                 fleet.twice &= ~(1 << address)
-        if self._rival and (now_ms - self._rival_ms) & _MASK > _RIVAL_MS:
+        if self._rival and (now_ms - self._rival_ms) & MASK > _RIVAL_MS:
             self._rival = False
-        if self._extra_ms >= 0 and (now_ms - self._extra_ms) & _MASK > _EXTRA_MS:
+        if self._extra_ms >= 0 and (now_ms - self._extra_ms) & MASK > _EXTRA_MS:
             self._extra_ms = -1
             self._pack.set_fault(FAULT_MANY, False)
         self._show_faults(MASTER)
@@ -575,7 +575,7 @@ class Master:
         if self._first:
             for i in range(len(modules)):
                 if (modules[i].module == self._first and modules[i].is_able
-                        and (now_ms - self._first_ms) & _MASK < _TURN_MS):
+                        and (now_ms - self._first_ms) & MASK < _TURN_MS):
                     return
             self._passed |= 1 << self._first
             self._first = 0

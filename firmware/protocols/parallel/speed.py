@@ -11,6 +11,7 @@ says SET_SPEED twice and all change. It is back at 9600 for
 """
 
 from micropython import const
+from ticks import MASK
 
 RATES = (9600, 19_200, 38_400, 57_600)      # at 115200 a monitor's bits are breaks, and unheard
 
@@ -34,7 +35,6 @@ _LOST_MS = const(1500)      # at 9600: rubbish and no master for so long
 _FRESH_MS = const(2000)     # rubbish was heard not longer ago
 _HELLO_MS = const(600)
 _MOST_DOUBLED = 5
-_MASK = (1 << 30) - 1
 
 
 def rate_of(baud):
@@ -81,7 +81,7 @@ class MasterSpeed:
         self._agreed = bytearray(16)    # rate each address goes along with
 
     def _within(self, since_ms, now_ms, ms):
-        return since_ms >= 0 and (now_ms - since_ms) & _MASK < ms
+        return since_ms >= 0 and (now_ms - since_ms) & MASK < ms
 
     # -- what comes
 
@@ -92,7 +92,7 @@ class MasterSpeed:
     def foreign(self, now_ms, asks):
         """A whole frame of somebody else. asks: a request that somebody may answer now."""
         is_new = not self._is_monitored(now_ms)
-        self._monitor_ms = now_ms & _MASK
+        self._monitor_ms = now_ms & MASK
         if asks:
             self._learn(now_ms, is_new)
             if self._spoke:             # who asks without an end does not silence the master
@@ -107,8 +107,8 @@ class MasterSpeed:
 
     def _learn(self, now_ms, is_new):
         """A monitor asks: in what rhythm?"""
-        gap_ms = (now_ms - self._asked_ms) & _MASK
-        self._asked_ms = now_ms & _MASK
+        gap_ms = (now_ms - self._asked_ms) & MASK
+        self._asked_ms = now_ms & MASK
         if is_new:
             self._period_ms = 0
             self._learnt = False
@@ -123,7 +123,7 @@ class MasterSpeed:
         """True while the next request of a monitor is due."""
         if not self._period_ms or self.rate or not self._is_monitored(now_ms):
             return False
-        since_ms = (now_ms - self._asked_ms) & _MASK
+        since_ms = (now_ms - self._asked_ms) & MASK
         phase_ms = since_ms % self._period_ms
         return (phase_ms > self._period_ms - _BEFORE_MS
                 or since_ms > _MONITOR_ASKS_MS and phase_ms < _AFTER_MS)
@@ -136,7 +136,7 @@ class MasterSpeed:
     def rubbish(self, now_ms, odd):
         """No frame; *odd* of its bytes are in none of ours."""
         if odd >= _ODD:
-            self._rubbish_ms = now_ms & _MASK
+            self._rubbish_ms = now_ms & MASK
             if self.rate:
                 self._alarm(now_ms)
         if odd >= _ODD or self._is_monitored(now_ms):
@@ -154,7 +154,7 @@ class MasterSpeed:
 
     def _alarm(self, now_ms):
         if self._alarm_ms < 0:
-            self._alarm_ms = now_ms & _MASK
+            self._alarm_ms = now_ms & MASK
 
     def _is_monitored(self, now_ms):
         return self._within(self._monitor_ms, now_ms, _FOREIGN_MS)
@@ -164,11 +164,11 @@ class MasterSpeed:
         if self.rate or self.saying:
             return
         after = (_BETWEEN_MS if self._is_monitored(now_ms) else _SELDOM_MS) + self._hold_for_ms
-        if (now_ms - self._hold_ms) & _MASK >= after:
+        if (now_ms - self._hold_ms) & MASK >= after:
             self._hold(now_ms, _HOLD_MS)
 
     def _hold(self, now_ms, ms):
-        self._hold_ms = now_ms & _MASK
+        self._hold_ms = now_ms & MASK
         self._hold_for_ms = ms
         self._patience_ms = max(_HOLD_MS, ms)
         self._spoke = False
@@ -192,7 +192,7 @@ class MasterSpeed:
         self._failed += 1
         if self._failed >= _FAILED:
             self._failed = 0
-            self._failed_ms = now_ms & _MASK
+            self._failed_ms = now_ms & MASK
 
     # -- what follows
 
@@ -208,14 +208,14 @@ class MasterSpeed:
 
     def holds(self, now_ms):
         """True while the master listens only."""
-        if (now_ms - self._spoke_ms) & _MASK > self._patience_ms:
+        if (now_ms - self._spoke_ms) & MASK > self._patience_ms:
             return False
-        return (now_ms - self._hold_ms) & _MASK < self._hold_for_ms or self.is_expected(now_ms)
+        return (now_ms - self._hold_ms) & MASK < self._hold_for_ms or self.is_expected(now_ms)
 
     def falls(self, now_ms):
         """Look whether the bus has to go back to 9600. True if at once, without a word."""
         if self.rate and self._alarm_ms >= 0:
-            if (now_ms - self._alarm_ms) & _MASK > 500:     # no gap to say it in
+            if (now_ms - self._alarm_ms) & MASK > 500:     # no gap to say it in
                 return True
             if not self.saying or self.wanted:
                 self.wanted = 0
@@ -248,7 +248,7 @@ class MasterSpeed:
 
     def changed(self, now_ms):
         """The last word is said: the speed is what was wanted."""
-        now_ms &= _MASK
+        now_ms &= MASK
         if self.wanted:
             self._back = False
             self._raised_ms = now_ms
@@ -295,7 +295,7 @@ class SlaveSpeed:
     def noise(self, now_ms):
         """Rubbish."""
         if not self.rate:
-            self._noise_ms = now_ms & _MASK
+            self._noise_ms = now_ms & MASK
 
     def look(self, silent_ms):
         """The master was heard *silent_ms* ago."""
@@ -305,8 +305,8 @@ class SlaveSpeed:
     def is_hello(self, now_ms, silent_ms):
         """True if it is time to say HELLO into what is rubbish here."""
         if (self.rate or self._noise_ms < 0 or silent_ms < _LOST_MS
-                or (now_ms - self._noise_ms) & _MASK > _FRESH_MS
-                or (now_ms - self._hello_ms) & _MASK
+                or (now_ms - self._noise_ms) & MASK > _FRESH_MS
+                or (now_ms - self._hello_ms) & MASK
                 < (_HELLO_MS + self._dice_ms) << self._hellos // 4):
             return False
         self._hello_ms = now_ms
