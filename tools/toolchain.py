@@ -771,6 +771,22 @@ def _check_alignment(work):
             raise ToolchainError(f"native function {name} at 0x{address} is not aligned to 4")
 
 
+_FROZEN_INT = re.compile(
+    r"mp_obj_int_t (\w+) = .*\.neg=[01], .*\{0x([0-9a-f]+)(?:,0x([0-9a-f]+))?\}\}\};")
+
+
+def _check_small_ints(work):
+    """Refuse an image with numbers as objects that a word has room for: sums with them allocate.
+
+    See boards/PACKCTL_PICO/mpconfigboard.cmake.
+    """
+    text = (work / "frozen_content.c").read_text("utf-8")
+    for name, low, high in _FROZEN_INT.findall(text):
+        value = int(high or "0", 16) << 16 | int(low, 16)
+        if value < 1 << 30:
+            raise ToolchainError(f"the frozen number {name} ({value}) is an object")
+
+
 def _size_info(work, files, board_files):
     out = subprocess.run(
         ["arm-none-eabi-size", work / "firmware.elf"], capture_output=True, text=True, check=True
@@ -929,6 +945,7 @@ def firmware(extra=(), out=None, board=BOARD):
 def _build_image(folder, tree, board, board_files, files, cross):
     work = _compile_rp2(tree, board, board_files, files, cross)
     _check_alignment(work)
+    _check_small_ints(work)
     size = _size_info(work, files, board_files)
     if size["flash"] > size["flash_limit"] - FLASH_SECTOR:
         raise ToolchainError(

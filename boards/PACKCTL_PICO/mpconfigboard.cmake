@@ -10,6 +10,12 @@ set(MICROPY_FROZEN_MANIFEST ${MICROPY_BOARD_DIR}/manifest.py)
 set_source_files_properties(${CMAKE_BINARY_DIR}/frozen_content.c PROPERTIES
     COMPILE_OPTIONS "-Daligned(bytes)=aligned(4)")
 
+# The same tool freezes numbers of more than 13 bits in tables as objects, and what is calculated
+# with them is allocated. small_ints.py puts those in the word that a word has room for.
+cmake_language(DEFER CALL add_custom_command TARGET BUILD_FROZEN_CONTENT POST_BUILD
+    COMMAND ${Python3_EXECUTABLE} ${MICROPY_BOARD_DIR}/small_ints.py
+        ${CMAKE_BINARY_DIR}/frozen_content.c VERBATIM)
+
 # The rest of the image is compiled for size, as the port does. These are what running code calls
 # for each name, call and number; the port does the same with map.c and vm.c.
 foreach(file bc nativeglue obj objarray objfun objint objtype qstr runtime)
