@@ -64,11 +64,11 @@ rig: ready ## the test rig: JSON lines on standard input and output (make -s rig
 test-ready: ready
 	@$(TOOLCHAIN) test-packages >/dev/null
 
-test: test-ready lint ## lint, then all tests: CPython, unix port, and the unit tests on the emulated RP2040
-	@$(PY) -m pytest -n 2 tests_host --targets host,unix
+test: test-ready lint ## lint, then all tests on CPython and the unix port, and a sample on the emulated RP2040
+	@$(PY) -m pytest -n 2 tests_host --targets host,unix,sample
 
-test-rp2040: ready ## the scenarios on the emulated RP2040 (40 minutes)
-	@$(PY) -m pytest -n 2 tests_host --targets rp2040 -k "rp2040 and not on_target"
+test-rp2040: ready ## every test that can run on the emulated RP2040 (an hour)
+	@$(PY) -m pytest -n 2 tests_host --targets rp2040 -m rp2040
 
 test-fast: test-ready ## the tests that need no emulator and no interpreter but CPython
 	@$(PY) -m pytest tests_host -m "not slow and not unix and not rp2040"

@@ -8,6 +8,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TARGETS = ("host", "unix", "rp2040")
+SAMPLE = "sample"               # on rp2040 those tests alone that are marked so
 
 # The mocks' machine, micropython and port_sim stand in for the device's.
 sys.path[:0] = [str(ROOT / folder) for folder in
@@ -29,14 +30,18 @@ except ImportError:
 def pytest_addoption(parser):
     parser.addoption("--targets", default=",".join(TARGETS), metavar="NAMES",
                      help="what tests with a `target` run the firmware on, by commas: "
-                          "host, unix, rp2040 (default: all)")
+                          "host, unix, rp2040 (default: all), sample (on rp2040, but only the "
+                          "tests that are marked so)")
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "targets(name, ...): the targets that a test is for")
+    config.addinivalue_line("markers", "sample(text, ...): part of what always runs on rp2040; "
+                            "with texts only the cases whose id has one of them")
     for name in config.getoption("--targets").split(","):
-        if name not in TARGETS:
-            raise pytest.UsageError(f"--targets: {name!r} is none of {', '.join(TARGETS)}")
+        if name not in (*TARGETS, SAMPLE):
+            raise pytest.UsageError(f"--targets: {name!r} is none of {', '.join(TARGETS)}, "
+                                    f"{SAMPLE}")
 
 
 def pytest_generate_tests(metafunc):
@@ -46,10 +51,29 @@ def pytest_generate_tests(metafunc):
     """
     if "target" in metafunc.fixturenames:
         chosen = metafunc.config.getoption("--targets").split(",")
+        if SAMPLE in chosen and metafunc.definition.get_closest_marker("sample"):
+            chosen = [*chosen, "rp2040"]
         own = metafunc.definition.get_closest_marker("targets")
-        names = [name for name in chosen if own is None or name in own.args]
+        names = [name for name in TARGETS
+                 if name in chosen and (own is None or name in own.args)]
         metafunc.parametrize(
             "target", [pytest.param(name, marks=getattr(pytest.mark, name)) for name in names])
+
+
+def pytest_collection_modifyitems(config, items):
+    """Of a sampled test the cases that are named run on rp2040, all where none is."""
+    if "rp2040" in config.getoption("--targets").split(","):
+        return
+
+    def is_left_out(item):
+        mark = item.get_closest_marker("sample")
+        return (mark and mark.args and item.callspec.params.get("target") == "rp2040"
+                and not any(text in item.callspec.id for text in mark.args))
+
+    left_out = [item for item in items if is_left_out(item)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]
 
 
 def _found(find):

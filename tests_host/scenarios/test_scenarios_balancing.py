@@ -98,6 +98,7 @@ def test_starts_at_3500_and_30_mv(rig, target, cells, starts):
     assert masks(rig, 0) == ({(4,)} if starts else set())
 
 
+@pytest.mark.sample
 @pytest.mark.req("BAL-02")
 def test_never_neighbours_and_never_more_than_may_be(rig, target):
     high = {str(i): 3500 + (i * 7) % 60 for i in range(16)}

@@ -361,6 +361,7 @@ def test_the_battery_switch_of_the_other_profile(rig, target):
     assert levels(rig)["onoff"]
 
 
+@pytest.mark.sample
 @pytest.mark.req("DRY-01")
 @pytest.mark.req("DIP-01")
 def test_contacts_and_address(rig, target):

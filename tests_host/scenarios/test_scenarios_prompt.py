@@ -53,6 +53,7 @@ def test_the_prompt_is_left_after_ten_minutes(rig, target):
     assert rig.get()["report"]["faults"] == []
 
 
+@pytest.mark.sample
 @pytest.mark.targets("rp2040")
 @pytest.mark.req("SAF-10")
 def test_bytes_on_usb_stop_nothing_and_the_word_leads_to_a_safe_prompt(rig, target):

@@ -40,6 +40,7 @@ def all_cases():
                          marks=pytest.mark.req(case["item"])) for case in CASES]
 
 
+@pytest.mark.sample("PRO-01", "PRO-07")
 @pytest.mark.parametrize("case", all_cases())
 @pytest.mark.req("PRO-20")
 @pytest.mark.req("PRO-21")
@@ -81,6 +82,7 @@ def test_opens_within_two_scans_of_the_delay_whenever_it_comes(rig, target, past
         assert closed(rig) == set(BOTH)
 
 
+@pytest.mark.sample("PRO-01", "PRO-07")
 @pytest.mark.slow
 @pytest.mark.parametrize("case", all_cases())
 @pytest.mark.req("PRO-21")
@@ -89,12 +91,15 @@ def test_nothing_happens_just_inside(rig, target, case):
     rig.run(1000 * case.get("settle_s", 0))
     inside = dict(case["inside"])
     seconds = inside.pop("_seconds", INSIDE_S)
+    if target == "rp2040":              # the minute is that of the others; here it is dear
+        seconds = min(seconds, case["delay_s"] + 3)
     rig.set(**inside)
-    rig.run(seconds * 1000)
+    rig.run(int(seconds * 1000))
     assert case["item"] not in report(rig)["protections"]
     assert closed(rig) >= set(case["opens"]) - set(case.get("already", ()))
 
 
+@pytest.mark.sample
 @pytest.mark.req("PRO-08")
 @pytest.mark.req("PRO-23")
 def test_short_circuit_opens_both_within_300_us_with_the_controller_stopped(rig, target):

@@ -11,6 +11,7 @@ def frame(body):
     return ("~%s%04X\r" % (body, -sum(map(ord, body)) & 0xFFFF)).encode()
 
 
+@pytest.mark.sample
 @pytest.mark.req("COM-07")
 def test_nothing_opens_a_fet_from_the_inverters_port_until_unlocked(rig, target):
     ports = rig.open(target, dip=1)["ports"]

@@ -24,6 +24,7 @@ def clock_of(rig):
     return rig.command_text("clock")
 
 
+@pytest.mark.sample
 @pytest.mark.req("PAR-02", "RST-02", "REC-02", "REC-03")
 def test_what_was_set_and_recorded_outlives_reset_and_power_cut(rig, target):
     opened(rig, target)

@@ -31,6 +31,8 @@ def test_the_names_of_tasks_are_those_of_the_table_in_its_order():
     assert TASKS[0] == "control" and len(TASKS) == len(set(TASKS)) > 5
     table = '    tasks = [\n        Task("a", x, 1),\n        Task("b", y, 2),\n    ]\n'
     assert bench.task_names("def f():\n" + table) == ["a", "b"]
+    more = '    if z:\n        tasks.append(Task("c", z, 3))\n'
+    assert bench.task_names("def f():\n" + table + more) == ["a", "b", "c"]
     with pytest.raises(bench.BenchError):
         bench.task_names('def f():\n    c = Task("c", z, 3)\n' + table)
     with pytest.raises(bench.BenchError):

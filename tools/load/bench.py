@@ -52,8 +52,10 @@ class BenchError(Exception):
 
 def task_names(source):
     """Names of the tasks in *source* of main.py, in the order of the scheduler's table."""
-    table = re.search(r"^ +tasks = \[$(.*?)^ +\]$", source, re.DOTALL | re.MULTILINE)
+    table = re.search(r"^ +tasks = \[$(.*?)^ +\]$(.*)", source, re.DOTALL | re.MULTILINE)
     names = table and re.findall(r'^ +Task\("(\w+)",', table[1], re.MULTILINE)
+    if names:           # a port may have more of them, behind these
+        names += re.findall(r'^ +tasks\.append\(Task\("(\w+)",', table[2], re.MULTILINE)
     if not names or len(names) != len(re.findall(r"\bTask\(", source)):
         raise BenchError("main.py does not build its tasks in one list any more")
     return names
