@@ -241,7 +241,7 @@ class Run:
                     soc.anchor_full()
                 elif trips & 2:
                     soc.anchor_empty()
-            soc.step(out[k], 10_000, out[k + 1], out[k + 2], out[k + 3], out[k + 4],
+            soc.step(out[k], STEP_S * 1000, out[k + 1], out[k + 2], out[k + 3], out[k + 4],
                      trips & 4 != 0)
             now = soc.cpct
             if now != before:

@@ -16,6 +16,8 @@ Accumulators are pairs (mAh and uAh, Ah and uAh) so that all of it stays within 
 
 import struct
 
+from bms.charge.apart import Apart
+from bms.charge.knees import Knee
 from bms.words import ocv
 
 _FULL_CPCT = 10_000
@@ -25,12 +27,15 @@ _MINUTE_MS = 60_000
 _MOST_UAH = (1 << 29) - 1   # a step, and a minute, moves no more than this
 _LONGEST_MS = 1 << 27     # a step; also where timers stop
 
-_FULL_U_CPCT = 80           # how far off an end of charge may be
+_SOFT_FULL_U_CPCT = 200     # of one that was seen at a lower voltage, more
+_SOFT_MS = 3_600_000        # no current for so long beside ...
+_SOFT_CELL_MV = 85          # ... a charge voltage this far below the one that is asked for
+_SOFT_MA = 1_000            # at 100 Ah
 _EMPTY_U_CPCT = 150
 _MOST_EMPTY_CPCT = 500      # what an under-voltage leaves at most
 _STORED_U_CPCT = 100        # added by a restart: what was not saved, and the time off
 _CAPACITY_U_CPCT = 2000     # a pack nobody knows may have aged this much
-_AGEING_U_CPCT = 1          # capacity becomes this much less certain a day
+_AGEING_DAYS = 2            # in which capacity becomes 0.01 % less certain
 _CAPACITY_LEAST_U_CPCT = 120
 _FADE_DAYS = 18_250         # 2 % a year, until it is learnt
 _SPAN_CPCT = 4000           # capacity is learnt over at least this
@@ -39,7 +44,7 @@ _OFFSET_U_UA = 100_000      # before the first look at zero
 _OFFSET_MOST_UA = 300_000   # more is no offset: current flows
 _DRIFT_LEAST_U_UA = 1500   # what changes with temperature and from cell to cell
 _DRIFT_DAY_U_UA = 10
-_SELF_U_UA = 1500           # of the self-consumption
+_BOARD_U_UA = 500           # of what the board draws
 _ZERO_FIRST_S = 8           # both FETs open for so long give a first value
 _ZERO_WINDOW_S = 300
 _ZERO_MOST_UAH = 250_000
@@ -53,12 +58,9 @@ _IDLE_WORTH_U_UA = 6000     # what is known better than this is not looked at ag
 _IDLE_LAST_U_UA = 26_000    # and of what is known worse a load could hide in it
 _RESIDUAL_MIN = 10 * 1440   # between two ends of charge that teach the drift
 _RESIDUAL_U_PERMILLE = 15   # two ends of charge, and what balancing took between them
-_IN_U_PPM = 400             # of the charge put in
-_BALANCE_UA = 20_000        # what balancing makes up for at the top, half of the time
-_BALANCE_MV = 3400
-
-_VERSION = 2
-_FORMAT = "<BBhhiiiiiiiiiiiiiiiiiiiiiiii"
+_VERSION = 3
+_FORMAT_2 = "<BBhhiiiiiiiiiiiiiiiiiiiiiiii"     # of version 2; what came later is behind it
+_FORMAT = _FORMAT_2 + "hhBhhBiBHi"
 
 
 def _weight(u, u_new):
@@ -93,6 +95,7 @@ class StateOfCharge:
     """remaining_mah, full_mah and what follows from them.
 
     params, capacity_mah, cells   Parameters; rated capacity (at most 1 000 000); cells in series
+    curve             ocv.Curve of the cells
     cpct              reported, 0.01 %
     uncertainty_cpct  what is reported is off by at most this (meant to hold 95 % of the time)
     remaining_mah     of the estimate, at room temperature
@@ -101,14 +104,26 @@ class StateOfCharge:
     offset_ua         what the sensor is believed to show at zero current
     is_set            False until start() or from_bytes()
     is_guess          nothing but what packs are shipped at is known of the charge yet
+    low, high         Knee of each end: where it lies beside the curve
+    contradictions    knees that excluded what was counted, and were not taken
+    singles           ends of charge or discharge that a single cell made, not the string (SOC-05)
     """
 
-    def __init__(self, params, capacity_mah, cells=16):
+    def __init__(self, params, capacity_mah, cells=16, curve=None):
         self._params = params
+        self._curve = curve = curve or ocv.Curve()
         self._taken = -1
-        self._load()
         self._cells = cells
         self.rated_mah = capacity_mah
+        self.apart = Apart(capacity_mah)
+        self._load()
+        self.low = Knee(curve.unsure_cpct)
+        self.high = Knee(curve.unsure_cpct)
+        self.contradictions = self.singles = 0
+        self._self_u_ua = _BOARD_U_UA + curve.self_u_ua * (capacity_mah // 1000) // 100
+        self._zero_ua = 0           # what the last look at zero showed
+        self._soft_ms = 0           # leaky: no current beside a high charge voltage
+        self._string_mv = 0         # sum of the cells, 0: not known
         self.full_mah = capacity_mah
         self.remaining_mah = capacity_mah // 2
         self.is_set = False
@@ -123,9 +138,6 @@ class StateOfCharge:
         self._anchor_u = 5000
         self._u_mah = 0
         self._u_uah = 0
-        # what the cells' unequal self-discharge has taken from full_mah since they were balanced
-        self._apart_mah = 0
-        self._apart_uah = 0
         self._fade_uah = 0
         self._from_mah = self.remaining_mah     # the estimate at the last anchor
         self._capacity_u = _CAPACITY_U_CPCT
@@ -137,7 +149,7 @@ class StateOfCharge:
         self._zero_ms = -1          # -1: a FET is closed | ms since both were seen open
         self._idle_uah = self._idle_ms = 0
         self._idle_ua = self._idle_last_ua = self._idle_steps = 0
-        self._day_min = 0
+        self._day_min = self._days = 0
         # charge since the end of charge that began the present lesson about drift
         self._lesson_mah = 0
         self._lesson_uah = 0
@@ -148,6 +160,7 @@ class StateOfCharge:
         self._run_min = 0
         self._mark_cpct = -1        # -1: no anchor yet | where it was
         self._mark_u = 0
+        self._mark_again = False    # it was a knee's
         # the present minute
         self._ms = 0
         self._in_uah = 0
@@ -177,7 +190,8 @@ class StateOfCharge:
         self._cell_uohm = p["cell_uohm"]
         self._self_ua = p["self_use_ua"]
         self._loss_ppm = p["charge_loss_ppm"]
-        self._spread_ua = p["self_spread_ua"]
+        self._soft_cell_mv = p["cvl_mv"] // self._cells - _SOFT_CELL_MV
+        self.apart.load(p)
         self._save_cpct = p["soc_save_cpct"]
         self._save_min = p["soc_save_min"]
         self._taken = p.changed
@@ -187,7 +201,7 @@ class StateOfCharge:
     @property
     def soh_pct(self):
         """Capacity of balanced cells as a share of the rated one, at most 100."""
-        return min(100, ((self.full_mah + self._apart_mah) // 10 * 100 + self.rated_mah // 20)
+        return min(100, ((self.full_mah + self.apart.mah) // 10 * 100 + self.rated_mah // 20)
                    // (self.rated_mah // 10))
 
     @property
@@ -221,6 +235,11 @@ class StateOfCharge:
         return self._drift_u_ua
 
     @property
+    def self_ua(self):
+        """Self-discharge and what the board draws, as learnt beside the last look at zero."""
+        return self._drift_ua - self._zero_ua
+
+    @property
     def capacity_u_cpct(self):
         """Bound of full_mah, 0.01 % of it."""
         return self._capacity_u
@@ -236,7 +255,7 @@ class StateOfCharge:
 
     def start(self, cell_mv, temp_dc):
         """First value without a stored state, from the lowest cell at start-up."""
-        cpct, u_cpct, guessed = ocv.guess(cell_mv)
+        cpct, u_cpct, guessed = self._curve.guess(cell_mv)
         self._set(cpct, min(_FULL_CPCT, u_cpct + 500))
         self.is_guess = guessed
         self._temp_dc = temp_dc
@@ -248,13 +267,16 @@ class StateOfCharge:
         """The state, for lib/slots.py."""
         flags = ((1 if self.at_full else 0) | (2 if self.at_empty else 0)
                  | (4 if self.is_guess else 0))
+        low, low_u, low_passes = self.low.state()
+        high, high_u, high_passes = self.high.state()
         return struct.pack(
             _FORMAT, _VERSION, flags, self.cpct, self._mark_cpct, self.rated_mah, self.full_mah,
             self.remaining_mah, self._u_mah, self._from_mah, self._capacity_u, self._drift_ua,
             self._drift_u_ua, self._anchor_u, self._lesson_mah, self._lesson_min, self._run_mah,
             self._run_min, self._mark_u, self._swing_mah, self._in_ah, self._in_ah_uah,
             self._out_ah, self._out_ah_uah, self._in_wh, self._out_wh, self._cycles,
-            self._cycle_mah, self._apart_mah)
+            self._cycle_mah, self.apart.mah, low, low_u, low_passes, high, high_u, high_passes,
+            self.apart.spread_ua, self.apart.learnt, self.contradictions, self._zero_ua)
 
     def saved(self):
         """The state of now is stored."""
@@ -263,10 +285,13 @@ class StateOfCharge:
 
     def from_bytes(self, data):
         """Take a stored state; False, and nothing is taken, if it is not one of this pack."""
-        if data is None or len(data) != struct.calcsize(_FORMAT):
+        before = struct.calcsize(_FORMAT_2)     # a record of version 2 ends there
+        if data is None or len(data) < before:
             return False
-        got = struct.unpack(_FORMAT, data)
-        if (got[0] != _VERSION or got[4] != self.rated_mah or not 0 <= got[2] <= _FULL_CPCT
+        got = struct.unpack(_FORMAT_2, data[:before])
+        whole = struct.calcsize(_FORMAT) if got[0] == _VERSION else before
+        if (len(data) != whole or not 2 <= got[0] <= _VERSION or got[4] != self.rated_mah
+                or not 0 <= got[2] <= _FULL_CPCT
                 or not 0 < got[5] <= 2 * self.rated_mah or not 0 <= got[6] <= got[5]
                 or got[5] > 1 << 21):
             return False
@@ -275,7 +300,16 @@ class StateOfCharge:
          self._lesson_mah,
          self._lesson_min, self._run_mah, self._run_min, self._mark_u, self._swing_mah,
          self._in_ah, self._in_ah_uah, self._out_ah, self._out_ah_uah, self._in_wh, self._out_wh,
-         self._cycles, self._cycle_mah, self._apart_mah) = got
+         self._cycles, self._cycle_mah, apart_mah) = got
+        if got[0] == _VERSION:
+            more = struct.unpack("<" + _FORMAT[len(_FORMAT_2):], data[before:])
+            self.low.recall(more[0], more[1], more[2])
+            self.high.recall(more[3], more[4], more[5])
+            self.apart.recall(apart_mah, more[6], more[7])
+            self.contradictions, self._zero_ua = more[8], more[9]
+        else:
+            self.apart.recall(apart_mah, 0, 0)
+            self._zero_ua = self._drift_ua - self._self_ua
         self.at_full = flags & 1 != 0
         self.at_empty = flags & 2 != 0
         self.is_guess = flags & 4 != 0
@@ -290,7 +324,8 @@ class StateOfCharge:
 
     # -- counting --------
 
-    def step(self, charge_uah, dt_ms, current_ma, max_cell_mv, min_cell_mv, temp_dc, fets_open):
+    def step(self, charge_uah, dt_ms, current_ma, max_cell_mv, min_cell_mv, temp_dc, fets_open,
+             string_mv=0):
         """Advance by *dt_ms* (some seconds; hours after a sleep).
 
         charge_uah  what the AFE's integrator moved since the last call, charging positive; None
@@ -298,6 +333,7 @@ class StateOfCharge:
         min_cell_mv, max_cell_mv, temp_dc   trusted readings, of the coldest cell; pass the last
                     ones, and current_ma = 0, where there are none
         fets_open   both FETs were read back open since the last call: no current flows
+        string_mv   sum of all cells; 0: not known, the cells count as alike
         """
         if charge_uah is None:
             dt_ms = min(dt_ms, 250_000)
@@ -311,6 +347,7 @@ class StateOfCharge:
         self._current_ma = current_ma
         self._min_mv = min_cell_mv
         self._max_mv = max_cell_mv
+        self._string_mv = string_mv
         self._temp_dc = temp_dc
         if charge_uah > 0:
             self._in_uah = min(self._in_uah + charge_uah, _MOST_UAH)
@@ -340,6 +377,10 @@ class StateOfCharge:
                 self.anchor_full()
         else:
             self._full_ms = 0
+        if not self.at_full and (min_cell_mv + max_cell_mv >= 2 * self._soft_cell_mv
+                                 or self._soft_ms):
+            self._look_at_soft_full(dt_ms)
+        self.apart.look(max_cell_mv, min_cell_mv, current_ma)
         self._ms += dt_ms
         if self._ms >= _MINUTE_MS:
             self._minute()
@@ -417,7 +458,8 @@ class StateOfCharge:
         edge = self.full_mah // 20
         self._swing_mah = max(-edge, min(edge, self._swing_mah + moved // 1000))
         self._tally(in_uah, out_uah, self.offset_ua * minutes // 60)
-        self._u_uah += self._drift_u_ua * minutes // 60 + in_uah // 1000 * _IN_U_PPM // 1000
+        self._u_uah += (self._drift_u_ua * minutes // 60
+                        + in_uah // 1000 * self._curve.loss_u_ppm // 1000)
         if self._u_uah >= 1000:
             self._u_mah = min(self._u_mah + self._u_uah // 1000, self.full_mah)
             self._u_uah %= 1000
@@ -426,7 +468,10 @@ class StateOfCharge:
         while self._day_min >= 1440:
             self._day_min -= 1440
             self._fade()
-            self._capacity_u = min(self._capacity_u + _AGEING_U_CPCT, _CAPACITY_U_CPCT)
+            self._days += 1
+            if self._days >= _AGEING_DAYS:
+                self._days = 0
+                self._capacity_u = min(self._capacity_u + 1, _CAPACITY_U_CPCT)
             self._drift_u_ua = min(self._drift_u_ua + _DRIFT_DAY_U_UA, _OFFSET_U_UA)
         if self._saved_min < 1 << 20:
             self._saved_min += minutes
@@ -437,15 +482,11 @@ class StateOfCharge:
 
     def _drift_apart(self, minutes):
         """The string holds less the longer its cells were not balanced, and the more again."""
-        ua = -_BALANCE_UA if self._max_mv >= _BALANCE_MV else self._spread_ua
-        rest = self._apart_uah + ua * minutes // 60
-        mah = max(0, min(self._apart_mah + rest // 1000, self.rated_mah // 8))
-        self._apart_uah = rest % 1000
-        if mah != self._apart_mah:
+        mah = self.apart.step(minutes)
+        if mah:
             if self.at_full and self.remaining_mah == self.full_mah:
-                self.remaining_mah -= mah - self._apart_mah
-            self.full_mah -= mah - self._apart_mah
-            self._apart_mah = mah
+                self.remaining_mah -= mah
+            self.full_mah -= mah
 
     def _fade(self):
         """A day of ageing as it is expected; the state of charge stays as it is."""
@@ -499,7 +540,7 @@ class StateOfCharge:
     def _bound_cpct(self):
         """Of the estimate."""
         per = self.full_mah // 100
-        unsure = self._capacity_u + self._apart_mah * 50 // per
+        unsure = self._capacity_u + self.apart.mah * 50 // per
         away = abs(self.remaining_mah - self._from_mah) * 100 // per * unsure // 10_000
         grown = min(_FULL_CPCT, self._u_mah * 100 // per)
         grown -= grown >> 2     # each is a limit; so much of it holds (tools/studies/soc_study.py)
@@ -527,15 +568,21 @@ class StateOfCharge:
         self._u_mah = self._u_uah = 0
         self._from_mah = self.remaining_mah
 
-    def _mark(self, cpct, u_cpct):
-        """An anchor at *cpct*: learn the capacity from the run to it, begin the next run."""
+    def _mark(self, cpct, u_cpct, again=False):
+        """An anchor at *cpct*: learn the capacity from the run to it, begin the next run.
+
+        again   its error comes again each time: it teaches only what is known much worse
+        """
         if self._mark_cpct >= 0:
-            self._learn_capacity(cpct - self._mark_cpct, u_cpct + self._mark_u)
+            self._learn_capacity(cpct - self._mark_cpct,
+                                 _root(u_cpct * u_cpct + self._mark_u * self._mark_u),
+                                 again or self._mark_again)
+        self._mark_again = again
         self._mark_cpct = cpct
         self._mark_u = u_cpct
         self._run_mah = self._run_uah = self._run_min = 0
 
-    def _learn_capacity(self, span, u_cpct):
+    def _learn_capacity(self, span, u_cpct, again):
         moved = self._run_mah
         if span < 0:
             span = -span
@@ -546,35 +593,91 @@ class StateOfCharge:
         if not self.rated_mah // 10 * 4 <= mah <= self.rated_mah // 10 * 12:
             return
         drift_mah = self._drift_u_ua // 60 * min(self._run_min, 500_000) // 1000
-        u = u_cpct * 100 // (span // 100) + drift_mah * 100 // (moved // 100) + 20
-        if u > _CAPACITY_U_CPCT:
+        part = drift_mah * 100 // (moved // 100)
+        u_cpct = u_cpct * 100 // (span // 100)
+        u = _root(u_cpct * u_cpct + part * part) + 20
+        if u > _CAPACITY_U_CPCT or again and 3 * u > 2 * self._capacity_u:
             return
         weight = _weight(self._capacity_u, u)
         self.full_mah += (mah - self.full_mah) * weight // 256
         self._capacity_u = max(_CAPACITY_LEAST_U_CPCT, min(self._capacity_u, u))
 
-    def anchor_full(self):
-        """The end of charge was reached, or an over-voltage protection."""
+    def _others_mv(self, but_mv):
+        """Mean of the cells but one that reads *but_mv*; -1: not known."""
+        if not self._string_mv:
+            return -1
+        return (self._string_mv - but_mv) // (self._cells - 1)
+
+    def _is_full(self):
+        """SOC-05: the string is, not a single cell."""
+        others_mv = self._others_mv(self._max_mv)
+        if others_mv < 0:
+            return True
+        drop_mv = max(0, self._current_ma) // 10 * self._warm_uohm() // 100_000
+        return others_mv - drop_mv >= self._curve.full_mv
+
+    def _is_empty(self):
+        """SOC-05: the string is, not a single cell."""
+        others_mv = self._others_mv(self._min_mv)
+        if others_mv < 0:
+            return True
+        drop_mv = max(0, -self._current_ma) // 10 * self._warm_uohm() // 100_000
+        return others_mv + drop_mv <= self._curve.empty_mv
+
+    def _look_at_soft_full(self, dt_ms):
+        """A charger that ends at a lower voltage of its own: no current, and the cells stay up."""
+        near_ma = max(self._ocv_rest_ma // 5, _SOFT_MA * (self.rated_mah // 1000) // 100)
+        mv = self._string_mv // self._cells or (self._min_mv + self._max_mv) // 2
+        if abs(self._current_ma) <= near_ma and mv >= self._soft_cell_mv:
+            self._soft_ms += dt_ms
+            if self._soft_ms >= _SOFT_MS:
+                self._soft_ms = 0
+                self.anchor_full(_SOFT_FULL_U_CPCT)
+        else:
+            self._soft_ms = max(0, self._soft_ms - 4 * dt_ms)
+
+    def anchor_full(self, more_u_cpct=0):
+        """The end of charge was reached, or an over-voltage protection.
+
+        more_u_cpct   it was a less certain one
+        """
+        if not self._is_full():
+            self.singles += not self.at_full
+            return
+        u_cpct = self._curve.full_u_cpct + more_u_cpct
         if not self.at_full:
-            self._mark(_FULL_CPCT, _FULL_U_CPCT)
+            self._mark(_FULL_CPCT, u_cpct)
             self._learn_drift()
+            self._see_apart()
         elif self._run_min < 1440:      # still at the end of that charge
             self._run_mah = self._run_uah = self._run_min = 0
-        self._set(_FULL_CPCT, _FULL_U_CPCT)
+        self._set(_FULL_CPCT, u_cpct)
         self.at_full = self.is_set = True
         self.at_empty = False
         self.cpct = _FULL_CPCT
         self._publish()
 
+    def _see_apart(self):
+        """How far the cells are apart at this end of charge, as far as the knee tells."""
+        drop_mv = self._current_ma // 10 * self._warm_uohm() // 100_000 + (
+            self._curve.hysteresis_mv)
+        low = self._curve.high_knee(self._min_mv - drop_mv)
+        high = self._curve.high_knee(self._max_mv - drop_mv)
+        self.apart.seen(None if low < 0 or high < 0 else self._of_full(high - low))
+
     def anchor_empty(self):
         """An under-voltage protection was reached."""
         if self.at_empty:
             return
+        if not self._is_empty():
+            self.singles += 1
+            return
         drop_mv = max(0, -self._current_ma) // 100 * self._warm_uohm() // 10_000
         low_mv = min(self._min_mv, 2850)
-        cpct = min(ocv.low_knee(low_mv + min(drop_mv, 300)), _MOST_EMPTY_CPCT)
+        curve = self._curve
+        cpct = min(curve.low_knee(low_mv + min(drop_mv, 300)), _MOST_EMPTY_CPCT)
         u_cpct = _EMPTY_U_CPCT + cpct // 2
-        if not 0 <= ocv.low_knee(low_mv + 2 * drop_mv) <= _MOST_EMPTY_CPCT:
+        if not 0 <= curve.low_knee(low_mv + 2 * drop_mv) <= _MOST_EMPTY_CPCT:
             # a heavy load in the cold, where the drop may be twice that: the charge may be there
             most = min(_FULL_CPCT, self._estimate_cpct() + self._bound_cpct())
             u_cpct = max(u_cpct, most - cpct)
@@ -590,29 +693,36 @@ class StateOfCharge:
         return self._cell_uohm * ocv.resistance_percent(self._temp_dc) // 100
 
     def _look_at_rest(self):
-        """Correct by the open-circuit voltage, in the knees only."""
+        """Correct by the open-circuit voltage, in the knees only; learn where they lie."""
+        curve = self._curve
         drop_mv = self._current_ma // 10 * self._warm_uohm() // 100_000
-        lag_mv = ocv.HYSTERESIS_MV * self._swing_mah // max(1, self.full_mah // 20)
+        lag_mv = curve.hysteresis_mv * self._swing_mah // max(1, self.full_mah // 20)
+        knee = self.low
         cell_mv = self._min_mv - drop_mv - lag_mv
-        cpct = ocv.low_knee(cell_mv)
-        u_cpct = ocv.low_knee_u(cell_mv)
-        if cpct < 0:
-            cpct = ocv.high_knee(self._max_mv - drop_mv - lag_mv)
-            u_cpct = ocv.HIGH_U_CPCT
-            if cpct < 0 or self.at_full:
+        cpct = curve.low_knee(cell_mv)
+        if cpct < 0 or self._others_mv(self._min_mv) - drop_mv > curve.empty_mv:
+            knee = self.high
+            cell_mv = self._max_mv - drop_mv - lag_mv
+            cpct = curve.high_knee(cell_mv)
+            if (cpct < 0 or self.at_full
+                    or 0 < self._others_mv(self._max_mv) - drop_mv < curve.full_mv):
                 return
         prior = self._bound_cpct()
         estimate = self._estimate_cpct()
-        tells = 2 * prior >= 3 * u_cpct     # else its error, which comes again, would be taken
-        self._mark(cpct, u_cpct)
-        if not tells:
-            return
+        steep_u = curve.knee_u(cell_mv, knee is self.high, 4 if knee.is_known else -1)
+        u_cpct = _root(knee.u_cpct * knee.u_cpct + steep_u * steep_u)
+        if prior < knee.u_cpct * 2:
+            knee.learn(estimate - cpct, _root(prior * prior + steep_u * steep_u))
+        cpct = max(0, min(cpct + knee.offset_cpct, _FULL_CPCT))
         if abs(estimate - cpct) > prior + u_cpct:
-            new, bound = cpct, u_cpct       # they exclude each other: the cells are right
-        else:
-            new = estimate + (cpct - estimate) * _weight(prior, u_cpct) // 256
-            bound = min(prior, u_cpct)
-        self._set(max(0, min(new, _FULL_CPCT - 1)), bound)
+            self.contradictions = min(self.contradictions + 1, 0xFFFF)
+            self._anchor_u = max(self._anchor_u, abs(estimate - cpct))
+            return                      # a single one is no proof, but a doubt for the next one
+        self._mark(cpct, u_cpct, True)
+        if 2 * prior < 3 * u_cpct:          # else its error, which comes again, would be taken
+            return
+        new = estimate + (cpct - estimate) * _weight(prior, u_cpct) // 256
+        self._set(max(0, min(new, _FULL_CPCT - 1)), min(prior, u_cpct))
 
     # -- drift --------
 
@@ -649,7 +759,8 @@ class StateOfCharge:
         ua = charge_65536ths * 549_316 // ms
         if abs(ua) > _OFFSET_MOST_UA:
             return False
-        self._take_drift(ua + self._self_ua, _SELF_U_UA + _zero_u_ua(ms))
+        self._zero_ua = ua
+        self._take_drift(ua + self._self_ua, self._self_u_ua + _zero_u_ua(ms))
         self._saved_cpct = -1           # worth a record of its own
         return True
 
@@ -670,7 +781,8 @@ class StateOfCharge:
             return
         ua = self._zero_uah * 3600 // seconds
         if abs(ua) <= _OFFSET_MOST_UA:
-            self._take_drift(ua + self._self_ua, _SELF_U_UA + _zero_u_ua(1000 * seconds))
+            self._zero_ua = ua
+            self._take_drift(ua + self._self_ua, self._self_u_ua + _zero_u_ua(1000 * seconds))
 
     def _look_at_idle(self, charge_uah, dt_ms):
         """FETs closed, and for ten minutes no more flows than the first look may be off by.
@@ -699,10 +811,11 @@ class StateOfCharge:
         ua = self._idle_uah * 3600 // (self._idle_ms // 1000)
         self._idle_ms = 0
         noise_ua = self._idle_ua // self._idle_steps    # 1.13 deviations of a step
-        look_ua = self._drift_u_ua - _SELF_U_UA - 500
+        look_ua = self._drift_u_ua - self._self_u_ua - 500
         most_ua = _IDLE_U_UA + noise_ua * 8 // 3 * (look_ua // 100) // _IDLE_NOISE
         if abs(ua - self.offset_ua) <= min(most_ua, _IDLE_MOST_UA):
-            self._take_drift(ua + self._self_ua, _SELF_U_UA + _IDLE_U_UA)
+            self._zero_ua = ua
+            self._take_drift(ua + self._self_ua, self._self_u_ua + _IDLE_U_UA)
             self._saved_cpct = -1
 
     def _learn_drift(self):
