@@ -5,6 +5,7 @@ protocols and the panel read this object; the control task acts on what it says 
 """
 
 import micropython
+from bms.words.ocv import Curve
 from bms.words import events as ev
 from bms.power import power as pw
 from bms.words import rules
@@ -88,7 +89,8 @@ class Pack(Faults):
         self.scan_ms = scan_ms
         self.measurements = Measurements(params, profile.CELLS, scan_ms)
         self.protection = Protection(params)
-        self.soc = StateOfCharge(params, profile.CAPACITY_MAH, profile.CELLS)
+        self.soc = StateOfCharge(params, profile.CAPACITY_MAH, profile.CELLS,
+                                 Curve(getattr(profile, "CELL", None)))
         self.fets = Fets()
         self.limiter = ChargeLimiter(params)
         self.allowance = Allowance(params)

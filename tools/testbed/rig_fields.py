@@ -167,4 +167,9 @@ def plant_fields(data):
         low, high = _LIKELY[name]
         if isinstance(value, int) and low <= value / unit <= high:      # else it is refused
             plant[name] = value if unit == 1 else value / unit
+    rest = (data.get("cell") or {}).get("rest")
+    if rest:                                # mean of both directions, and half their distance
+        plant["curve"] = [[row[0] / 100, (row[1] + row[2]) / 2] for row in rest]
+        middle = [(row[2] - row[1]) / 2 for row in rest if 2000 <= row[0] <= 8000]
+        plant["hyst_mv"] = sum(middle) / max(1, len(middle))
     return plant

@@ -2,6 +2,7 @@
 
 import micropython
 from bms.words.readings import (
+    CELL_SUM_MV,
     CURRENT_MA,
     MAX_CELL_MV,
     MIN_CELL_MV,
@@ -16,7 +17,7 @@ class SocFeed:
 
     def __init__(self, soc):
         self._soc = soc
-        self._max_mv = self._min_mv = self._temp_dc = 0
+        self._max_mv = self._min_mv = self._sum_mv = self._temp_dc = 0
         self._open = True           # no FET was seen closed since charge was counted last
 
     @micropython.native
@@ -26,6 +27,7 @@ class SocFeed:
         if values[MAX_CELL_MV] != NO_READING and values[MIN_TEMP_DC] != NO_READING:
             self._max_mv = values[MAX_CELL_MV]
             self._min_mv = values[MIN_CELL_MV]
+            self._sum_mv = values[CELL_SUM_MV]
             self._temp_dc = values[MIN_TEMP_DC]
             if not soc.is_set:
                 soc.start(self._min_mv, self._temp_dc)
@@ -44,6 +46,6 @@ class SocFeed:
         if not soc.is_set:
             return
         soc.step(charge_uah, dt_ms, values[CURRENT_MA], self._max_mv, self._min_mv,
-                 self._temp_dc, self._open and trusted)
+                 self._temp_dc, self._open and trusted, self._sum_mv)
         self._open = not actual
         values[SOC_CPCT] = soc.cpct

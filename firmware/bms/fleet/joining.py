@@ -43,7 +43,6 @@ class Joining:
 
     def __init__(self, params):
         self._params = params
-        self._dead_mv = _DEAD_CELL_MV * params.cells
         self.resistance = Resistance(params)
         self.held = BOTH
         self.why = NOT_TURN
@@ -117,7 +116,7 @@ class Joining:
         values = measured.values
         own_mv = values[rd.PACK_MV]
         stack_mv = values[rd.STACK_MV]
-        live = own_mv >= self._dead_mv
+        live = own_mv >= _DEAD_CELL_MV * self._params.cells
         told = dip > 0 and self._told_ms <= _TOLD_MS
         if told and self._yields:
             return NOT_TURN
@@ -172,7 +171,7 @@ class Joining:
                 bus_mv = self._bus_mv
         elif not measured.terminals_known:
             return 0                    # as the first FET was judged
-        if bus_mv < self._dead_mv:
+        if bus_mv < _DEAD_CELL_MV * self._params.cells:
             return 0
         self.diff_mv = bus_mv - values[rd.STACK_MV]
         return self._too_far(charge_ma, discharge_ma)

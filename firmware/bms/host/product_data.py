@@ -61,6 +61,8 @@ def read(text):
         _check(isinstance(value, kind) and not isinstance(value, bool), field, value, words)
         if field == "curves":
             value = tuple([_curve("curves[%d]" % i, row) for i, row in enumerate(value)])
+        elif field == "cell":
+            value = _cell(value)
         elif field == "ceilings":
             value = _ceilings(value)
         elif field == "defaults":
@@ -91,6 +93,23 @@ def _curve(where, row):
         _check(isinstance(point, list) and len(point) == 2 and _is_int(point[0])
                and _is_int(point[1]), where, point, "[reading, permille]")
     return _LIMITS[limit], _READINGS[reading], tuple([tuple(p) for p in points]), reason
+
+
+def _cell(given):
+    """CELL: numbers, and the rows of its rest curve."""
+    found = {}
+    for name in given:
+        value = given[name]
+        if name == "rest":
+            right = "[[charge in 0.01 %, mV after discharge, mV after charge], ...]"
+            _check(isinstance(value, list) and all(
+                isinstance(row, list) and len(row) == 3 and all(_is_int(x) for x in row)
+                for row in value), "cell.rest", value, right)
+            value = tuple([tuple(row) for row in value])
+        else:
+            _check(_is_int(value), "cell." + name, value, "a whole number")
+        found[name] = value
+    return found
 
 
 def _ceilings(given):

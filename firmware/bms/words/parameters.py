@@ -336,7 +336,7 @@ _BY_AMPERE = (("nominal_ma", 100, 300_000), ("boost_ma", 100, 300_000),
               ("chg_oc_alarm_ma", 105, 310_000), ("chg_oc_trip_ma", 110, 320_000),
               ("dsg_oc1_alarm_ma", 105, 310_000), ("dsg_oc1_trip_ma", 110, 320_000),
               ("dsg_oc2_trip_ma", 150, 450_000))
-_BY_CAPACITY = ("tail_ma", "ocv_rest_ma", "self_spread_ua")
+_BY_CAPACITY = ("tail_ma", "ocv_rest_ma", "self_use_ua", "self_spread_ua")
 
 # (lesser, greater): the first must stay below the second
 RULES = (
@@ -407,7 +407,14 @@ PANELS = ("table", "bar")       # lamps of LED-03, of LED-04
 
 def parameters_of(profile):
     """Parameters with the defaults of *profile*, within the ceilings of its chemistry."""
-    return Parameters(profile.DEFAULTS, getattr(profile, "CEILINGS", ceiling.LFP), profile.CELLS,
+    cell = getattr(profile, "CELL", {})
+    defaults = {}
+    if "self_ua" in cell:
+        defaults["self_use_ua"] = cell["self_ua"] * (profile.CAPACITY_MAH // 1000) // 100
+    if "loss_ppm" in cell:
+        defaults["charge_loss_ppm"] = cell["loss_ppm"]
+    defaults.update(profile.DEFAULTS)
+    return Parameters(defaults, getattr(profile, "CEILINGS", ceiling.LFP), profile.CELLS,
                       getattr(profile, "MOST_MA", None), profile.CAPACITY_MAH)
 
 
@@ -443,6 +450,42 @@ def short_ma(most_ma):
     return max(350_000, most_ma // 2 * 5)
 
 
+# what CELL may say beside its rest curve: (lowest, highest, unit)
+_OF_CELL = {"unsure_mv": (0, 30, "mV"), "unsure_cpct": (20, 600, "cpct"),
+            "hysteresis_u_mv": (0, 30, "mV"), "self_ua": (0, 20_000, "uA of 100 Ah"),
+            "self_u_ua": (0, 20_000, "uA of 100 Ah"), "loss_ppm": (0, 20_000, "ppm"),
+            "loss_u_ppm": (0, 20_000, "ppm")}
+
+
+def _check_cell(cell):
+    """The rest curve of *cell* and what is not known of it (SOC-04)."""
+    for name in cell:
+        if name in _OF_CELL:
+            low, high, unit = _OF_CELL[name]
+            _within("CELL, " + name, cell[name], low, high, unit)
+        elif name != "rest":
+            raise ValueError("CELL: %s is none of rest, %s" % (name, ", ".join(sorted(_OF_CELL))))
+    if "rest" in cell:
+        _check_rest(cell["rest"])
+
+
+def _check_rest(rest):
+    if not 8 <= len(rest) <= 60:
+        raise ValueError("CELL, rest: %d rows; a curve has 8 to 60" % len(rest))
+    for i in range(len(rest)):
+        soc, low_mv, high_mv = rest[i]
+        if i and not (soc > rest[i - 1][0] and low_mv > rest[i - 1][1]
+                      and high_mv > rest[i - 1][2]):
+            raise ValueError("CELL, rest: row %d: charge and both voltages must rise from row to "
+                             "row" % i)
+        if not 500 <= low_mv <= high_mv <= 5000:
+            raise ValueError("CELL, rest: row %d: %d mV after discharge and %d mV after charge; "
+                             "the second must not be lower" % (i, low_mv, high_mv))
+    if rest[0][0] != 0 or rest[-1][0] != 10_000:
+        raise ValueError("CELL, rest: from %d to %d cpct; it must go from 0 to 10000" % (
+            rest[0][0], rest[-1][0]))
+
+
 def _check_curves(curves):
     for _, reading, points, reason in curves:
         if not 0 <= reading < readings.COUNT:
@@ -460,6 +503,7 @@ def check_profile(profile):
     _check_numbers(profile)
     if profile.PANEL not in PANELS:
         raise ValueError("PANEL: %s is none of %s" % (profile.PANEL, ", ".join(PANELS)))
+    _check_cell(getattr(profile, "CELL", {}))
     curves = getattr(profile, "CURVES", ())     # left out: made from the thresholds
     _check_curves(curves)
     found = getattr(profile, "CEILINGS", ceiling.LFP)
