@@ -6,6 +6,8 @@ them: their `machine` stands in for the device's.
 """
 
 import pathlib
+import re
+import subprocess
 import sys
 
 TOOLS = pathlib.Path(__file__).resolve().parent
@@ -21,6 +23,20 @@ def use(*folders):
     for folder in reversed(folders):
         if str(folder) not in sys.path:
             sys.path.insert(0, str(folder))
+
+
+def figures_of():
+    """The sentence for a page of measured figures: which version they are of."""
+    version = re.search(r'"(.+)"', (ROOT / "firmware" / "version.py").read_text().split("=")[1])[1]
+    try:
+        commit, changed = (subprocess.run(["git", *words], cwd=ROOT, capture_output=True,
+                                          text=True, check=True).stdout.strip()
+                           for words in (("log", "-1", "--format=%h of %cs"),
+                                         ("status", "--porcelain", "--untracked-files=no")))
+    except (OSError, subprocess.CalledProcessError):
+        return f"The figures are of version {version}."
+    return (f"The figures are of version {version}, commit {commit}"
+            + (" with changes." if changed else "."))
 
 
 for _room in (TOOLS, *(TOOLS / name for name in ROOMS)):

@@ -104,3 +104,31 @@ def test_no_parameter_is_named_that_is_not_there(name):
     for word in set(re.findall(r"`([a-z][a-z0-9_]+)`", text_of(name))):
         if word.endswith(ends) and word not in known:
             assert word in sources, word
+
+
+@pytest.mark.parametrize("name", ["campaign", "mutants", "powercut", "soc", "soc-days",
+                                  "balancing", "load"])
+def test_a_page_of_figures_says_of_which_version_they_are(name):
+    assert re.search(r"The figures are of version \d+\.\d+\.\d+", text_of(f"docs/{name}.md")), name
+
+
+def test_the_sentence_about_figures_names_the_version():
+    import rooms
+    assert re.match(r"The figures are of version \d+\.\d+\.\d+", rooms.figures_of())
+
+
+@pytest.mark.host
+@pytest.mark.req("BRD-02")
+@pytest.mark.parametrize("name", ["README.md", "docs/bench.md"])
+def test_the_lines_for_the_bench_do_what_the_page_says(name):
+    import json
+
+    from rig import Rig
+    lines = re.findall(r'^ *(\{"cmd".*\})$', text_of(name), re.M)
+    assert len(lines) >= 4
+    with Rig() as rig:
+        answers = [rig.command(json.loads(line)) for line in lines]
+    assert all(answer["ok"] for answer in answers), answers
+    if "text" in answers[-1]:
+        said = re.search(r"The last answer is `(.+?), cell 3: (.+?); 0 s ago`", text_of(name))
+        assert answers[-1]["text"].startswith(said[1]) and "limit 3.600 V" in answers[-1]["text"]

@@ -478,6 +478,7 @@ def score(rows):
 
 def report(rows, seconds, ran, jobs):
     """docs/mutants.md. ran: mutants that were run now, in *seconds*"""
+    import rooms                        # tools/ is on the path by now
     killed, total = score(rows)
     took = (f"This run: {seconds:.0f} s for {ran} mutants, {jobs} at a time." if ran
             else "Nothing had changed since the run before.")
@@ -487,7 +488,7 @@ def report(rows, seconds, ran, jobs):
              "the FETs, and whether the unit tests notice it. *late*: the tests did not end. "
              "*equivalent*: nobody",
              "could observe it, and the last table says why. The target is 90 % of the rest, in "
-             "every module.", "", took, "",
+             "every module.", "", rooms.figures_of(), took, "",
              f"**{killed} of {total} killed: {100 * killed / max(total, 1):.1f} %**", "",
              "| module | mutants | killed | late | equivalent | survived |",
              "| --- | --- | --- | --- | --- | --- |"]

@@ -20,6 +20,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
+import rooms                                                    # noqa: E402
 from rooms import ROOT                                          # noqa: E402
 
 from packctl.link import LinkError                                      # noqa: E402
@@ -158,6 +159,7 @@ def report(results, rows, took_s):
         "starts from what the flash holds. *Wrong*: a parameter, the charge, a counter or a "
         "record that is neither what it was nor what it was to be. *Missing*: the record that "
         "was being written is not there; one that was written before never is.", "",
+        rooms.figures_of(), "",
         "| what is done | steps | flash operations | of these erases | cuts | wrong | no start | "
         "record in work missing |",
         "| --- | --: | --: | --: | --: | --: | --: | --: |"]

@@ -304,7 +304,8 @@ def main():
         results = list(pool.map(study, jobs))
     lines = [f"{options.seeds} packs each, {options.days} days, "
              f"{sum(r['top_h'] for r in results if r['case'] == 0) / options.seeds:.1f} h a day "
-             "with a cell at 3500 mV or above; made by `make balance-report`.", ""]
+             "with a cell at 3500 mV or above; made by `make balance-report`. "
+             + rooms.figures_of(), ""]
     lines += rows(results)
     print("\n".join(lines))
     if not options.dry:

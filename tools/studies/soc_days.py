@@ -18,6 +18,7 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 
+import rooms
 import soc_study
 from bms.words.parameters import Parameters
 from plant import Plant
@@ -152,7 +153,7 @@ def page(found, steps, days):
         "with sun, the pack full each afternoon; current sensor off by %+.1f %% and %+.0f mA, "
         "first"
         % (100 * GAIN, OFFSET_MA),
-        "start with an empty memory. SOC every %d minutes." % LOOK_MIN, "",
+        "start with an empty memory. SOC every %d minutes." % LOOK_MIN, rooms.figures_of(), "",
         "From the first end of charge on (before it, a guess from the rest voltage, of which a "
         "millivolt is", "half a per cent or more):", "",
         "| firmware on | hours | largest difference to the stepping (aim: <= %.1f %%) | ... "

@@ -566,7 +566,7 @@ def page(results, loads, partial, days, seconds):
         "Made by `make soc-report` (`tools/studies/soc_study.py`); do not edit. %d seeds, %d days"
         % (len(results), days),
         "each, estimator and cells at %d s; %d pack-days in %d s." % (
-            STEP_S, len(results) * days, seconds), "",
+            STEP_S, len(results) * days, seconds), rooms.figures_of(), "",
         "| what | aim | measured | |", "| --- | --- | --- | --- |",
         "| error after one full cycle, worst in the next one | <= 3 %% | %.2f %% | %s |"
         % (cycle, verdict(cycle <= 3)),

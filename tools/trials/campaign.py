@@ -30,6 +30,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
+import rooms                                                    # noqa: E402
 from rooms import ROOT                                          # noqa: E402
 
 import campaign_cases as table                                  # noqa: E402
@@ -656,7 +657,7 @@ def write_report(results, path, command, runs_path=RUNS_PAGE):
            f"Made by `{command}` from the sources {tree_hash()}; do not edit. The table of what "
            "must follow is `tools/trials/campaign_cases.py`; how a run is judged is said at its "
            "top and at that of `tools/trials/campaign.py`. A page with every run is left in "
-           "`build/campaign/runs.md`.", "",
+           "`build/campaign/runs.md`. " + rooms.figures_of(), "",
            "| | runs | as the table says | silent | wrong | false trips | failed |",
            "| --- | --: | --: | --: | --: | --: | --: |"]
     for name, some in ((f"faults on `{main_board}`", on_main),

@@ -26,6 +26,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
+import rooms                                                    # noqa: E402
 from rooms import ROOT                                          # noqa: E402
 
 import hunt_draw                                                # noqa: E402
@@ -237,7 +238,7 @@ def write_report(results, path, command):
     out = ["# Hunt for harm", "",
            f"Made by `{command}` from the sources {runs.tree_hash()}; do not edit. How an "
            "episode is drawn: `tools/trials/hunt_draw.py`; what is harm: `tools/models/harm.py`; "
-           "what is excused, and why: `tools/trials/hunt_excuses.py`.", "",
+           "what is excused, and why: `tools/trials/hunt_excuses.py`. " + rooms.figures_of(), "",
            "| episodes with | played | harm | at most, 95 % confidence | with excused harm | "
            "failed |", "| --- | --: | --: | --: | --: | --: |"]
     for group, name in NAMES.items():
