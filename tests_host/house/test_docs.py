@@ -130,5 +130,6 @@ def test_the_lines_for_the_bench_do_what_the_page_says(name):
         answers = [rig.command(json.loads(line)) for line in lines]
     assert all(answer["ok"] for answer in answers), answers
     if "text" in answers[-1]:
-        said = re.search(r"The last answer is `(.+?), cell 3: (.+?); 0 s ago`", text_of(name))
-        assert answers[-1]["text"].startswith(said[1]) and "limit 3.600 V" in answers[-1]["text"]
+        said = re.search(r"`(cell over-voltage \(PRO-01\), cell 3: )[^`]*(limit 3.600 V)`",
+                         text_of(name))
+        assert said[1] in answers[-1]["text"] and said[2] in answers[-1]["text"]
