@@ -614,6 +614,13 @@ class Rig:
             number(-2**31, 2**31 - 1, whole=True)("value", value)
             return self._with_stored({"name": name, "value": self._client.set_param(name, value)})
 
+    def params(self):
+        """All parameters: [[id, name, unit, lowest, highest, default, value, help], ...]."""
+        with self._take():
+            self._bench()
+            return {"params": [[p.id, p.name, p.unit, p.min, p.max, p.default, p.value, p.help]
+                               for p in self._client.params(fresh=True).values()]}
+
     def _with_stored(self, answer):
         """*answer*, and whether the pack has what was set in flash, where it says so."""
         if self._client.stored is not None:
@@ -722,6 +729,9 @@ class Rig:
 
     def _attach(self, options):
         """Put an inverter on its port, or (None) take it and its charger and load off."""
+        if options and self._inverter is not None and self._inverter.port == options["port"]:
+            self._inverter.change(**options)
+            return
         if self._inverter is not None:
             self._inverter = None
             self._target.set(dict(OFF))
@@ -933,6 +943,7 @@ _COMMANDS = {
     "events": ("events", ("since",), ()),
     "can": ("can", ("since_ms", "send"), ()),
     "param": ("param", ("name", "value", "restore", "values"), ()),
+    "params": ("params", (), ()),
     "command": ("typed", ("text",), ("text",)),
     "power": ("power", ("on",), ("on",)),
     "reset": ("reset", (), ()),
@@ -940,7 +951,8 @@ _COMMANDS = {
                         "open"), ()),
     "close": ("close", (), ()),
 }
-_OF_A_MODULE = ("set", "get", "trace", "events", "param", "command", "power", "reset", "can")
+_OF_A_MODULE = ("set", "get", "trace", "events", "param", "params", "command", "power", "reset",
+                "can")
 
 
 def answer_line(rig, line):

@@ -86,6 +86,21 @@ class Module:
     waits_for: str
 
 
+def modules_of(text: str) -> list[Module]:
+    """The packs in the answer to the command `fleet`."""
+    found = []
+    for line in text.splitlines()[1:]:
+        parts = line.split(";")
+        try:
+            address, age_ms, soc, current, ccl, dcl, fets = (int(part) for part in parts[:7])
+        except ValueError:
+            raise LinkError(f"a line of the fleet makes no sense: {line!r}") from None
+        found.append(Module(address, age_ms / 1000, soc / 100, current / 1000, ccl / 1000,
+                            dcl / 1000, bool(fets & 1), bool(fets & 2),
+                            parts[7] if len(parts) > 7 else ""))
+    return found
+
+
 def _scaled(value: int | None, by: int) -> float | None:
     return None if value is None else value / by
 
@@ -172,18 +187,7 @@ class Pack(Client):
 
     def modules(self) -> list[Module]:
         """The packs on the parallel bus that are summed up here (COM-03)."""
-        found = []
-        for line in self.question("fleet").splitlines()[1:]:
-            parts = line.split(";")
-            try:
-                numbers = [int(part) for part in parts[:7]]
-            except ValueError:
-                raise LinkError(f"a line of the fleet makes no sense: {line!r}") from None
-            address, age_ms, soc, current, ccl, dcl, fets = numbers
-            found.append(Module(address, age_ms / 1000, soc / 100, current / 1000, ccl / 1000,
-                                dcl / 1000, bool(fets & 1), bool(fets & 2),
-                                parts[7] if len(parts) > 7 else ""))
-        return found
+        return modules_of(self.question("fleet"))
 
     def causes(self, ids: list[str] | None, kind: str) -> list[Cause]:
         """The words of *ids*; kind: "item" or "fault"."""

@@ -21,8 +21,6 @@ import json
 import math
 import os
 import pathlib
-import select
-import signal
 import subprocess
 import sys
 import threading
@@ -33,12 +31,18 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from rooms import ROOT, TOOLS  # noqa: E402
 
 import run_day  # noqa: E402 - the path comes first
+from packctl import decisions, units  # noqa: E402
+from packctl.errors import PackError  # noqa: E402
+from packctl.pack import modules_of  # noqa: E402
+from packctl.schema import Name, Param  # noqa: E402
+from packctl.screen import draw  # noqa: E402
+from packctl.screen.view import View  # noqa: E402
 
 BOARDS = ("rp2040", "host", "unix")
 ERROR_LOG = ROOT / "build" / "run-error.log"
-FRAME_S = 0.12
+FRAME_S = 0.25
 _SPEED_OVER_S = 5.0
-_EVENTS_KEPT = 40
+_EVENTS_KEPT = 500
 # ms of the run, keys: a household that takes more than the sun gives, then a cell too high
 PICTURE_SCRIPT = ((8_000, "++++++"), (16_000, "0"), (24_000, "r"), (36_000, ""))
 _SELF_TEST_MS = 5_000           # longer than it takes; a pack that stays in it is shown so
@@ -145,7 +149,8 @@ def plain_line(t_s, got, speed):
     fets = wire.get("fets") or {}
     cells = [mv for mv in report.get("cell_mv") or () if mv is not None]
     temps = [dc for dc in report.get("temp_dc") or () if dc is not None]
-    soc_cpct = report.get("soc_cpct")
+    soc_cpct, bound_cpct = report.get("soc_cpct"), report.get("soc_uncertainty_cpct")
+    truth = got.get("truth") or {}
     values = {
         "t": f"{t_s:.1f}",
         "state": report.get("state"),
@@ -161,6 +166,8 @@ def plain_line(t_s, got, speed):
         "run": lamps.get("run"),
         "alm": lamps.get("alm"),
         "speed": f"{speed:.1f}",
+        "harm": ",".join(str(row[0]) for row in truth.get("harm") or ()) or "none",
+        "bound": None if bound_cpct is None else f"{bound_cpct / 100:.1f}",
     }
     return " ".join(f"{name}={'-' if value is None else value}" for name, value in values.items())
 
@@ -210,47 +217,11 @@ def plain(rig, settings, out, start_ms):
     return 0
 
 
-# ---- the live picture ----------------------------------------------------------------------
-
-
-class Keyboard:
-    """Single keys from the terminal, without Enter; the terminal is put back as it was."""
-
-    def __init__(self, stream):
-        self._fd = stream.fileno() if stream.isatty() else None
-        self._before = None
-
-    def __enter__(self):
-        if self._fd is not None:
-            import termios
-            import tty
-            self._before = termios.tcgetattr(self._fd)
-            tty.setcbreak(self._fd)
-            mode = termios.tcgetattr(self._fd)
-            mode[6][termios.VSUSP] = b"\0"      # Ctrl-Z would leave the terminal as it is now
-            termios.tcsetattr(self._fd, termios.TCSANOW, mode)
-        return self
-
-    def __exit__(self, *_):
-        if self._before is not None:
-            import termios
-            termios.tcsetattr(self._fd, termios.TCSAFLUSH, self._before)
-
-    def read(self, wait_s):
-        """Keys that come within *wait_s*, as soon as there are any."""
-        if self._fd is None:
-            time.sleep(wait_s)
-            return []
-        if not select.select([self._fd], [], [], wait_s)[0]:
-            return []
-        data = os.read(self._fd, 256)
-        if not data:                            # the terminal is gone
-            self._fd = None
-        return run_day.split_keys(data)
+# ---- the live screen -----------------------------------------------------------------------
 
 
 class Session:
-    """A pack that plays, seen through a View; says nothing to the terminal."""
+    """A pack that plays on the bench, as a source of the live screen (packctl.screen)."""
 
     def __init__(self, rig, view, start_ms):
         self.rig = rig
@@ -259,6 +230,7 @@ class Session:
         self._newest = 0                        # sequence number of the newest event shown
         self._marks = collections.deque()       # (wall s, simulated ms), for the speed
         self._day = Day(rig, view.controls)
+        self.error = None                       # None | what ended the bench
 
     def _say(self, text, is_error=False):
         self.view.message, self.view.is_error = text, is_error
@@ -266,21 +238,52 @@ class Session:
     def look(self):
         """Take in what the pack does now."""
         view = self.view
-        view.take(self.rig.ask("get"))
-        view.t_ms = view.got["t_ms"] - self._start_ms
-        self._day.update(view.controls, view.t_ms)
-        newest = (view.got.get("report") or {}).get("events")
-        if newest is not None and newest != self._newest:
-            self._fetch_events(newest)
+        try:
+            view.take(self.rig.ask("get"))
+            view.t_ms = view.got["t_ms"] - self._start_ms
+            self._day.update(view.controls, view.t_ms)
+            newest = (view.got.get("report") or {}).get("events")
+            if newest is not None and newest != self._newest:
+                self._fetch_events(newest)
+        except Refused as error:
+            self._say(str(error), True)
+        except RigFailed as error:
+            self.error = error
+            view.lost = str(error)
         self._measure_speed()
+
+    def look_closer(self, page):
+        """What the pages show beyond the report."""
+        try:
+            if page == "limits":
+                self.view.limits = self._typed("limits").splitlines()
+                self.view.why = self._typed("why")
+            elif page == "fleet":
+                self.view.modules = modules_of(self._typed("fleet"))
+        except (Refused, RigFailed) as error:
+            self._say(str(error), True)
+
+    def _typed(self, text):
+        return self.rig.ask("command", text=text)["text"]
+
+    def fetch_params(self):
+        """All parameters, anew."""
+        self.view.params = {row[1]: Param(";".join(str(part) for part in (*row[:7], row[7])))
+                            for row in self.rig.ask("params")["params"]}
+
+    def set_text(self, name, text):
+        """Set a parameter to what a person typed."""
+        value = units.parse(self.view.params[name], text)
+        try:
+            taken = self.rig.ask("param", name=name, value=value)["value"]
+            self.fetch_params()
+        except (Refused, RigFailed) as error:
+            raise PackError(str(error)) from None
+        return f"{name} = {taken}"
 
     def _fetch_events(self, newest):
         since = self._newest if newest > self._newest else 0    # less than before: it has reset
-        try:
-            records = self.rig.ask("events", since=since)["events"]
-        except Refused as error:
-            self._say(f"events: {error}", True)
-            return
+        records = self.rig.ask("events", since=since)["events"]
         kept = self.view.events if since else []
         self.view.events = (kept + records)[-_EVENTS_KEPT:]
         self._newest = max([newest] + [record["seq"] for record in records])
@@ -325,43 +328,39 @@ class Session:
         self._say(message)
         return True
 
+    def close(self):
+        """The rig is closed by whoever opened it."""
 
-def live(session, settings, console, keyboard):
-    """The live picture, until q or the end of DURATION."""
-    from rich.live import Live
-    from run_screen import render
-    view = session.view
-    end_ms = math.inf if settings.duration_s is None else 1000 * settings.duration_s
-    session.play(True)
-    with Live(console=console, screen=True, auto_refresh=False) as screen:
-        while True:
-            session.look()
-            size = console.size
-            screen.update(render(view, size.width, size.height), refresh=True)
-            if view.t_ms >= end_ms:
-                return
-            for key in keyboard.read(FRAME_S):
-                if not session.press(key):
-                    return
+
+def name_items(view):
+    """The words of items and faults, from the firmware's own list."""
+    report = decisions.module("protocols.debug.report")
+    names = [Name(line) for line in report.names()]
+    view.words = {name.id: name.words for name in names}
+    view.kinds = {name.id: name.unit for name in names}
 
 
 def run_live(rig, settings, view, start_ms):
-    from rich.console import Console
-    view.message = "the day begins; an hour of it lasts 30 s, the charge is not hurried"
+    from packctl.screen.app import Screen
+    view.message = "an hour of the day lasts 30 s, the charge is not hurried; 7 is help"
     session = Session(rig, view, start_ms)
+    session.fetch_params()
     rig.echo = False
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    signal.signal(signal.SIGHUP, lambda *_: sys.exit(128 + signal.SIGHUP))
-    with Keyboard(sys.stdin) as keyboard:
-        live(session, settings, Console(), keyboard)
-    print(f"packctl: {view.t_ms / 1000:.1f} s simulated")
-    return 0
+    session.play(True)
+    screen = Screen(session, FRAME_S,
+                    None if settings.duration_s is None else 1000 * settings.duration_s)
+    screen.run()
+    if session.error is not None:
+        raise session.error
+    if not screen.return_code:
+        print(f"packctl: {view.t_ms / 1000:.1f} s simulated")
+    return screen.return_code or 0
 
 
 def run_picture(rig, view, start_ms, path):
     """Play PICTURE_SCRIPT as a user would, then draw the screen as SVG."""
-    from run_screen import picture
     session = Session(rig, view, start_ms)
+    session.fetch_params()
     session.play(True)
     script = list(PICTURE_SCRIPT)
     session.look()
@@ -371,7 +370,7 @@ def run_picture(rig, view, start_ms, path):
         while script and view.t_ms >= script[0][0]:
             for key in script.pop(0)[1]:
                 session.press(key)
-    picture(view, path)
+    draw.picture(view, path, 120, 36)
     return 0
 
 
@@ -395,8 +394,9 @@ def start(rig, settings, picture_path):
     start_ms = await_measuring(rig)
     if settings.plain and picture_path is None:
         return plain(rig, settings, sys.stdout, start_ms)
-    from run_screen import View
-    view = View(settings.board, opened.get("hello", {}), opened["ports"])
+    view = View(settings.board, opened.get("hello", {}), opened["ports"],
+                controls=run_day.Controls(inverter=picture_path is None))
+    name_items(view)
     if picture_path is not None:
         return run_picture(rig, view, start_ms, picture_path)
     return run_live(rig, settings, view, start_ms)

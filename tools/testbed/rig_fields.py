@@ -61,14 +61,21 @@ def inverter_options(value):
     options = {"port": value} if not isinstance(value, dict) else dict(value)
     if options.get("port") not in INVERTER_PORTS:
         refuse("inverter", value, 'null, "can" or "pcs" (or an object with port, mode, pv_w, '
-                                 'load_w, grid, hour_s)')
+                                 'load_w, grid, hour_s, drm)')
     checks = {"port": is_text, "mode": _mode, "pv_w": number(0, 100_000),
-              "load_w": number(0, 100_000), "grid": truth, "hour_s": number(1, 3600)}
+              "load_w": number(0, 100_000), "grid": truth, "hour_s": number(1, 3600),
+              "drm": _drm}
     for name, given in options.items():
         if name not in checks:
             raise RigError(f"inverter has no field {name!r}; it takes {', '.join(checks)}")
         checks[name](f"inverter {name}", given)
     return options
+
+
+def _drm(name, value):
+    if not isinstance(value, (list, tuple)) or not all(
+            isinstance(mode, int) and 0 <= mode <= 8 for mode in value):
+        refuse(name, value, "a list of demand-response modes, each 0 to 8")
 
 
 def _mode(name, value):

@@ -24,20 +24,26 @@ class Inverter:
     pv_w, load_w   sun and house; None: those of as1's day at this hour
     grid    False: the house is on the inverter alone
     hour_s  seconds that an hour of its day lasts
+    drm     demand-response modes that are asserted, of 0 to 8
     """
 
-    def __init__(self, port, mode=MODES[0], pv_w=None, load_w=None, grid=True, hour_s=3600,
-                 now_us=0):
+    def __init__(self, port, mode=MODES[0], now_us=0, **world):
         self.port = port
         self.wire = Wire()
         self._as1 = AS1(mode)
-        self._pv_w, self._load_w, self._grid, self._hour_s = pv_w, load_w, grid, hour_s
+        self.change(port, mode, **world)
         self._due_us = now_us
         self._asked = None          # None | (command, t_us) of the question on the wire
         self._heard = b""
         self._seen = None           # INFO of the newest 61
         self._frames = []
         self._done = None           # what was last done to charger and load
+
+    def change(self, port, mode=MODES[0], pv_w=None, load_w=None, grid=True, hour_s=3600, drm=()):
+        """Another world around it; it goes on with what it knows of the pack."""
+        self._as1.mode = mode
+        self._pv_w, self._load_w, self._grid, self._hour_s = pv_w, load_w, grid, hour_s
+        self._drm = frozenset(drm)
 
     def can_frame(self, ident, data):
         if self.port == "can":
@@ -86,7 +92,8 @@ class Inverter:
         hour = (FIRST_HOUR + now_s / self._hour_s) % 24
         sun_w, house_w = next(row for row in reversed(DAY) if row[0] <= hour)[1:]
         world = World(sun_w if self._pv_w is None else self._pv_w,
-                      house_w if self._load_w is None else self._load_w, self._grid)
+                      house_w if self._load_w is None else self._load_w, self._grid,
+                      self._drm)
         self._as1.step(hour, 1.0, world, self.wire, now_s)
         charge_ma, load_ma = round(self._as1.charge_ma), round(self._as1.discharge_ma)
         if charge_ma > _LEAST_MA:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import signal
 import threading
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -109,7 +112,7 @@ class Screen(App[None]):
         Binding("tab", "next_page", "next page", show=False, priority=True),
         Binding("ctrl+s", "screenshot", "picture", show=False),
         Binding("slash", "find", "find", show=False),
-        Binding("ctrl+c", "quit", "quit", show=False, priority=True),
+        Binding("ctrl+c", "end(130)", "quit", show=False, priority=True),
     ]
     ENABLE_COMMAND_PALETTE = False
     TITLE = "packctl"
@@ -149,6 +152,12 @@ class Screen(App[None]):
 
     def on_mount(self) -> None:
         """Start looking."""
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+                if number is not None:          # Windows has no handlers in a loop
+                    asyncio.get_running_loop().add_signal_handler(
+                        number, self.action_end, 128 + number)
         self.query_one("#overview", Overview).view = self.view
         self.query_one("#log", DataTable).add_columns("number", "time", "event")
         self.query_one("#table", DataTable).add_columns("name", "value", "from", "to",
@@ -254,6 +263,10 @@ class Screen(App[None]):
     def action_page(self, name: str) -> None:
         """A digit."""
         self.show_page(name)
+
+    def action_end(self, code: int) -> None:
+        """Ctrl-C, or a signal."""
+        self.exit(return_code=int(code))
 
     def on_page_names_chosen(self, event: PageNames.Chosen) -> None:
         """A click on a name."""

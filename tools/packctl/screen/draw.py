@@ -235,9 +235,7 @@ def pack(view: View, width: int) -> Panel:
     rows.append(("limits", f"{scaled(report.get('ccl_ma'), 1000, 0, 'A')} in, "
                            f"{scaled(report.get('dcl_ma'), 1000, 0, 'A')} out"))
     if view.controls is not None:
-        charger_ma, load_ma = view.controls.currents(view.t_ms)
-        rows.append(("charger", Text(f"{charger_ma / 1000:g} A", "green3").append(
-            "  load ", "grey62").append(f"{load_ma / 1000:g} A", "orange1")))
+        rows.append(("at it", Text(view.controls.flow(view.t_ms), "orange1")))
     rows += [("CVL", scaled(report.get("cvl_mv"), 1000, 1, "V")),
              ("holds", f"{scaled(report.get('remaining_mah'), 1000, 1, '')}of "
                        f"{scaled(report.get('full_mah'), 1000, 1, 'Ah')}"),
@@ -392,21 +390,20 @@ def trends(view: View, width: int) -> Panel:
 
 
 def help_line(view: View, width: int) -> Text:
-    """The keys, in as many words as there is room for."""
-    keys: tuple[tuple[str, str], ...] = (("1-7", "pages"), ("q", "quit"))
-    if view.controls is not None:
-        keys = view.controls.help()
-    short = {"heat/cool": "temp", "cut wire": "cut", "charger": "chg", "space": "␣"}
-    text = Text()
-    for gap, table in (("  ", {}), ("  ", short), (" ", short)):
-        text = Text(no_wrap=True, overflow="crop")
-        for key, what in keys:
-            text.append(" " if not text else gap)
-            text.append(table.get(key, key), "bold cyan")
-            text.append(f" {table.get(what, what)}", "grey70")
-        if len(text) <= width:
+    """The keys that there is room for; page 7 has all of them."""
+    last = (("1-7", "pages"), ("q", "quit"))
+    keys = () if view.controls is None else tuple(
+        key for key in view.controls.help() if key[0] != "q")
+    tail = Text()
+    for key, what in last:
+        tail.append("  ").append(key, "bold cyan").append(f" {what}", "grey70")
+    text = Text(no_wrap=True, overflow="crop")
+    for key, what in keys:
+        more = Text("  " if text else " ").append(key, "bold cyan").append(f" {what}", "grey70")
+        if len(text) + len(more) + len(tail) > width:
             break
-    return text
+        text.append_text(more)
+    return text.append_text(tail)
 
 
 def message(view: View) -> Text:

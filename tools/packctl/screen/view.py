@@ -27,8 +27,8 @@ class Controls(Protocol):
     def clock(self, t_ms: float) -> tuple[str, str]:
         """Time of the bench's day, and what is going on then."""
 
-    def currents(self, t_ms: float) -> tuple[int, int]:
-        """Charger and load in mA."""
+    def flow(self, t_ms: float) -> str:
+        """What is at the terminals, in words."""
 
     def help(self) -> tuple[tuple[str, str], ...]:
         """(key, what it does in a word or two)."""
