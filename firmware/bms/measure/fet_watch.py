@@ -131,6 +131,7 @@ class FetWatch:
             self._counted_ms = self._charged_uah = self._discharged_uah = 0
         if most_uah < self._leak_uah:
             return 0
+        self._counted_ms = self._charged_uah = self._discharged_uah = 0     # it is said once
         return self._against(charge_uah * 36 // (dt_ms // 100 + 1), self._leak_ma)
 
     def _watch_drop(self, measured, drop_mv):
