@@ -322,6 +322,7 @@ class Pack(Faults):
         self.events.add(self.now_ms, ev.CLEAR)
         self.clear_faults()
         self.witness.clear(self)
+        self._fet_watch.clear()
         self.protection.unlock()
         self.protection.release(_REFUSED)
         self.protection.take_changes(self._on_change)

@@ -114,6 +114,11 @@ class FetWatch:
         self.limit = limit_ma
         return FAULT_UNPROVEN if self._apart else FAULT_WELD
 
+    def clear(self):
+        """Host command: what was seen and counted until now is forgotten."""
+        self._weld_ms = self._small_ms = self._open_ms = -1
+        self._off = self._counted_ms = self._charged_uah = self._discharged_uah = 0
+
     def count(self, charge_uah, dt_ms):
         """The fault to be raised for what the integrator has moved in the last *dt_ms*, 0: none.
 
@@ -131,7 +136,6 @@ class FetWatch:
             self._counted_ms = self._charged_uah = self._discharged_uah = 0
         if most_uah < self._leak_uah:
             return 0
-        self._counted_ms = self._charged_uah = self._discharged_uah = 0     # it is said once
         return self._against(charge_uah * 36 // (dt_ms // 100 + 1), self._leak_ma)
 
     def _watch_drop(self, measured, drop_mv):
