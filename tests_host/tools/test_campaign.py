@@ -38,6 +38,29 @@ def test_every_kind_comes_at_twenty_moments_or_more():
     assert len(ids) == len(set(ids))
 
 
+def test_every_pair_of_kinds_comes_at_three_moments():
+    cases = list(campaign.pair_cases("unix", 1))
+    kinds = len(table.KINDS)
+    assert len(cases) == len({c["id"] for c in cases}) == 3 * kinds * (kinds - 1) // 2
+    assert len({c["moment"] for c in cases}) == len(table.MOMENTS)
+    assert {campaign.key_of(case, "a") for case in cases[:9]}.isdisjoint(
+        campaign.key_of({**case, "seed": 2}, "a") for case in cases[:9])
+
+
+@pytest.mark.slow
+@pytest.mark.req("PRO-28", "MEA-07")
+def test_two_faults_are_judged_by_the_model_alone(monkeypatch):
+    case = next(c for c in campaign.pair_cases("host", 1)
+                if set(c["kinds"]) == {"fet_weld_chg", "fet_weld_dsg"})
+    monkeypatch.setattr(campaign, "PAIR_STRESS_MS", 70_000)
+    monkeypatch.setattr(table, "ALL_STRESS", ("over-current",))
+    result = campaign.run_case({**case, "moment": "discharge-30A"})
+    assert result["verdict"] == "ok"
+    assert [kind for kind, reason in result["excused"]] == ["over_115_a"]
+    monkeypatch.setattr(campaign.hunt_excuses, "EXCUSES", ())
+    assert campaign.run_case({**case, "moment": "discharge-30A"})["verdict"] == "wrong"
+
+
 def test_every_expectation_says_what_must_follow():
     known = set(re.findall(r"`?  (\w+)  ", table.__doc__))
     assert {"raises", "opens", "tolerated"} <= known

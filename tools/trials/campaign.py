@@ -21,6 +21,7 @@ import argparse
 import contextlib
 import functools
 import inspect
+import itertools
 import os
 import pathlib
 import random
@@ -34,6 +35,7 @@ import rooms                                                    # noqa: E402
 from rooms import ROOT                                          # noqa: E402
 
 import campaign_cases as table                                  # noqa: E402
+import hunt_excuses                                             # noqa: E402
 import runs                                                     # noqa: E402
 from rig import Rig                                             # noqa: E402
 from runs import cpu_seconds, hash_of, tree_hash                # noqa: E402
@@ -45,6 +47,8 @@ SEED = 3
 SAMPLE_MS = 200
 SETTLE_MS = 3_000
 KEEP_MS = 1_500             # the end state has to hold so long
+PAIR_MOMENTS = 3
+PAIR_STRESS_MS = 12_000
 TICKS_START = 2**30 - 20_000
 BOOT_MS = 300
 MASK = 2**30 - 1
@@ -104,6 +108,19 @@ def fault_cases(board, seed):
                        "stress": number % 2 == 1 and "stress" in expect}
 
 
+def pair_cases(board, seed):
+    """Each pair of kinds at PAIR_MOMENTS moments, a variant of each drawn by the seed."""
+    for first, second in itertools.combinations(table.KINDS, 2):
+        if board == "host" and "heap_full" in (first, second):
+            continue
+        rng = random.Random(f"{seed} {first} {second}")
+        kinds = rng.sample((first, second), 2)
+        for moment in rng.sample(list(table.MOMENTS), PAIR_MOMENTS):
+            yield {"id": f"{first}+{second}/{moment}", "type": "pair", "kinds": kinds,
+                   "variants": [rng.choice(table.KINDS[kind])["variant"] for kind in kinds],
+                   "moment": moment, "board": board, "seed": seed}
+
+
 def day_cases(board, seed, days):
     """Healthy days in legs."""
     for day in range(days):
@@ -120,7 +137,7 @@ def quick_cases(board, seed):
     chosen = []
     for number, kind in enumerate(table.KINDS):
         of_kind = [case for case in every if case["kind"] == kind]
-        for moment in (moments[number % 2], moments[2 + number % 5]):
+        for moment in (moments[number % 2], moments[2 + number % 5])[number % 3 == 0:]:
             some = [case for case in of_kind if case["moment"] == moment]
             if some:
                 chosen.append(some[number % len(some)])
@@ -140,6 +157,11 @@ def key_of(case, tree):
                 table.SUN_SHARE, table.HOUSE_SHARE, table.START_SOC, table.CHARGER_MV,
                 table.LEG_H, _source(run_day), _source(inverter),
                 _source(Bench))
+    elif case["type"] == "pair":
+        rows = (table.MOMENTS[case["moment"]], table.STRESS, hunt_excuses.EXCUSES,
+                [next(v["value"] for v in table.KINDS[kind] if v["variant"] == variant)
+                 for kind, variant in zip(case["kinds"], case["variants"])],
+                _source(run_pair), _source(Bench))
     else:
         variant = next(v for v in table.KINDS[case["kind"]] if v["variant"] == case["variant"])
         rows = (table.MOMENTS[case["moment"]], variant, table.LIMITS, table.STRESS,
@@ -539,6 +561,64 @@ def events_of(bench, case, expect, newest, fault_ms, starts, notes, out):
     notes.append("silent: no record " + " or ".join(wanted))
 
 
+# ---- two faults --------------------------------------------------------------------------------
+
+
+def run_pair(case):
+    """Two faults, one a while after the other, then a danger: judged by the physical model alone
+    (tools/models/harm.py), as `make hunt` does. What two causes at once excuse are its rows."""
+    moment = table.MOMENTS[case["moment"]]
+    rng = random.Random(f"{case['seed']} {case['id']}")
+    plant = {name: rounded(draw(span, rng)) for name, span in moment["plant"].items()}
+    lines, steps, notes, values = [], [], [], []
+    out = {"lines": lines, "notes": notes, "value": values}
+    with Bench(heap=HEAPS["heap_full" if "heap_full" in case["kinds"] else "fault"]) as bench:
+        def do(cmd, ms=0, **fields):
+            command = {"cmd": cmd, **fields}
+            lines.append(command)
+            steps.append([command, ms])
+            answer = bench.command(command)
+            if not answer["ok"]:
+                notes.append(f"refused {command}: {answer['error']}")
+            if ms:
+                lines.append({"cmd": "run", "ms": ms})
+                bench.run(ms)
+
+        lines.append({"cmd": "open", "board": case["board"], "plant": plant})
+        bench.open(board=case["board"], seed=rng.randrange(1, 10_000), plant=plant,
+                   params=moment["params"])
+        if not set(table.FIRMWARE_KINDS).isdisjoint(case["kinds"]):
+            bench.param(name="bench_enable")
+        bench.run(SETTLE_MS + rng.randrange(0, 200))
+        spoilt = draw(moment["set"], rng)
+        do("set", rng.randint(*moment["lead_ms"]), **spoilt)
+        if moment["up_ms"]:
+            do("power", 500, on=False)
+            do("power", rng.randint(*moment["up_ms"]), on=True)
+        for kind, name in zip(case["kinds"], case["variants"]):
+            variant = next(v for v in table.KINDS[kind] if v["variant"] == name)
+            value = draw(variant["value"], rng)
+            value = rounded(rng.sample(range(16), 2) if value == "pair" else value)
+            values.append(value)
+            do("set", rng.randint(200, 4_000), fault={kind: value})
+        stress = rng.choice(table.ALL_STRESS)
+        out["stress"] = stress
+        do("set", PAIR_STRESS_MS, **draw(table.STRESS[stress]["set"], rng))
+        got = bench.get()
+    rows = [*got["truth"]["harm"]]
+    if got["truth"]["dark_fault"]:
+        rows.append(["dark", "dsg", *got["truth"]["dark_fault"]])
+    excused = out["excused"] = []
+    for kind, where, since_ms, worst in rows:
+        reason = hunt_excuses.excuse({"steps": steps}, kind)
+        if reason:
+            excused.append([kind, reason])
+        else:
+            notes.append(f"harm {kind}: {where} since {since_ms} ms, worst {worst}")
+    out["verdict"] = "wrong" if notes else "ok"
+    return out
+
+
 # ---- one leg of a healthy day -------------------------------------------------------------------
 
 
@@ -625,7 +705,7 @@ def run_case(case):
     """Carry out one case; never raises. What the workers run."""
     before_s = cpu_seconds()
     try:
-        result = run_day(case) if case["type"] == "day" else run_fault(case)
+        result = {"day": run_day, "pair": run_pair, "fault": run_fault}[case["type"]](case)
     except Exception as error:
         import traceback
         result = {"verdict": "failed", "notes": [f"run failed: {error!r}"],
@@ -648,6 +728,7 @@ def carry_out(cases, options):
 def write_report(results, path, command, runs_path=RUNS_PAGE):
     """docs/campaign.md, its pictures beside it, and at *runs_path* the list of every run."""
     faults = [r for r in results if r["type"] == "fault"]
+    pairs = [r for r in results if r["type"] == "pair"]
     days = [r for r in results if r["type"] == "day"]
     hours = sum(r.get("sim_ms", 0) for r in days) / 3_600_000
     main_board = results[0]["board"]
@@ -662,6 +743,7 @@ def write_report(results, path, command, runs_path=RUNS_PAGE):
            "| --- | --: | --: | --: | --: | --: | --: |"]
     for name, some in ((f"faults on `{main_board}`", on_main),
                        ("a sample of them on the emulated RP2040", sample),
+                       ("two faults at once", pairs),
                        (f"healthy, {hours / 24:.1f} pack-days in legs of {table.LEG_H} h", days)):
         if some:
             out.append(f"| {name} | {len(some)} | " + " | ".join(
@@ -680,7 +762,8 @@ def write_report(results, path, command, runs_path=RUNS_PAGE):
     out += [f"* **{r['verdict']}** `{r['id']}` ({r['board']}, {r.get('value')!r}"
             + (f", stress {r['stress']}" if r.get("stress") and isinstance(r["stress"], str)
                else "") + f"): {'; '.join(r['notes'])}" for r in bad] or ["Nothing."]
-    out += ["", *summary(on_main), *pictures(faults, path.parent), *day_table(days)]
+    out += ["", *pair_text(pairs), *summary(on_main), *pictures(faults, path.parent),
+            *day_table(days)]
     path.parent.mkdir(exist_ok=True)
     path.write_text("\n".join(out).rstrip() + "\n", "utf-8")
     out = ["# Every run of the fault campaign", "",
@@ -696,6 +779,25 @@ def write_report(results, path, command, runs_path=RUNS_PAGE):
         out += [f"| {r['id']} | {cell_text(r)} |" for r in sample] + [""]
     runs_path.parent.mkdir(parents=True, exist_ok=True)
     runs_path.write_text("\n".join(out).rstrip() + "\n", "utf-8")
+
+
+def pair_text(pairs):
+    """What two faults at once came to."""
+    if not pairs:
+        return []
+    counts = {}
+    for result in pairs:
+        for kind, reason in result.get("excused", ()):
+            counts.setdefault(reason, {}).setdefault(kind, 0)
+            counts[reason][kind] += 1
+    met = [f"* {reason}: " + ", ".join(f"`{kind}` ({count})"
+                                       for kind, count in sorted(kinds.items()))
+           for reason, kinds in sorted(counts.items())]
+    return ["## Two faults at once", "",
+            f"Each pair of kinds at {PAIR_MOMENTS} moments, the second one up to 4 s after the "
+            f"first, then a danger for {PAIR_STRESS_MS // 1000} s. Judged by harm to cells, FETs "
+            "and fuse alone. Harm that no firmware on this board could prevent:", "",
+            *(met or ["None was met."]), ""]
 
 
 def slowest(results, *fields):
@@ -845,6 +947,8 @@ def choose(options):
         cases = quick_cases(options.board, options.seed)
     else:
         cases = list(fault_cases(options.board, options.seed))
+        if not options.no_pairs:
+            cases += list(pair_cases(options.board, options.seed))
         if not options.no_days:
             cases += list(day_cases(options.board, options.seed, options.days))
         sample = random.Random(options.seed).sample(
@@ -863,6 +967,7 @@ def parse(arguments):
     parser.add_argument("--sample-rp2040", type=int, default=24, metavar="N",
                         help="so many cases on the emulated RP2040 as well (24)")
     parser.add_argument("--no-days", action="store_true", help="no healthy days")
+    parser.add_argument("--no-pairs", action="store_true", help="no two faults at once")
     parser.add_argument("--days", type=int, default=table.DAYS, help="healthy days (20)")
     parser.add_argument("--seed", type=int, default=SEED)
     runs.add_options(parser, RESULTS)
