@@ -160,6 +160,17 @@ class TestWeld(TestCase):
                 self.assertEqual(self.steps(4)[3], FAULT_WELD if above_mv in possible
                                  else FAULT_UNPROVEN, (wanted, current_ma, above_mv))
 
+    def test_voltages_may_be_of_before_the_command(self):       # req: SAF-05 MEA-07
+        self.seen.wanted = self.seen.actual = DISCHARGE
+        self.drop(20, 18_000)                   # past the closed discharge FET and the weld
+        self.assertEqual(self.steps(4)[3], FAULT_WELD)
+        self.seen.wanted = self.seen.actual = 0
+        self.assertEqual(self.steps(1), [FAULT_WELD])
+        self.drop(750, 18_000)                  # past its diode, as a newer voltage shows
+        self.assertEqual(self.steps(5), [FAULT_WELD] * 5)
+        self.drop(20, 18_000)
+        self.assertEqual(self.steps(1), [FAULT_UNPROVEN])
+
     def test_terminals_that_are_not_learnt_yet(self):           # req: SAF-05 MEA-06
         self.seen.wanted = self.seen.actual = 0
         self.seen.terminals_known = False

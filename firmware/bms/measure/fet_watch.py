@@ -14,6 +14,7 @@ _DIODE_MV = const(250)      # the drop of a diode that conducts is larger
 _UNSURE = const(38)         # 1/38 of the stack more, while their gain is not learnt
 _MINUTE_MS = const(60_000)
 _GREAT_MA = const(50_000)   # nothing but a short circuit or a charger far too strong drives this
+_OLD_SCANS = const(1)       # voltages of the first scan after a command may be of before
 _HASTE = const(4)           # so its time goes so much faster
 
 
@@ -42,6 +43,8 @@ class FetWatch:
         self._off = 0               # FETs that were off in each scan since charge was counted
         self._charged_uah = self._discharged_uah = 0    # against an open FET, in this minute
         self._counted_ms = 0
+        self._wanted = self._before = 0     # now, and before it changed
+        self._scans = 0             # since then
         self._apart = False         # in the newest scan the terminals were too far from the stack
         bind(self, "step", "count")
 
@@ -59,6 +62,7 @@ class FetWatch:
         self.soon = False
         if wanted & fets.actual == BOTH:
             self._off = 0
+            self._wanted = BOTH
             values = measured.values
             drop_mv = abs(values[PACK_MV] - values[STACK_MV])
             if self._small_ms != -1:
@@ -78,8 +82,16 @@ class FetWatch:
         against_ma = 0
         if current_ma > 0 and not wanted & CHARGE or current_ma < 0 and not wanted & DISCHARGE:
             against_ma = abs(current_ma)
+        if wanted != self._wanted:
+            self._before = self._wanted
+            self._wanted = wanted
+            self._scans = 0
+        elif self._scans < _OLD_SCANS:
+            self._scans += 1
+        else:
+            self._before = wanted
         self._apart = not measured.doubts and self._cannot_flow(
-            current_ma, values[PACK_MV] - values[STACK_MV], wanted,
+            current_ma, values[PACK_MV] - values[STACK_MV], wanted | self._before,
             0 if measured.terminals_known else values[STACK_MV] // _UNSURE)
         dt_ms = measured.dt_ms
         large = against_ma > self._fail_ma
