@@ -123,7 +123,11 @@ def checked(path, **names):
 
 BMS = ROOT / "firmware" / "bms"
 OCV = types.SimpleNamespace(**checked(BMS / "words" / "ocv.py"))
-Checked = checked(BMS / "charge" / "soc.py", ocv=OCV)["StateOfCharge"]
+PARTS: dict = {}
+for _name in ("bounds", "drift", "tally"):
+    PARTS.update((name, it) for name, it in checked(
+        BMS / "charge" / f"{_name}.py", **PARTS).items() if not name.startswith("_"))
+Checked = checked(BMS / "charge" / "soc.py", **PARTS, ocv=OCV)["StateOfCharge"]
 
 STEPS = st.lists(st.tuples(
     st.integers(1, 40),
@@ -158,9 +162,10 @@ def test_all_of_it_stays_within_small_integers(steps, rated_mah):
             assert again.from_bytes(soc.to_bytes())
             assert again.cpct == soc.cpct
             soc = again
-        for name in ("_run_mah", "_lesson_mah", "_swing_mah", "_in_ah", "_out_ah", "_in_wh",
-                     "_out_wh", "_in_uwh", "_out_uwh", "_u_mah", "_in_uah", "_out_uah"):
-            _small(getattr(soc, name))
+        for part in (soc, soc.drift, soc.tally, soc.apart):
+            for value in vars(part).values():
+                if type(value) is int:
+                    _small(value)
 
 
 # ---- what is reported, SOC-01 -----------------------------------------------------------------

@@ -456,10 +456,10 @@ def small_loads(seed):
     loaded = 0
     charging = False
     while loaded < 30 * DAY:
-        shown = run.soc.discharged_ah * 1000 + run.soc._out_ah_uah / 1000
+        shown = run.soc.discharged_ah * 1000 + run.soc.tally.discharged_uah / 1000
         before = cells.moved_out_mah
         run.minute(25_000 if charging else -1000)
-        now = run.soc.discharged_ah * 1000 + run.soc._out_ah_uah / 1000
+        now = run.soc.discharged_ah * 1000 + run.soc.tally.discharged_uah / 1000
         if not charging:
             loaded += 1
             counted += now - shown

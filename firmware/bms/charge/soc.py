@@ -17,7 +17,10 @@ Accumulators are pairs (mAh and uAh, Ah and uAh) so that all of it stays within 
 import struct
 
 from bms.charge.apart import Apart
+from bms.charge.bounds import bounded, root, weight
+from bms.charge.drift import Drift
 from bms.charge.knees import Knee
+from bms.charge.tally import Tally
 from bms.words import ocv
 
 _FULL_CPCT = 10_000
@@ -40,55 +43,11 @@ _CAPACITY_LEAST_U_CPCT = 120
 _FADE_DAYS = 18_250         # 2 % a year, until it is learnt
 _SPAN_CPCT = 4000           # capacity is learnt over at least this
 
-_OFFSET_U_UA = 100_000      # before the first look at zero
-_OFFSET_MOST_UA = 300_000   # more is no offset: current flows
-_DRIFT_LEAST_U_UA = 1500   # what changes with temperature and from cell to cell
-_DRIFT_DAY_U_UA = 10
 _BOARD_U_UA = 500           # of what the board draws
-_ZERO_FIRST_S = 8           # both FETs open for so long give a first value
-_ZERO_WINDOW_S = 300
-_ZERO_MOST_UAH = 250_000
-_ZERO_MOST_65536THS = 1900
-_IDLE_S = 600               # both FETs closed and nothing but what may be the sensor's offset
-_IDLE_U_UA = 2000           # a load that small looks the same
-_IDLE_MOST_UA = 30_000
-_IDLE_MOST_MA = 60          # the same of a scan, with its noise
-_IDLE_NOISE = 47            # 100 uA: what the bound of a look at zero has for 10 s of noise
-_IDLE_WORTH_U_UA = 6000     # what is known better than this is not looked at again,
-_IDLE_LAST_U_UA = 26_000    # and of what is known worse a load could hide in it
-_RESIDUAL_MIN = 10 * 1440   # between two ends of charge that teach the drift
-_RESIDUAL_U_PERMILLE = 15   # two ends of charge, and what balancing took between them
+
 _VERSION = 3
 _FORMAT_2 = "<BBhhiiiiiiiiiiiiiiiiiiiiiiii"     # of version 2; what came later is behind it
 _FORMAT = _FORMAT_2 + "hhBhhBiBHi"
-
-
-def _weight(u, u_new):
-    """Weight of a new value in 1/256, from the bounds (0..20000) of the old and the new one."""
-    a = u // 8 + 1
-    b = u_new // 8 + 1
-    return 256 * (a * a) // (a * a + b * b)
-
-
-def _zero_u_ua(ms):
-    """Bound of a look at zero of that length: its noise, and what the sensor drifts.
-
-    The AFE's data sheet gives a step of its 16 bits (7.6 uV) for three deviations in 250 ms;
-    that is 10 mA at 0.25 mOhm, and less by the root of the number of them. Three of these
-    deviations are allowed for: a board may be worse.
-    """
-    return 500 + 474_000 // _root(ms)
-
-
-def _root(x):
-    """Square root of an int of 0..2**30, rounded down."""
-    root = 0
-    bit = 1 << 14
-    while bit:
-        if (root | bit) * (root | bit) <= x:
-            root |= bit
-        bit >>= 1
-    return root
 
 
 class StateOfCharge:
@@ -96,6 +55,7 @@ class StateOfCharge:
 
     params, capacity_mah, cells   Parameters; rated capacity (at most 1 000 000); cells in series
     curve             ocv.Curve of the cells
+    drift, tally, apart   Drift, Tally, Apart
     cpct              reported, 0.01 %
     uncertainty_cpct  what is reported is off by at most this (meant to hold 95 % of the time)
     remaining_mah     of the estimate, at room temperature
@@ -116,12 +76,13 @@ class StateOfCharge:
         self._cells = cells
         self.rated_mah = capacity_mah
         self.apart = Apart(capacity_mah)
+        self.tally = Tally(cells)
+        self.drift = Drift(params["self_use_ua"],
+                           _BOARD_U_UA + curve.self_u_ua * (capacity_mah // 1000) // 100)
         self._load()
         self.low = Knee(curve.unsure_cpct)
         self.high = Knee(curve.unsure_cpct)
         self.contradictions = self.singles = 0
-        self._self_u_ua = _BOARD_U_UA + curve.self_u_ua * (capacity_mah // 1000) // 100
-        self._zero_ua = 0           # what the last look at zero showed
         self._soft_ms = 0           # leaky: no current beside a high charge voltage
         self._string_mv = 0         # sum of the cells, 0: not known
         self.full_mah = capacity_mah
@@ -141,19 +102,7 @@ class StateOfCharge:
         self._fade_uah = 0
         self._from_mah = self.remaining_mah     # the estimate at the last anchor
         self._capacity_u = _CAPACITY_U_CPCT
-        # drift: the sensor's offset plus the self-consumption, which it does not see
-        self._drift_ua = self._self_ua
-        self._drift_u_ua = _OFFSET_U_UA
-        self._drift_rest = 0        # uA min, 0..59
-        self._zero_uah = 0
-        self._zero_ms = -1          # -1: a FET is closed | ms since both were seen open
-        self._idle_uah = self._idle_ms = 0
-        self._idle_ua = self._idle_last_ua = self._idle_steps = 0
         self._day_min = self._days = 0
-        # charge since the end of charge that began the present lesson about drift
-        self._lesson_mah = 0
-        self._lesson_uah = 0
-        self._lesson_min = -1       # -1: none began | minutes
         # charge since the last anchor: what the capacity is learnt from
         self._run_mah = 0
         self._run_uah = 0
@@ -163,8 +112,6 @@ class StateOfCharge:
         self._mark_again = False    # it was a knee's
         # the present minute
         self._ms = 0
-        self._in_uah = 0
-        self._out_uah = 0
         # rest, end of charge, hysteresis
         self._rest_ms = 0
         self._rest_used = False
@@ -173,10 +120,6 @@ class StateOfCharge:
         self._current_ma = 0
         self._min_mv = self._max_mv = 3300
         self._temp_dc = 250
-        # counters
-        self._in_ah = self._in_ah_uah = self._out_ah = self._out_ah_uah = 0
-        self._in_wh = self._in_uwh = self._out_wh = self._out_uwh = 0
-        self._cycles = self._cycle_mah = 0
         self._saved_cpct = -1
         self._saved_min = 0
 
@@ -188,7 +131,7 @@ class StateOfCharge:
         self._ocv_rest_ms = p["ocv_rest_s"] * 1000
         self._ocv_rest_ma = p["ocv_rest_ma"]
         self._cell_uohm = p["cell_uohm"]
-        self._self_ua = p["self_use_ua"]
+        self.drift.self_ua = p["self_use_ua"]
         self._loss_ppm = p["charge_loss_ppm"]
         self._soft_cell_mv = p["cvl_mv"] // self._cells - _SOFT_CELL_MV
         self.apart.load(p)
@@ -207,37 +150,50 @@ class StateOfCharge:
     @property
     def cycles(self):
         """Half the charge moved either way, in capacities."""
-        return self._cycles
+        return self.tally.cycles
 
     @property
     def charged_ah(self):
-        return self._in_ah
+        return self.tally.charged_ah
 
     @property
     def discharged_ah(self):
-        return self._out_ah
+        return self.tally.discharged_ah
 
     @property
     def charged_wh(self):
-        return self._in_wh
+        return self.tally.charged_wh
 
     @property
     def discharged_wh(self):
-        return self._out_wh
+        return self.tally.discharged_wh
 
     @property
     def offset_ua(self):
-        return self._drift_ua - self._self_ua
+        return self.drift.offset_ua
 
     @property
     def drift_u_ua(self):
         """Bound of what is not known of offset and self-consumption together."""
-        return self._drift_u_ua
+        return self.drift.u_ua
+
+    @property
+    def zero_is_known(self):
+        """The sensor's offset was looked at, now or before it was stored."""
+        return self.drift.is_known
+
+    def see_zero(self, charge_65536ths, ms):
+        """Both FETs were open for *ms* at the start: see Drift."""
+        return self.drift.see_zero(charge_65536ths, ms)
+
+    def move_zero(self, ua):
+        """The calibration was changed: from now on the sensor shows *ua* more at zero current."""
+        self.drift.move_zero(ua)
 
     @property
     def self_ua(self):
         """Self-discharge and what the board draws, as learnt beside the last look at zero."""
-        return self._drift_ua - self._zero_ua
+        return self.drift.ua - self.drift.zero_ua
 
     @property
     def capacity_u_cpct(self):
@@ -247,7 +203,7 @@ class StateOfCharge:
     @property
     def dirty(self):
         """What is stored is too old: call to_bytes(), write it, then saved()."""
-        return self.is_set and (self._saved_cpct < 0
+        return self.is_set and (self._saved_cpct < 0 or self.drift.is_news
                                 or abs(self.cpct - self._saved_cpct) >= self._save_cpct
                                 or self._saved_min >= self._save_min)
 
@@ -269,19 +225,21 @@ class StateOfCharge:
                  | (4 if self.is_guess else 0))
         low, low_u, low_passes = self.low.state()
         high, high_u, high_passes = self.high.state()
+        drift, tally, apart = self.drift, self.tally, self.apart
         return struct.pack(
             _FORMAT, _VERSION, flags, self.cpct, self._mark_cpct, self.rated_mah, self.full_mah,
-            self.remaining_mah, self._u_mah, self._from_mah, self._capacity_u, self._drift_ua,
-            self._drift_u_ua, self._anchor_u, self._lesson_mah, self._lesson_min, self._run_mah,
-            self._run_min, self._mark_u, self._swing_mah, self._in_ah, self._in_ah_uah,
-            self._out_ah, self._out_ah_uah, self._in_wh, self._out_wh, self._cycles,
-            self._cycle_mah, self.apart.mah, low, low_u, low_passes, high, high_u, high_passes,
-            self.apart.spread_ua, self.apart.learnt, self.contradictions, self._zero_ua)
+            self.remaining_mah, self._u_mah, self._from_mah, self._capacity_u, drift.ua,
+            drift.u_ua, self._anchor_u, drift.lesson_mah, drift.lesson_min, self._run_mah,
+            self._run_min, self._mark_u, self._swing_mah, tally.charged_ah, tally.charged_uah,
+            tally.discharged_ah, tally.discharged_uah, tally.charged_wh, tally.discharged_wh,
+            tally.cycles, tally.cycle_mah, apart.mah, low, low_u, low_passes, high, high_u,
+            high_passes, apart.spread_ua, apart.learnt, self.contradictions, drift.zero_ua)
 
     def saved(self):
         """The state of now is stored."""
         self._saved_cpct = self.cpct
         self._saved_min = 0
+        self.drift.is_news = False
 
     def from_bytes(self, data):
         """Take a stored state; False, and nothing is taken, if it is not one of this pack."""
@@ -295,30 +253,29 @@ class StateOfCharge:
                 or not 0 < got[5] <= 2 * self.rated_mah or not 0 <= got[6] <= got[5]
                 or got[5] > 1 << 21):
             return False
+        drift, tally = self.drift, self.tally
         (_, flags, self.cpct, self._mark_cpct, _, self.full_mah, self.remaining_mah, self._u_mah,
-         self._from_mah, self._capacity_u, self._drift_ua, self._drift_u_ua, self._anchor_u,
-         self._lesson_mah,
-         self._lesson_min, self._run_mah, self._run_min, self._mark_u, self._swing_mah,
-         self._in_ah, self._in_ah_uah, self._out_ah, self._out_ah_uah, self._in_wh, self._out_wh,
-         self._cycles, self._cycle_mah, apart_mah) = got
+         self._from_mah, self._capacity_u, drift.ua, drift.u_ua, self._anchor_u, drift.lesson_mah,
+         drift.lesson_min, self._run_mah, self._run_min, self._mark_u, self._swing_mah,
+         tally.charged_ah, tally.charged_uah, tally.discharged_ah, tally.discharged_uah,
+         tally.charged_wh, tally.discharged_wh, tally.cycles, tally.cycle_mah, apart_mah) = got
         if got[0] == _VERSION:
             more = struct.unpack("<" + _FORMAT[len(_FORMAT_2):], data[before:])
             self.low.recall(more[0], more[1], more[2])
             self.high.recall(more[3], more[4], more[5])
             self.apart.recall(apart_mah, more[6], more[7])
-            self.contradictions, self._zero_ua = more[8], more[9]
+            self.contradictions, drift.zero_ua = more[8], more[9]
         else:
             self.apart.recall(apart_mah, 0, 0)
-            self._zero_ua = self._drift_ua - self._self_ua
+            drift.zero_ua = drift.offset_ua
         self.at_full = flags & 1 != 0
         self.at_empty = flags & 2 != 0
         self.is_guess = flags & 4 != 0
         self._u_mah = min(self._u_mah + self._of_full(_STORED_U_CPCT), self.full_mah)
         self._mark_cpct = -1        # what was moved after the last save is not in these two
-        self._lesson_min = -1
+        drift.lesson_min = -1
         self.is_set = True
-        self._saved_cpct = self.cpct
-        self._saved_min = 0
+        self.saved()
         self._publish()
         return True
 
@@ -349,21 +306,13 @@ class StateOfCharge:
         self._max_mv = max_cell_mv
         self._string_mv = string_mv
         self._temp_dc = temp_dc
-        if charge_uah > 0:
-            self._in_uah = min(self._in_uah + charge_uah, _MOST_UAH)
-        else:
-            self._out_uah = min(self._out_uah - charge_uah, _MOST_UAH)
+        self.tally.collect(charge_uah)
         rest = self._rest_uah + charge_uah
         if 0 <= rest < 1000:
             self._rest_uah = rest
         else:
             self._move(rest)
-        if fets_open:
-            self._look_at_zero(charge_uah, dt_ms)
-        elif self._zero_ms >= 0:
-            self._end_of_zero()
-        elif _IDLE_WORTH_U_UA < self._drift_u_ua <= _IDLE_LAST_U_UA:
-            self._look_at_idle(charge_uah, dt_ms)
+        self.drift.look(charge_uah, dt_ms, current_ma, fets_open)
         if -self._ocv_rest_ma <= current_ma <= self._ocv_rest_ma:
             if self._rest_ms < _LONGEST_MS:
                 self._rest_ms += dt_ms
@@ -435,30 +384,23 @@ class StateOfCharge:
             self._load()
         minutes = self._ms // _MINUTE_MS
         self._ms -= minutes * _MINUTE_MS
-        in_uah = self._in_uah
-        out_uah = self._out_uah
-        self._in_uah = self._out_uah = 0
-        loss = in_uah // 1000 * self._loss_ppm // 1000
-        drift = self._drift_rest + self._drift_ua * minutes
-        self._drift_rest = drift % 60
-        drift //= 60
-        self._move(self._rest_uah - drift - loss)
-        moved = in_uah - out_uah - drift - loss
+        drift = self.drift
+        in_uah = self.tally.in_uah
+        out_uah = self.tally.out_uah
+        unseen = in_uah // 1000 * self._loss_ppm // 1000 + drift.uah(minutes)
+        self._move(self._rest_uah - unseen)
+        moved = in_uah - out_uah - unseen
         self._run_uah += moved
         if not 0 <= self._run_uah < 1000:
-            self._run_mah = self._bounded(self._run_mah + self._run_uah // 1000)
+            self._run_mah = bounded(self._run_mah + self._run_uah // 1000)
             self._run_uah %= 1000
         self._run_min = min(self._run_min + minutes, _LONGEST_MS)
-        if self._lesson_min >= 0:
-            self._lesson_uah += moved
-            if not 0 <= self._lesson_uah < 1000:
-                self._lesson_mah = self._bounded(self._lesson_mah + self._lesson_uah // 1000)
-                self._lesson_uah %= 1000
-            self._lesson_min = min(self._lesson_min + minutes, _LONGEST_MS)
+        drift.count(moved, minutes)
         edge = self.full_mah // 20
         self._swing_mah = max(-edge, min(edge, self._swing_mah + moved // 1000))
-        self._tally(in_uah, out_uah, self.offset_ua * minutes // 60)
-        self._u_uah += (self._drift_u_ua * minutes // 60
+        self.tally.end_minute(drift.offset_ua * minutes // 60, self._min_mv + self._max_mv,
+                              self.full_mah)
+        self._u_uah += (drift.u_ua * minutes // 60
                         + in_uah // 1000 * self._curve.loss_u_ppm // 1000)
         if self._u_uah >= 1000:
             self._u_mah = min(self._u_mah + self._u_uah // 1000, self.full_mah)
@@ -472,7 +414,7 @@ class StateOfCharge:
             if self._days >= _AGEING_DAYS:
                 self._days = 0
                 self._capacity_u = min(self._capacity_u + 1, _CAPACITY_U_CPCT)
-            self._drift_u_ua = min(self._drift_u_ua + _DRIFT_DAY_U_UA, _OFFSET_U_UA)
+            drift.age()
         if self._saved_min < 1 << 20:
             self._saved_min += minutes
         if self._rest_ms >= self._ocv_rest_ms and not self._rest_used:
@@ -497,40 +439,6 @@ class StateOfCharge:
         if self.at_full and self.remaining_mah > self.full_mah:
             self.remaining_mah = self.full_mah
 
-    @staticmethod
-    def _bounded(mah):
-        return max(-(1 << 28), min(mah, 1 << 28))
-
-    def _tally(self, in_uah, out_uah, offset_uah):
-        """Counters: charge and energy at the terminals, cycles."""
-        if in_uah >= out_uah:
-            in_uah = max(0, in_uah - offset_uah)
-        else:
-            out_uah = max(0, out_uah + offset_uah)
-        self._cycle_mah += (in_uah + self._in_ah_uah % 1000) // 1000
-        self._cycle_mah += (out_uah + self._out_ah_uah % 1000) // 1000
-        while self._cycle_mah >= 2 * self.full_mah:
-            self._cycle_mah -= 2 * self.full_mah
-            self._cycles += 1
-        self._in_ah_uah += in_uah
-        self._in_ah += self._in_ah_uah // 1_000_000
-        self._in_ah_uah %= 1_000_000
-        self._out_ah_uah += out_uah
-        self._out_ah += self._out_ah_uah // 1_000_000
-        self._out_ah_uah %= 1_000_000
-        pack_10mv = (self._min_mv + self._max_mv) * self._cells // 20
-        while in_uah > 0 or out_uah > 0:        # one turn, but for what a sleep brings
-            part = min(in_uah, 1_000_000)
-            in_uah -= part
-            self._in_uwh += part // 10 * (pack_10mv // 10)
-            part = min(out_uah, 1_000_000)
-            out_uah -= part
-            self._out_uwh += part // 10 * (pack_10mv // 10)
-            self._in_wh += self._in_uwh // 1_000_000
-            self._in_uwh %= 1_000_000
-            self._out_wh += self._out_uwh // 1_000_000
-            self._out_uwh %= 1_000_000
-
     def _of_full(self, cpct):
         return self.full_mah // 100 * cpct // 100
 
@@ -545,7 +453,7 @@ class StateOfCharge:
         grown = min(_FULL_CPCT, self._u_mah * 100 // per)
         grown -= grown >> 2     # each is a limit; so much of it holds (tools/studies/soc_study.py)
         away -= away >> 2
-        return min(_FULL_CPCT, _root(self._anchor_u * self._anchor_u + grown * grown
+        return min(_FULL_CPCT, root(self._anchor_u * self._anchor_u + grown * grown
                                      + away * away))
 
     def _publish(self):
@@ -575,7 +483,7 @@ class StateOfCharge:
         """
         if self._mark_cpct >= 0:
             self._learn_capacity(cpct - self._mark_cpct,
-                                 _root(u_cpct * u_cpct + self._mark_u * self._mark_u),
+                                 root(u_cpct * u_cpct + self._mark_u * self._mark_u),
                                  again or self._mark_again)
         self._mark_again = again
         self._mark_cpct = cpct
@@ -592,14 +500,14 @@ class StateOfCharge:
         mah = moved // 10 * 1000 // (span // 10) * 10
         if not self.rated_mah // 10 * 4 <= mah <= self.rated_mah // 10 * 12:
             return
-        drift_mah = self._drift_u_ua // 60 * min(self._run_min, 500_000) // 1000
+        drift_mah = self.drift.u_ua // 60 * min(self._run_min, 500_000) // 1000
         part = drift_mah * 100 // (moved // 100)
         u_cpct = u_cpct * 100 // (span // 100)
-        u = _root(u_cpct * u_cpct + part * part) + 20
+        u = root(u_cpct * u_cpct + part * part) + 20
         if u > _CAPACITY_U_CPCT or again and 3 * u > 2 * self._capacity_u:
             return
-        weight = _weight(self._capacity_u, u)
-        self.full_mah += (mah - self.full_mah) * weight // 256
+        part = weight(self._capacity_u, u)
+        self.full_mah += (mah - self.full_mah) * part // 256
         self._capacity_u = max(_CAPACITY_LEAST_U_CPCT, min(self._capacity_u, u))
 
     def _others_mv(self, but_mv):
@@ -647,7 +555,7 @@ class StateOfCharge:
         u_cpct = self._curve.full_u_cpct + more_u_cpct
         if not self.at_full:
             self._mark(_FULL_CPCT, u_cpct)
-            self._learn_drift()
+            self.drift.learn(self.full_mah)
             self._see_apart()
         elif self._run_min < 1440:      # still at the end of that charge
             self._run_mah = self._run_uah = self._run_min = 0
@@ -710,9 +618,9 @@ class StateOfCharge:
         prior = self._bound_cpct()
         estimate = self._estimate_cpct()
         steep_u = curve.knee_u(cell_mv, knee is self.high, 4 if knee.is_known else -1)
-        u_cpct = _root(knee.u_cpct * knee.u_cpct + steep_u * steep_u)
+        u_cpct = root(knee.u_cpct * knee.u_cpct + steep_u * steep_u)
         if prior < knee.u_cpct * 2:
-            knee.learn(estimate - cpct, _root(prior * prior + steep_u * steep_u))
+            knee.learn(estimate - cpct, root(prior * prior + steep_u * steep_u))
         cpct = max(0, min(cpct + knee.offset_cpct, _FULL_CPCT))
         if abs(estimate - cpct) > prior + u_cpct:
             self.contradictions = min(self.contradictions + 1, 0xFFFF)
@@ -721,116 +629,5 @@ class StateOfCharge:
         self._mark(cpct, u_cpct, True)
         if 2 * prior < 3 * u_cpct:          # else its error, which comes again, would be taken
             return
-        new = estimate + (cpct - estimate) * _weight(prior, u_cpct) // 256
+        new = estimate + (cpct - estimate) * weight(prior, u_cpct) // 256
         self._set(max(0, min(new, _FULL_CPCT - 1)), min(prior, u_cpct))
-
-    # -- drift --------
-
-    def _take_drift(self, ua, u_ua):
-        old = min(self._drift_u_ua // 10, 10_000)
-        new = min(u_ua // 10, 10_000)
-        # where nothing was known, nothing of it is mixed in
-        weight = 256 if self._drift_u_ua >= _OFFSET_U_UA else _weight(old, new)
-        self._drift_ua += (ua - self._drift_ua) * weight // 256
-        old = old * (256 - weight) // 256
-        new = new * weight // 256
-        self._drift_u_ua = max(_DRIFT_LEAST_U_UA, 10 * _root(old * old + new * new))
-
-    def _look_at_zero(self, charge_uah, dt_ms):
-        """Both FETs are open: what is counted now is the sensor's offset."""
-        if self._zero_ms < 0 or abs(charge_uah) > _ZERO_MOST_UAH:
-            # the first step may hold current of before; so much is no offset
-            self._zero_ms = self._zero_uah = 0
-            return
-        self._zero_uah += charge_uah
-        self._zero_ms += dt_ms
-        if self._zero_ms >= _ZERO_WINDOW_S * 1000:
-            self._end_of_zero()
-            self._zero_ms = self._zero_uah = 0
-
-    def see_zero(self, charge_65536ths, ms):
-        """Both FETs were open for *ms* (500..5000): the first value of a sensor nobody knows.
-
-        charge_65536ths  what the integrator moved meanwhile, in 1/65536 of 10 mAh
-        returns   True if that can be an offset
-        """
-        if abs(charge_65536ths) > _ZERO_MOST_65536THS:
-            return False
-        ua = charge_65536ths * 549_316 // ms
-        if abs(ua) > _OFFSET_MOST_UA:
-            return False
-        self._zero_ua = ua
-        self._take_drift(ua + self._self_ua, self._self_u_ua + _zero_u_ua(ms))
-        self._saved_cpct = -1           # worth a record of its own
-        return True
-
-    def move_zero(self, ua):
-        """The calibration was changed: from now on the sensor shows *ua* more at zero current."""
-        self._drift_ua += ua
-        self._saved_cpct = -1
-
-    @property
-    def zero_is_known(self):
-        """The sensor's offset was looked at, now or before it was stored."""
-        return self._drift_u_ua < _OFFSET_U_UA // 2
-
-    def _end_of_zero(self):
-        seconds = self._zero_ms // 1000
-        self._zero_ms = -1
-        if not _ZERO_FIRST_S <= seconds <= 3600 or abs(self._zero_uah) > _ZERO_MOST_UAH:
-            return
-        ua = self._zero_uah * 3600 // seconds
-        if abs(ua) <= _OFFSET_MOST_UA:
-            self._zero_ua = ua
-            self._take_drift(ua + self._self_ua, self._self_u_ua + _zero_u_ua(1000 * seconds))
-
-    def _look_at_idle(self, charge_uah, dt_ms):
-        """FETs closed, and for ten minutes no more flows than the first look may be off by.
-
-        That is a pack to which nothing is connected yet, after a look that was too short to know
-        the offset well. How far off a look of its length is, follows from the noise seen now: so
-        a load is taken for offset only if it is smaller than that, and the better the sensor, the
-        smaller.
-        """
-        step_s = dt_ms // 1000
-        if (not 8 <= step_s <= 18 or abs(charge_uah) > 1000
-                or abs(self._current_ma - self.offset_ua // 1000) > _IDLE_MOST_MA):
-            self._idle_ms = 0
-            return
-        ua = charge_uah * 36_000 // (dt_ms // 100)
-        if not self._idle_ms:
-            self._idle_uah = self._idle_ua = self._idle_steps = 0
-        else:
-            self._idle_ua += abs(ua - self._idle_last_ua)
-            self._idle_steps += 1
-        self._idle_last_ua = ua
-        self._idle_uah += charge_uah
-        self._idle_ms += dt_ms
-        if self._idle_ms < _IDLE_S * 1000:
-            return
-        ua = self._idle_uah * 3600 // (self._idle_ms // 1000)
-        self._idle_ms = 0
-        noise_ua = self._idle_ua // self._idle_steps    # 1.13 deviations of a step
-        look_ua = self._drift_u_ua - self._self_u_ua - 500
-        most_ua = _IDLE_U_UA + noise_ua * 8 // 3 * (look_ua // 100) // _IDLE_NOISE
-        if abs(ua - self.offset_ua) <= min(most_ua, _IDLE_MOST_UA):
-            self._zero_ua = ua
-            self._take_drift(ua + self._self_ua, self._self_u_ua + _IDLE_U_UA)
-            self._saved_cpct = -1
-
-    def _learn_drift(self):
-        """From one end of charge to another nothing has moved: what was counted is drift.
-
-        Both are taken where they are first seen: charging on at full puts more in.
-        """
-        if self._lesson_min < 0:
-            self._lesson_mah = self._lesson_uah = self._lesson_min = 0
-        elif self._lesson_min >= _RESIDUAL_MIN:
-            hours = self._lesson_min // 60
-            u_ua = self.full_mah * _RESIDUAL_U_PERMILLE // hours
-            if abs(self._lesson_mah) <= self.full_mah // 2:
-                ua = self._drift_ua + self._lesson_mah * 1000 // hours
-                if u_ua < 100_000 and abs(ua) < _OFFSET_MOST_UA:
-                    self._take_drift(ua, u_ua)
-                    self._saved_cpct = -1
-            self._lesson_mah = self._lesson_uah = self._lesson_min = 0
