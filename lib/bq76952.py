@@ -83,6 +83,7 @@ _ANY_JUMP = const(0x10000)
 _AGREE = const(4)           # so many cells that jumped to within ...
 _AGREE_MV = const(96)       # ... this of their mean are not torn
 _PAIR_TRIES = const(3)
+_MIDDLE = const(0x80)       # of what a low byte may be
 
 # what _answer() says of the newest answer, if it is not the byte that was asked for
 _NOT_READY = const(-1)      # FF FF 00
@@ -362,7 +363,17 @@ class BQ76952:
         for _ in range(_PAIR_TRIES):
             if self._after_a_step(reg):
                 return True
-        return False
+        return reg == CC2_CURRENT and self._by_high_byte(reg)
+
+    def _by_high_byte(self, reg):
+        """A current that another sample shows in each frame: its high byte alone is one sample's,
+        and tells it to 1.28 A, which is less than it moves meanwhile."""
+        found = self._read(reg + 1)
+        if found < 0:
+            return False
+        self.regs[reg] = _MIDDLE
+        self.regs[reg + 1] = found
+        return True
 
     def _after_a_step(self, reg):
         """Read a pair that steps, as a current that pulses does: the low byte between two high

@@ -253,6 +253,24 @@ class TestTornValues(TestCase):
         self.chip.on_read = on_read
         self.assertFalse(self.afe.scan())
 
+    def test_a_current_that_ripples_faster_than_it_is_read_is_told_roughly(self):  # req: MEA-06
+        """An inverter's, twice the mains: a slow chip shows another sample in each frame."""
+        self.afe.scan()
+        samples = [-430, -1500, -4300, -7100, -8230, -7100, -4300, -1600]      # 10 mA
+        reads = [0]
+
+        def on_read(reg):
+            if reg in (0x3A, 0x3B):
+                reads[0] += 1
+                put16(self.chip.regs, 0x3A, samples[reads[0] % 8] & 0xFFFF)
+        self.chip.on_read = on_read
+        for start in range(8):
+            reads[0] = start
+            self.assertTrue(self.afe.scan())
+            found = self.afe.regs[0x3A] | self.afe.regs[0x3B] << 8
+            found -= 0x10000 if found >= 0x8000 else 0
+            self.assertTrue(min(abs(found - each) for each in samples) <= 256, found)
+
     def test_cells_that_jump_to_one_level_are_not_read_again(self):     # req: MEA-06 MEA-02
         for cell in range(16):
             put16(self.chip.regs, 0x14 + 2 * cell, 3300 + cell)
