@@ -41,6 +41,7 @@ _LONGEST_BACK_OFF_MS = 8_000
 _VERIFY_MS = 60_000             # PRO-23
 _OTHERS_US = 1_000              # least pause between two steps of a slow AFE
 _APART_MS = 500                 # from the integrator's scans, which take as long: never both
+_SWAY = 5                       # 1/32 of the period: no multiple of a ripple of 10, 8.3 or 16.7 ms
 _RESET_MS = 100                 # from the AFE's reset until it is talked to again
 _SHORT = mask_of("PRO-08", "PWR-03")
 # items of AFE_ERROR
@@ -106,6 +107,7 @@ class Control:
         self.afe_starts = 0
         self.task = None
         self._held = _NOT_TRIED
+        self._sways = False         # scans come a little faster than their period
         self._parts = 0             # 0: a scan is read at one go | parts that it is read in
         self._part = 0              # the next one
         self._begun_us = 0          # when the scan in parts began
@@ -122,6 +124,9 @@ class Control:
     @micropython.native
     def step(self, now_ms):
         """One scan period; with a slow AFE one part of it."""
+        if self._pack.measurements.pulses.wants != self._sways:
+            self._sways = not self._sways
+            self._set_period()
         if self.task is not None and (self._parts or self._afe.slow):
             if self._reads_part(now_ms):
                 return
@@ -171,8 +176,16 @@ class Control:
         self._parts = parts
         self._part = 0
         self._ended_us = self._ticks_us() - _OTHERS_US
-        if self.task is not None:
-            self.task.set_period(self._pack.scan_ms // (parts + 1))
+        self._set_period()
+
+    def _set_period(self):
+        """Of the task. A difference that may be a ripple in step with the scans makes them come a
+        little faster: each of them sees another part of the ripple then."""
+        if self.task is not None and not self._rests:
+            period_ms = self._pack.scan_ms
+            if self._sways:
+                period_ms -= period_ms >> _SWAY
+            self.task.set_period(period_ms // (self._parts + 1))
 
     def _change_pace(self, rests, now_ms):
         """Nothing but the ways out of sleep has to be watched from now on, or all again."""

@@ -104,6 +104,29 @@ class TestLevels(unittest.TestCase):
             self.assertTrue(self.m.levels.stack.known)
             self.assertTrue(self.take(self.apart(stack * 1.02)) & rd.SUM_IMPLAUSIBLE)
 
+    # -- pulses
+
+    def ripple(self, off_mv, scans):
+        """Scans of a ripple, each of another part of it; how many left a doubt about cells."""
+        doubted = 0
+        for k in range(scans):
+            part = (0, 7, 10, 7, 0, -7, -10, -7)[k % 8]         # tenths of its height
+            regs = board(current_ma=-41_000 + 3700 * part)
+            put16(regs, 0x34, (52_800 + off_mv + 90 * part) // 10)
+            self.take(regs)
+            doubted += self.m.values[rd.MAX_CELL_MV] == rd.NO_READING
+        return doubted
+
+    def test_a_ripple_is_no_doubt_however_long_it_lasts(self):      # req: MEA-06
+        self.take(board(), 20)
+        self.assertTrue(self.ripple(0, 4000) <= 8)
+        self.assertTrue(self.m.doubts in (0, rd.SUM_IMPLAUSIBLE))
+
+    def test_what_is_off_beneath_a_ripple_is_doubted(self):         # req: MEA-03
+        self.take(board(), 20)
+        self.ripple(0, 1000)
+        self.assertTrue(self.ripple(1000, 2000) >= 500)
+
     # -- kept over a restart
 
     def restarted(self, params=None):

@@ -547,7 +547,29 @@ class TestRest(Case):
             self.assertEqual(self.control.acted, self.pack.measurements.seq)
 
 
+class FakeTask:
+    period_ms = 100
+
+    def set_period(self, period_ms):
+        self.period_ms = period_ms
+
+
 class TestRunning(Case):
+    def test_a_wrong_sum_takes_the_scans_out_of_step_with_a_ripple(self):      # req: MEA-06
+        self.run_up()
+        task = self.control.task = FakeTask()
+        self.step(2)
+        self.assertEqual(task.period_ms, 100)
+        put16(self.afe.regs, 0x34, 5200)                    # of 5280
+        self.step(2)
+        for ripple_ms in (10, 25 / 3, 50 / 3):              # it sees all parts of each
+            parts = {int(k * task.period_ms % ripple_ms / ripple_ms * 4) for k in range(12)}
+            self.assertEqual(parts, {0, 1, 2, 3})
+        self.assertTrue(95 <= task.period_ms < 100)
+        put16(self.afe.regs, 0x34, 5280)
+        self.step(40)
+        self.assertEqual(task.period_ms, 100)
+
     def test_nothing_is_sent_while_nothing_changes(self):       # req: PWR-01
         self.run_up()
         self.step(50)

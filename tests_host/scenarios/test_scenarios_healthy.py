@@ -26,3 +26,10 @@ def test_a_healthy_pack_is_not_accused(rig, target, seed, until_s):
 ))
 def test_cells_that_relax_after_an_overload_accuse_nothing(rig, target, seed, until_s):
     assert healthy.try_seed(rig, seed, target, until_s * 1000, kind="overloads") is None
+
+
+@pytest.mark.req("MEA-06")
+@pytest.mark.targets("host")
+def test_a_ripple_in_step_with_the_scans_is_no_wrong_sum(rig, target):
+    """100 Hz, at 0 degC: each scan shows the mean of the current, and the sum 0.6 V off."""
+    assert healthy.try_seed(rig, 1, target, 327_000) is None

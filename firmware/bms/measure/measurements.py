@@ -9,6 +9,7 @@ from bms.measure.pulses import Pulses
 from bms.words.readings import NO_READING
 from bound import bind
 from hot.scan_values import decode_scan
+from micropython import const
 from ticks import MASK
 
 _AMBIENT = 0x6E             # thermistor on the AFE's ALERT pin, 0.1 K
@@ -19,6 +20,7 @@ _SAFETY_A = 0x03
 _BATTERY_STATUS = 0x12
 _FET_STATUS = 0x7F
 _OF_CELLS = readings.CELL_IMPLAUSIBLE | readings.SUM_IMPLAUSIBLE | readings.WIRE_OPEN
+_MEAN = const(16)           # scans of a mean
 USABLE_SCANS = 3            # MEA-05: older than this many periods is unusable
 
 
@@ -122,6 +124,11 @@ class Measurements:
         levels = self.levels
         levels.step(values, self.cells_mv, doubts, regs[_FET_STATUS], self._cal,
                     self._stack_cal, self._pack_cal)
+        if self.pulses.wants:
+            self.pulses.sum_off += sum(self.cells_mv) - values[readings.STACK_MV] - (
+                self.pulses.sum_off // _MEAN)
+        elif self.pulses.sum_off:
+            self.pulses.sum_off = 0
         if not levels.stack.sure:
             doubts = self._see_untaught(doubts)
         self.doubts = doubts
@@ -152,10 +159,16 @@ class Measurements:
         return doubts
 
     def _excuse_sum(self, doubts):
-        """Cells and stack are not of one time where the current pulses: cells are believed."""
+        """Cells and stack are not of one time where the current pulses: cells are believed.
+
+        What is excused is not endless, but for pulses that leave no difference in the mean: the
+        ripple of an inverter, seen at another part of it in each scan.
+        """
         pulses = self.pulses
         pulses.ask()
-        if doubts & _OF_CELLS != readings.SUM_IMPLAUSIBLE or not pulses.excuse(self.dt_ms):
+        if doubts & _OF_CELLS != readings.SUM_IMPLAUSIBLE or not (
+                pulses.excused_ms > 0 and abs(self.pulses.sum_off) <= _MEAN * self._sum_mv
+                or pulses.excuse(self.dt_ms)):
             return
         self.sum_excused = True
         self._believe_cells()

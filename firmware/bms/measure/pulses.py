@@ -29,9 +29,11 @@ class Pulses:
 
     wants       the integrator's count is wanted, at once and again
     excused_ms  for so long from now the current is known to pulse
+    sum_off     of the caller: sum of the cells less the stack, a mean times _MEAN
     """
 
     def __init__(self):
+        self.sum_off = 0
         self.wants = False
         self._base = False          # it was read since it is wanted
         self._wanted_ms = self._asked_ms = -1
