@@ -43,7 +43,7 @@ def _causes(pack, way, offered):
     if mode != pw.AWAKE:
         yield "the pack is %s, because of %s; a charger, the button or the RS232 port wakes it" % (
             pw.MODES[mode], pw.REASONS[pack.power.reason])
-    for row in rules.FAULTS:
+    for row in rules.FAULTS if pack.faults or pack.faults_more else ():
         if row[rules.FAULT_BLOCKS] & way and pack.has(rules.bit_of(row[rules.FAULT_NUMBER])):
             yield "fault: %s (%s); %s" % (
                 row[rules.FAULT_WORDS], row[rules.FAULT_NAME],

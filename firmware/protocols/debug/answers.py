@@ -1,6 +1,7 @@
 """What the console answers to its own words (COM-10): one generator a word, one line at a time.
 
-So an answer of any length costs a step of the port no more than a line or two.
+So an answer of any length costs a step of the port no more than a line or two. None is no line: a
+step may end there.
 """
 
 from array import array
@@ -88,7 +89,7 @@ class Answers:
         yield "\r"
         try:
             for text in getattr(self, "_" + name, self._command)(words, name):
-                yield text + "\r\n"
+                yield "" if text is None else text + "\r\n"
         except ValueError as error:
             text = str(error)
             yield (text if text.startswith(name) else name + ": " + text) + "\r\n"
@@ -161,8 +162,9 @@ class Answers:
         yield "balancing    " + BALANCE_STATES[pack.balancing.state]
         yield "inverter     " + self._inverter()
         found = False
+        yield None
         for text in self._wrong():
-            found = True
+            found = found or text is not None
             yield text
         if not found:
             yield "all well     no alarm, no protection, no fault"
@@ -205,7 +207,9 @@ class Answers:
                         word, row[rules.WORDS], row[rules.ID],
                         ", locked" if word == "protection" and protection.locks >> i & 1 else "")
                     break
-        for row in rules.FAULTS:
+        if pack.faults or pack.faults_more:
+            yield None
+        for row in rules.FAULTS if pack.faults or pack.faults_more else ():
             if pack.has(rules.bit_of(row[rules.FAULT_NUMBER])):
                 yield "%-12s %s (%s)" % ("fault", row[rules.FAULT_WORDS], row[rules.FAULT_NAME])
 
@@ -334,6 +338,8 @@ class Answers:
         found = False
         for i in range(len(parameters.TABLE)):
             row = parameters.TABLE[i]
+            if i & 15 == 0:
+                yield None              # a step may end here
             if pattern in row[1] or pattern in row[6].lower():
                 found = True
                 yield "%-22s %-24s %s" % (row[1], values.shown(params[row[1]], row[2]), row[6])
@@ -405,6 +411,14 @@ class Answers:
             seq -= 1
         if seq == records.newest:
             yield "no events yet"
+
+    def _tasks(self, words, name):
+        yield "task        every     longest step  late  failed"
+        for task in self._parts.scheduler.tasks:
+            yield "%-11s %4d ms  %7d.%03d ms  %4d  %6d" % (
+                task.name, task.period_ms, task.worst_us // 1000, task.worst_us % 1000,
+                task.overruns, task.errors)
+        yield "free memory: %d bytes, at its newest look" % self._parts.supervisor.heap_free
 
     def _update(self, words, name):
         yield "a new firmware comes over the USB port: `make flash PORT=...` on the computer"

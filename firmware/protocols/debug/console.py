@@ -119,11 +119,9 @@ class Console:
 
     def _put(self, data, at):
         """Copy of *data* from *at* what there is room for; how much that was."""
-        count = min(len(data) - at, _OUT - self._used)
-        out = self.out
         used = self._used
-        for i in range(count):
-            out[used + i] = data[at + i]
+        count = min(len(data) - at, _OUT - used)
+        self.out[used:used + count] = data[at:at + count]
         self._used = used + count
         return count
 

@@ -162,8 +162,7 @@ class Link:
     def _put(self, at, data):
         """Copy *data* to payload offset *at*; return its length."""
         at += _HEAD
-        for i in range(len(data)):
-            self.out[at + i] = data[i]
+        self.out[at:at + len(data)] = data
         return len(data)
 
     def _need(self, length, wanted):
@@ -176,16 +175,24 @@ class Link:
         except UnicodeError:
             raise Refused(_BAD_VALUE, "text is not UTF-8")
 
-    def _lines(self, at, lines, first):
-        """Put *lines* from number *first* on while they fit; (end, number of the next or -1)."""
-        i = first
-        while i < len(lines):
-            data = lines[i].encode() if i == first else ("\n" + lines[i]).encode()
+    def _page(self, length, count, line):
+        """A page of *count* lines, from the one that is asked for on, while they fit.
+
+        line   function(i): line i as text
+        """
+        self._need(length, 1)
+        first = i = self._in[_HEAD]
+        if first >= count:
+            raise Refused(_BAD_VALUE, "line %d: there are %d" % (first, count))
+        at = 1
+        while i < count:
+            data = (line(i) if i == first else "\n" + line(i)).encode()
             if at + len(data) > _TEXT_ROOM:
-                return at, i
+                break
             at += self._put(at, data)
             i += 1
-        return at, -1
+        self.out[_HEAD] = i if i < count else 0
+        return at
 
     # -- handlers: payload length in, payload length out ------------------------------------
 
@@ -194,31 +201,17 @@ class Link:
             self._identity, self._schema, self._reporter.uptime_s(now_ms))
         return self._put(0, text.encode())
 
-    def _page(self, length, table):
-        self._need(length, 1)
-        first = self._in[_HEAD]
-        if first >= len(table):
-            raise Refused(_BAD_VALUE, "line %d: there are %d" % (first, len(table)))
-        end, following = self._lines(1, [report.line_of(row) for row in table], first)
-        self.out[_HEAD] = max(0, following)
-        return end
-
     def _fields(self, length, now_ms):
-        return self._page(length, self._reporter.fields)
+        fields = self._reporter.fields
+        return self._page(length, len(fields), lambda i: report.line_of(fields[i]))
 
     def _event_fields(self, length, now_ms):
-        return self._page(length, report.EVENT_FIELDS)
+        rows = report.EVENT_FIELDS
+        return self._page(length, len(rows), lambda i: report.line_of(rows[i]))
 
     def _names(self, length, now_ms):
         """Numbers, ids and words of items and faults, from a line on."""
-        self._need(length, 1)
-        first = self._in[_HEAD]
-        lines = report.names()
-        if first >= len(lines):
-            raise Refused(_BAD_VALUE, "line %d: there are %d" % (first, len(lines)))
-        end, following = self._lines(1, lines, first)
-        self.out[_HEAD] = max(0, following)
-        return end
+        return self._page(length, report.NAMES, report.name)
 
     def _report(self, length, now_ms):
         self.out[_HEAD] = self._schema & 0xFF

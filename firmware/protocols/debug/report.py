@@ -42,15 +42,24 @@ def pack_event(buf, at, seq, record):
                      0xFFFF if soc_cpct is None else soc_cpct)
 
 
+NAMES = len(ITEMS) + len(FAULTS)
+
+
+def name(i):
+    """Line *i* of NAMES, one for each item and fault: kind;number in event records;number in a
+    first-out;id;unit of value and limit;words."""
+    if i < len(ITEMS):
+        row = ITEMS[i]
+        return "item;%d;%d;%s;%s;%s" % (row[NUMBER], row[NUMBER], row[0],
+                                        rd.UNITS.get(row[READING], ""), row[WORDS])
+    row = FAULTS[i - len(ITEMS)]
+    return "fault;%d;%d;%s;%s;%s" % (row[FAULT_NUMBER], FIRST_OUT_FAULT + row[FAULT_NUMBER],
+                                     row[FAULT_NAME], row[FAULT_UNIT], row[FAULT_WORDS])
+
+
 def names():
-    """A line for each item and fault: kind;number in event records;number in a first-out;id;unit
-    of value and limit;words."""
-    return (["item;%d;%d;%s;%s;%s" % (row[NUMBER], row[NUMBER], row[0],
-                                      rd.UNITS.get(row[READING], ""), row[WORDS])
-             for row in ITEMS]
-            + ["fault;%d;%d;%s;%s;%s" % (row[FAULT_NUMBER], FIRST_OUT_FAULT + row[FAULT_NUMBER],
-                                         row[FAULT_NAME], row[FAULT_UNIT], row[FAULT_WORDS])
-               for row in FAULTS])
+    """All lines of name()."""
+    return [name(i) for i in range(NAMES)]
 
 
 def line_of(row):
