@@ -31,7 +31,7 @@ from tasks.can_port import CanPort
 from tasks.control import Control
 from tasks.panel import Panel
 from tasks.parallel_bus import ParallelBus
-from tasks.serial_port import SerialPort
+from tasks.serial_port import ConsolePort, SerialPort
 from tca9534 import TCA9534
 
 if ON_MICROPYTHON:
@@ -494,8 +494,9 @@ class TestProtocolPath(TestCase):
                            (0x9A, b"01"), (0x99, b"0B"), (0xFE, b"")):
             self.answer(pylontech_frame(0x25, 0, cid2, info))
 
-    def test_answers_on_the_debug_port(self):                   # req: SAF-04 COM-04
+    def test_answers_on_the_debug_port(self):                   # req: SAF-04 COM-04 COM-10
         from protocols.ascii.port import AsciiPort
+        from protocols.debug.console import Console
         from protocols.debug.port import DebugPort, Trusted
         from protocols.debug.link import Link
         from protocols.debug.report import Reporter
@@ -503,13 +504,14 @@ class TestProtocolPath(TestCase):
         identity = Identity("AM5000", (1, 2, 3), "AM5000A000000001")
         reporter = Reporter(self.pack, None, None)
         protocol = DebugPort(Link(self.pack, reporter, "", {}, None), AsciiPort(
-            System(self.pack, identity), self.pack, identity, Trusted()))
-        port = SerialPort(uart, protocol)
+            System(self.pack, identity), self.pack, identity, Trusted()),
+            Console(None, lambda: 0))
+        port = ConsolePort(uart, protocol)
 
-        def step():
+        def step():                             # a frame, and steps in which nobody talks
             uart.at = 0
-            port.step(self.now)
-            port.step(self.now)
+            for _ in range(4):
+                port.step(self.now)
         self.check(step)
         self.assertTrue(uart.sent > 0)
 

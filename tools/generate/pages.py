@@ -31,6 +31,7 @@ from bms.words import events, parameters, rules             # noqa: E402
 from bms.words import readings as rd                        # noqa: E402
 from protocols import as1_codes                             # noqa: E402
 from protocols.can import layout                            # noqa: E402
+from protocols.debug import words as console_words          # noqa: E402
 
 _NOTE = "Made by `make pages` from `{}`; do not edit."
 # unit of the registry: (factor, digits, what a person reads)
@@ -263,9 +264,29 @@ def can_page():
 
 
 # name in docs/: what makes its lines, or its text
+def console_page():
+    """docs/generated/console.md"""
+    out = ["# Words of the console", "", _NOTE.format("firmware/protocols/debug/words.py"), "",
+           "How to get there, keys and units: [console.md](../console.md). *PIN* says when a word "
+           "needs the owner's PIN, where one is set."]
+    needs = {console_words.ASKS: "–", console_words.SETS: "yes", console_words.MAY_SET: "to set"}
+    group = None
+    for row in console_words.WORDS:
+        if row[console_words.GROUP] != group:
+            group = row[console_words.GROUP]
+            out += ["", f"## {console_words.GROUPS[group]}", "",
+                    "| word | what it does | example | PIN |", "| --- | --- | --- | --- |"]
+        word = f"{row[console_words.WORD]} {row[console_words.ARGUMENTS]}".strip()
+        word = word.replace("|", "\\|")
+        out.append(f"| `{word}` | {row[console_words.HELP]} | "
+                   f"`{row[console_words.EXAMPLE]}` | {needs[row[console_words.RIGHT]]} |")
+    return out
+
+
 PAGES = {
     "generated/parameters.md": parameter_page, "generated/protections.md": protection_page,
-    "generated/events.md": event_page, "generated/codes.md": code_page,
+    "generated/console.md": console_page, "generated/events.md": event_page,
+    "generated/codes.md": code_page,
     "generated/limits.md": limit_page, "generated/can.md": can_page,
     "bench.md": bench_page.page, "wiring.md": wiring.page,
     "architecture.svg": architecture.picture,
