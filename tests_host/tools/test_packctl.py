@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import tty
+import urllib.request
 
 import pytest
 from typer.testing import CliRunner
@@ -358,6 +359,57 @@ def test_the_program_works_over_both_kinds_of_port(bench):
     done = process("--version")
     assert done.stdout == f"packctl {packctl.__version__}\n"
     assert process("nonsense").returncode == 2
+
+
+@pytest.mark.req("COM-10", "HST-02")
+def test_lines_of_a_pipe_are_typed_at_the_packs_console(bench):
+    done = process("console", "-p", bench.port, input="why\nget cell_ov_trip_mv\n")
+    assert done.returncode == 0, done.stderr
+    assert "charging is possible" in done.stdout and "3600 mV (3.600 V)" in done.stdout
+
+
+@pytest.mark.req("HST-02")
+def test_the_screen_is_served_to_a_browser(bench):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        number = server.getsockname()[1]
+    served = subprocess.Popen(
+        [sys.executable, "-m", "packctl", "monitor", "--serve", "--web-port", str(number),
+         "-p", bench.port], env={**os.environ, "PYTHONPATH": str(TOOLS)},
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        assert f"http://127.0.0.1:{number}" in served.stderr.readline()
+        page = ""
+        for _ in range(200):
+            with contextlib.suppress(OSError):
+                page = urllib.request.urlopen(f"http://127.0.0.1:{number}/").read().decode()
+                break
+            time.sleep(0.1)
+        assert "textual" in page and "packctl" in page
+    finally:
+        served.kill()
+        served.wait()
+        served.stderr.close()
+
+
+@pytest.mark.targets("rp2040")
+@pytest.mark.req("HST-02")
+def test_the_emulated_pico_answers_on_its_debug_and_its_usb_port(rig, target):
+    opened = rig.open(target, plant={"soc": 0.55})
+    rig.run(4_000)
+    rig.play(1)
+    for name in ("debug", "usb"):
+        port = opened["ports"][name]
+        done = process("status", "--json", "-p", port, "--timeout", "60")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["hello"]["hot"] == "viper"
+    done = process("get", "cell_ov_trip_mv", "-p", opened["ports"]["debug"], "--timeout", "60")
+    assert "3600 mV (3.6 V)" in done.stdout, done.stderr
+
+
+def test_the_shells_learn_the_commands():
+    done = process(env={"_PACKCTL_COMPLETE": "complete_bash", "COMP_WORDS": "packctl sta",
+                        "COMP_CWORD": "1"})
+    assert done.stdout.split() == ["status"], done.stdout + done.stderr
 
 
 def test_every_command_has_help_with_an_example():

@@ -11,8 +11,9 @@ from .frames import SOF
 from .ports import Port
 
 END = b"\x1d"                   # Ctrl-]
-_QUIET_S = 0.6                  # an answer is over after so long without a byte
-_LONGEST_S = 5.0
+PROMPT = b"pylon>"              # of the pack's console
+_QUIET_S = 2.0                  # an answer without it is over after so long without a byte
+_LONGEST_S = 30.0
 
 
 def run(port: Port) -> None:
@@ -32,11 +33,15 @@ def _show(data: bytes) -> None:
 
 def _show_answer(port: Port) -> None:
     start = heard = time.monotonic()
+    last = b""
     while time.monotonic() - heard < _QUIET_S and time.monotonic() - start < _LONGEST_S:
         data = port.read()
         if data and data[0] != SOF:
             _show(data)
             heard = time.monotonic()
+            last = (last + data)[-len(PROMPT):]
+            if last == PROMPT:
+                return
 
 
 def _interactive(port: Port) -> None:

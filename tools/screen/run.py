@@ -361,11 +361,10 @@ def run_picture(rig, view, start_ms, path):
     """Play PICTURE_SCRIPT as a user would, then draw the screen as SVG."""
     session = Session(rig, view, start_ms)
     session.fetch_params()
-    session.play(True)
     script = list(PICTURE_SCRIPT)
     session.look()
-    while script or not view.got["wire"]["lamps"]["cap"][3]:
-        time.sleep(FRAME_S)
+    while script or not any(view.got["wire"]["lamps"]["cap"]):
+        rig.ask("run", ms=1000 * FRAME_S)
         session.look()
         while script and view.t_ms >= script[0][0]:
             for key in script.pop(0)[1]:
