@@ -81,12 +81,12 @@ class TestSums(unittest.TestCase):
                 ({"cell_ov_trip_mv": 3690, "cal_cell3_offset_mv": 11}, "cal_cell3_offset_mv"),
                 ({"cell_uv_trip_mv": 2000, "deep_floor_mv": 1500, "cal_cell15_offset_mv": -3},
                  "cell 15 may reach 1997"),
-                ({"chg_ut_trip_dc": 10, "cal_temp2_offset_dc": -11}, "charged at -1 dC"),
-                ({"chg_ot_trip_dc": 590, "cal_temp2_offset_dc": 11}, "charged at 601 dC"),
+                ({"chg_ut_trip_dc": 10, "cal_temp2_offset_dc": -11}, "charged at -0.1 °C"),
+                ({"chg_ot_trip_dc": 590, "cal_temp2_offset_dc": 11}, "charged at 60.1 °C"),
                 ({"cal_cell3_offset_mv": 15, "cal_cell3_gain_ppm": -200}, "healthy board"),
                 ({"cal_pack_gain_ppm": 30_000, "cal_pack_offset_mv": -100}, "healthy board"),
                 ({"cell_ov_release_mv": 3551}, "at least 50 below"),
-                ({"chg_ot_release_dc": 571}, "at least 10 below")):
+                ({"chg_ot_release_dc": 571}, "at least 1.0 °C below")):
             params = Parameters()
             text = reason(ValueError, params.set_all, values)
             self.assertIn(words, text)

@@ -403,14 +403,14 @@ class TestReasons(Case):
         set_cells(empty, 3300, 2951)
         mosfet = scan_regs()
         put16(mosfet, 0x7A, 901 + 2731)
-        for regs, words in ((full, ("CCL: PRO-01 highest cell (cell 1), value 3451",)),
-                            (empty, ("DCL: PRO-02 lowest cell (cell 1), value 2951",)),
-                            (warm(521), ("CCL: PRO-10 hottest cell (sensor 0), value 521",
-                                         "DCL: PRO-12 hottest cell (sensor 0), value 521")),
-                            (warm(99), ("CCL: PRO-09 coldest cell (sensor 0), value 99",)),
-                            (warm(-161), ("DCL: PRO-11 coldest cell (sensor 0), value -161",)),
-                            (mosfet, ("CCL: PRO-17 MOSFETs, value 901",
-                                      "DCL: PRO-17 MOSFETs, value 901"))):
+        for regs, words in ((full, ("CCL: PRO-01 highest cell (cell 1), value 3.451 V",)),
+                            (empty, ("DCL: PRO-02 lowest cell (cell 1), value 2.951 V",)),
+                            (warm(521), ("CCL: PRO-10 hottest cell (sensor 0), value 52.1 °C",
+                                         "DCL: PRO-12 hottest cell (sensor 0), value 52.1 °C")),
+                            (warm(99), ("CCL: PRO-09 coldest cell (sensor 0), value 9.9 °C",)),
+                            (warm(-161), ("DCL: PRO-11 coldest cell (sensor 0), value -16.1 °C",)),
+                            (mosfet, ("CCL: PRO-17 MOSFETs, value 90.1 °C",
+                                      "DCL: PRO-17 MOSFETs, value 90.1 °C"))):
             self.setUp()
             text = self.text(regs)
             for line in words:
@@ -447,7 +447,7 @@ class TestReasons(Case):
         self.pack.derating.stop()
         self.scan(scan_regs())
         self.assertEqual((self.pack.ccl_ma, others()), (200, ["limit still rising"]))
-        self.assertIn("still rising: CCL 200 of 50000 mA", text_of(self.pack))
+        self.assertIn("still rising: CCL 0.200 A of 50.000 A", text_of(self.pack))
         self.settle(scan_regs())
         self.assertEqual((self.pack.ccl_ma, others()), (50_000, []))
 
@@ -466,7 +466,7 @@ class TestReasons(Case):
         put16(regs, 0x34, 4500)
         for _ in range(6):
             self.scan(regs)
-        self.assertIn("value none", text_of(self.pack))
+        self.assertIn("not measured", text_of(self.pack))
 
     def test_reasons_go_with_their_cause(self):                 # req: DER-05
         self.settle(warm(520))

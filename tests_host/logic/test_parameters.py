@@ -74,6 +74,15 @@ class TestSet(unittest.TestCase):
         self.assertEqual(params.set("cell_ov_delay_ms", 2000), 2000)
         self.assertEqual((params["cell_ov_delay_ms"], params.changed), (2000, changed + 1))
 
+    def test_a_refusal_names_degrees_and_per_cent_not_the_registry_s_units(self):   # req: PAR-03
+        params = Parameters()
+        self.assertEqual(reason(ValueError, params.set, "chg_ut_trip_dc", 900).split(" is ")[0],
+                         "chg_ut_trip_dc: 90.0 \u00b0C")
+        self.assertEqual(reason(ValueError, params.set, "dsg_ut_alarm_dc", -210),
+                         "dsg_ut_trip_dc (-20.0 \u00b0C) must be below "
+                         "dsg_ut_alarm_dc (-21.0 \u00b0C)")
+        self.assertIn("20000", reason(ValueError, params.set, "cell_ov_trip_mv", 20_000))
+
     def test_range_one_inside_and_one_outside(self):            # req: PAR-03
         params = Parameters()
         for value, taken in ((199, False), (200, True), (10_000, True), (10_001, False),

@@ -3,6 +3,7 @@
 from bms.limits import derating
 from bms.words import readings as rd
 from bms.words.rules import BOTH, CHARGE, DISCHARGE
+from bms.words.phrases import quantity
 from bms.words.readings import NO_READING
 
 # bits above those of a profile's CURVES
@@ -47,27 +48,29 @@ def text_of(pack):
             value = values[reading]
             lines.append("%s: %s%s, value %s" % (
                 "CCL" if limit == derating.CHARGE_LIMIT else "DCL", name,
-                _place(values, reading), "none" if value == NO_READING else value))
+                _place(values, reading), "not measured" if value == NO_READING
+                else quantity(value, rd.UNITS.get(reading, ""))))
     others = reasons >> len(curves)
     if others & _HELD:
         held = BOTH & ~pack.offered()
         lines.append("held off:%s%s" % (" charge" if held & CHARGE else "",
                                         " discharge" if held & DISCHARGE else ""))
     if others & _RISING:
-        lines.append("still rising: CCL %d of %d mA, DCL %d of %d mA" % (
-            pack.derating.ccl_ma, pack.derating.charge_target_ma,
-            pack.derating.dcl_ma, pack.derating.discharge_target_ma))
+        lines.append("still rising: CCL %s of %s, DCL %s of %s" % tuple(
+            quantity(ma, "mA") for ma in (
+                pack.derating.ccl_ma, pack.derating.charge_target_ma,
+                pack.derating.dcl_ma, pack.derating.discharge_target_ma)))
     if others & _ASKED:
         lines.append("limits asked for by a command, for %d s" % pack.asked.left_s)
     if others & _VOLTAGE:
-        lines.append("CVL: highest cell near its protection%s, %d mV" % (
-            _place(values, rd.MAX_CELL_MV), pack.cvl_mv))
+        lines.append("CVL: highest cell near its protection%s, asked for: %s" % (
+            _place(values, rd.MAX_CELL_MV), quantity(pack.cvl_mv, "mV")))
     if others & _DEEP:
-        lines.append("CCL: PRO-29 deep discharge%s, value %d mV, at most %d mA" % (
-            _place(values, rd.MIN_CELL_MV), values[rd.MIN_CELL_MV], pack.cautions.deep.most_ma))
+        lines.append("CCL: PRO-29 deep discharge%s, value %s, at most %s" % (
+            _place(values, rd.MIN_CELL_MV), quantity(values[rd.MIN_CELL_MV], "mV"),
+            quantity(pack.cautions.deep.most_ma, "mA")))
     if others & _LEAST:
-        lines.append("DCL: state of charge near min_soc_cpct, %d.%02d %%" % (
-            pack.soc.cpct // 100, pack.soc.cpct % 100))
+        lines.append("DCL: state of charge near min_soc_cpct, " + quantity(pack.soc.cpct, "cpct"))
     if others & _ALLOWANCE:
         lines.append("short-time allowance used, %d uses in 30 days" % pack.allowance.uses())
     return "\n".join(lines) or "no limit is below nominal"

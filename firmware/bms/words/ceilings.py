@@ -5,6 +5,8 @@ threshold: a cell that is shown 10 mV too low is at its threshold 10 mV later. S
 what the AFE's converter shows when the calibrated reading reaches the threshold.
 """
 
+from bms.words.phrases import stated
+
 LFP = {
     "name": "LFP",
     "cell_most_mv": 3700,           # no cell beyond it for longer than its delay
@@ -110,8 +112,9 @@ def _cell(params, ceilings, cell):
                 gain, offset, added, worst, CELL_CAL_MV)
         if (params[trip] - added - worst) * side > 0:
             return (trip, gain, offset), (
-                "%s (%d) with %s (%d) and %s (%d): cell %d may reach %d mV; the ceiling of %s is "
-                "%d mV" % (trip, params[trip], gain, params[gain], offset, params[offset], cell,
+                "%s (%d) with %s (%s) and %s (%d): cell %d may reach %d mV; the ceiling of %s is "
+                "%d mV" % (trip, params[trip], gain, stated(params[gain], "ppm"), offset,
+                           params[offset], cell,
                            params[trip] - added, ceilings["name"], worst))
     return None
 
@@ -129,7 +132,7 @@ def _sensor(params, ceilings, sensor):
         true_dc = params[trip] + params[offset]
         if (true_dc - worst) * side > 0:
             return (trip, offset), (
-                "%s (%d) with %s (%d): a cell may be %s at %d dC; the ceiling of %s is %d dC" % (
-                    trip, params[trip], offset, params[offset], what, true_dc, ceilings["name"],
-                    worst))
+                "%s (%s) with %s (%s): a cell may be %s at %s; the ceiling of %s is %s" % (
+                    trip, stated(params[trip], "dC"), offset, stated(params[offset], "dC"), what,
+                    stated(true_dc, "dC"), ceilings["name"], stated(worst, "dC")))
     return None

@@ -9,6 +9,7 @@ from array import array
 from bms.words import ceilings as ceiling
 from bms.words import rules
 from bms.words import readings
+from bms.words.phrases import stated
 
 BELOW_ALARM_MV = 20     # of a cell's alarm: what an equal cell has at the end of charge
 
@@ -731,8 +732,16 @@ class Parameters:
     def _check_range(self, i, value):
         low, high = self.range_of(i)
         if not low <= value <= high:
-            raise ValueError("%s: %d is outside %d..%d %s" % (
-                TABLE[i][1], value, low, high, TABLE[i][2]))
+            _, name, unit = TABLE[i][:3]
+            raise ValueError("%s: %s is outside %s..%s %s" % (
+                name, stated(value, unit), stated(low, unit), stated(high, unit),
+                "" if stated(low, unit) != str(low) else unit))
+
+    def _unit(self, name):
+        return TABLE[self._row(name)][2]
+
+    def _stated(self, name):
+        return stated(self[name], self._unit(name))
 
     def _check_rules(self):
         broken = self._broken()
@@ -754,10 +763,11 @@ class Parameters:
         """The first rule that does not hold, (names of its parameters, text), or None."""
         for lesser, greater in RULES:
             if self[lesser] >= self[greater]:
-                return (lesser, greater), "%s (%d) must be below %s (%d)" % (
-                    lesser, self[lesser], greater, self[greater])
+                return (lesser, greater), "%s (%s) must be below %s (%s)" % (
+                    lesser, self._stated(lesser), greater, self._stated(greater))
         for lesser, gap, greater in ceiling.GAPS:
             if self[lesser] + gap > self[greater]:
-                return (lesser, greater), "%s (%d) must be at least %d below %s (%d)" % (
-                    lesser, self[lesser], gap, greater, self[greater])
+                return (lesser, greater), "%s (%s) must be at least %s below %s (%s)" % (
+                    lesser, self._stated(lesser), stated(gap, self._unit(lesser)), greater,
+                    self._stated(greater))
         return ceiling.beyond(self, self.ceilings, self.cells)

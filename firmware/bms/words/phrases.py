@@ -8,7 +8,9 @@ from bms.words import readings as rd
 VITAL = ("parameters", "power state", "profile", "PIN", "everything that was stored")
 
 # unit: (digits after the point, what a person reads)
-_SHOWN = {"mV": (3, "V"), "mA": (3, "A"), "dC": (1, "\u00b0C"), "cpct": (2, "%"), "ms": (3, "s")}
+_SHOWN = {"mV": (3, "V"), "mA": (3, "A"), "dC": (1, "\u00b0C"), "cpct": (2, "%"), "ms": (3, "s"),
+          "uOhm": (3, "m\u03a9"), "uA": (3, "mA"), "ppm": (4, "%")}
+_OWN = ("dC", "cpct", "uOhm", "uA", "ppm")           # units that nobody but the registry has
 PLACES = ("wire", "address", "sensor", "record")     # a value that says where
 
 
@@ -25,6 +27,12 @@ def quantity(value, unit):
     if unit in PLACES:
         return "%s %d" % (unit, value)
     return "%d %s" % (value, unit)
+
+
+def stated(value, unit):
+    """*value* of a parameter in a message: a number in the unit of its name, or what a person
+    reads where that unit is the registry's own."""
+    return quantity(value, unit) if unit in _OWN else "%d" % value
 
 
 def row_of(number):
