@@ -88,6 +88,8 @@ def test_the_page_of_the_bench_has_every_command_field_and_fault():
     text = "\n".join(bench_page.page())
     for name in (*rig._COMMANDS, *rig_fields.SET_FIELDS, *rig_fields.FAULT_KINDS):
         assert f"| `{name}` |" in text, name
+    assert bench_page.NO_WORDS not in text, [line for line in text.splitlines()
+                                             if bench_page.NO_WORDS in line]
 
 
 @pytest.mark.parametrize("kind, wrong", [("afe_crc", 1.5), ("open_wire", 17), ("shunt_sign", 0),

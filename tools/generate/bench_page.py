@@ -9,6 +9,7 @@ import rig_fields
 import stand
 from rig_fleet import BAR_FIELDS, BUS_FAULTS
 
+NO_WORDS = "(no words in tools/generate/bench_page.py)"
 COMMANDS = {
     "open": "builds a bench and boots the firmware; answers ports, URLs, CAN interface and pins",
     "run": "lets so much simulated time pass; the same commands give the same trace",
@@ -22,6 +23,7 @@ COMMANDS = {
     "can": "answers the pack's CAN frames since `since_ms`, and sends those in `send`",
     "param": "reads a parameter, or sets `value`, or several in `values`; `restore` brings "
              "back all defaults",
+    "params": "answers all parameters as [id, name, unit, lowest, highest, default, value, help]",
     "command": "types a line at the pack's console and answers its text",
     "power": "cuts or restores the controller's supply at this instant; flash and clock stay",
     "reset": "presses the reset line of the controller",
@@ -149,10 +151,10 @@ def page():
     for name, (_, fields, needed) in rig._COMMANDS.items():
         known = ("see below",) if name == "set" else tuple(
             f"**{field}**" if field in needed else field for field in fields)
-        out.append(f"| `{name}` | {', '.join(known) or '–'} | {COMMANDS[name]} |")
+        out.append(f"| `{name}` | {', '.join(known) or '–'} | {COMMANDS.get(name, NO_WORDS)} |")
     out += ["", "Fields in bold have to be given.", "", "### Fields of `open`", "",
             "| field | meaning |", "| --- | --- |"]
-    out += [f"| `{name}` | {OPEN[name]} |" for name in rig._COMMANDS["open"][1]]
+    out += [f"| `{name}` | {OPEN.get(name, NO_WORDS)} |" for name in rig._COMMANDS["open"][1]]
     out += ["", "The answer names a pseudo-terminal for each port in `ports`, the same as a TCP "
             "socket in `urls`, and the CAN bus for python-can in `can` "
             "(`can.Bus(**answer[\"can\"])`).", "",
@@ -161,13 +163,15 @@ def page():
     takes["fault"] = "an object {kind: value or null}"
     takes["clock"] = "a text such as 2026-05-17T12:30:00, or null"
     takes["inverter"] = "see the meaning; modes: " + ", ".join(as1.MODES)
-    out += [f"| `{name}` | {takes[name]} | {FIELDS[name]} |" for name in rig_fields.SET_FIELDS]
+    out += [f"| `{name}` | {takes[name]} | {FIELDS.get(name, NO_WORDS)} |"
+            for name in rig_fields.SET_FIELDS]
     out += ["", "On a fleet " + ", ".join(f"`{name}`" for name in BAR_FIELDS)
             + " belong to the bus bar and take no `module`.", "", "## Faults", "",
             '`{"cmd": "set", "fault": {"afe_silent": true}}` begins one, null ends it.', "",
             "| kind | value | what happens |", "| --- | --- | --- |"]
     found = checks()
     for name in rig_fields.FAULT_KINDS:
-        out.append(f"| `{name}` | {wanted(found[name])} | {FAULTS[name]} |")
-    out += [f"| `{name}` | a number from 0 to 1 | {FAULTS[name]} |" for name in BUS_FAULTS]
+        out.append(f"| `{name}` | {wanted(found[name])} | {FAULTS.get(name, NO_WORDS)} |")
+    out += [f"| `{name}` | a number from 0 to 1 | {FAULTS.get(name, NO_WORDS)} |"
+            for name in BUS_FAULTS]
     return out
