@@ -288,3 +288,22 @@ def test_a_charge_fet_that_is_dead_from_the_first_scan_is_no_tolerance(rig, targ
     rig.run(2000)
     found = seconds_to_fault(rig, 10)
     assert found and "SAF-05-open" in found[1]
+
+
+@pytest.mark.req("PRO-08", "MEA-07")
+@pytest.mark.targets("host", "unix")
+@pytest.mark.parametrize("stimulus", ({"load": "short"}, {"load_ma": 240_000}),
+                         ids=("short", "240-A"))
+def test_a_great_current_past_a_dead_sensor_ends_within_a_second(rig, target, stimulus):
+    """The AFE's comparators look at the same shunt (found by make hunt)."""
+    start(rig, target)
+    rig.set(fault={"shunt_gain": 0})
+    rig.run(1000)
+    at_ms = rig.get()["t_ms"]
+    rig.set(**stimulus)
+    rig.run(3000)
+    opened = [edge[0] for edge in rig.trace(at_ms)["edges"] if edge[1:] == ["fets.dsg", 0]]
+    assert opened and opened[0] - at_ms <= 500
+    answer = rig.get()
+    assert "MEA-07-current" in answer["report"]["faults"]
+    assert {kind for kind, *_ in answer["truth"]["harm"]} <= {"over_350_a"}

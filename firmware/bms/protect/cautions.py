@@ -2,23 +2,27 @@
 pre-discharge."""
 
 import micropython
+from bms.measure.collapse import Collapse
 from bms.protect.deep import Deep
 from bms.protect.fets import FET_DSG, FET_PDSG
 from bms.protect.ignored import IgnoredLimits
 from bms.protect.predischarge import Predischarge
-from bms.words.rules import DISCHARGE
+from bms.words.readings import CURRENT_MA
+from bms.words.rules import DISCHARGE, FAULT_CURRENT
 from bms.protect.starts import Starts
 from bms.words.states import DISCHARGING
 
 
 class Cautions:
-    """The parts, each with a rule of its own: Starts, Deep, IgnoredLimits, Predischarge."""
+    """The parts, each with a rule of its own: Starts, Deep, IgnoredLimits, Predischarge,
+    Collapse."""
 
     def __init__(self):
         self.starts = Starts()
         self.deep = Deep()
         self._ignored = IgnoredLimits()
         self.predischarge = Predischarge()
+        self._collapse = Collapse()
 
     def load(self, params):
         self.deep.load(params)
@@ -52,6 +56,8 @@ class Cautions:
             dcl_ma = min(max(dcl_ma, limits.discharge_target_ma), asked.dcl_ma)
         self._ignored.look(values, ccl_ma, dcl_ma, trips, dt_ms)
         fets = pack.measurements.fets
+        if self._collapse.step(values, fets & FET_DSG):
+            pack.set_fault(FAULT_CURRENT, True, values[CURRENT_MA], 0)
         self.predischarge.look(values, fets & FET_PDSG != 0, trips, fets & FET_DSG != 0, dt_ms)
         conditions = self.deep.look(values, trips, conditions, pack.direction == DISCHARGING,
                                     dt_ms)
