@@ -3,7 +3,8 @@
 import os
 
 import pytest
-from as1 import (
+from as1 import Can, Day, Rs485
+from as1_model import (
     AS1,
     DRM_CONSUME_W,
     DRM_GENERATE_W,
@@ -12,9 +13,6 @@ from as1 import (
     MOST_MA,
     PEAK_S,
     RATED_W,
-    Can,
-    Day,
-    Rs485,
     Wire,
     World,
     hour_in,

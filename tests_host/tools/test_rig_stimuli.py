@@ -5,7 +5,7 @@ import socket
 import time
 
 import pytest
-from as1 import ask, info_of
+from as1_model import ask, info_of
 
 SIMULATED = pytest.mark.targets("host", "unix")
 

@@ -200,14 +200,16 @@ _parts = []                 # partitions of this start: dead after it
 
 
 def mount(partition, plain_files):
-    """Find the file system again after a reset. On MicroPython it is littlefs."""
+    """Find the file system again after a reset. It is littlefs where the interpreter has that."""
     for part in _parts:
         part.dead = True
     _parts.clear()
     system = partition(0, FILE_SECTORS)
     _parts.append(system)
     _parts.append(partition(FILE_SECTORS, LOG_SECTORS))
-    if sys.implementation.name == "cpython":
+    try:
+        from vfs import VfsLfs2
+    except ImportError:         # CPython, and MicroPython in a browser
         files.mount(plain_files(system, hw.file_names))
         return
     import vfs
@@ -216,10 +218,10 @@ def mount(partition, plain_files):
     except OSError:
         pass
     try:
-        made = vfs.VfsLfs2(system, progsize=256)
+        made = VfsLfs2(system, progsize=256)
     except OSError:
-        vfs.VfsLfs2.mkfs(system, progsize=256)
-        made = vfs.VfsLfs2(system, progsize=256)
+        VfsLfs2.mkfs(system, progsize=256)
+        made = VfsLfs2(system, progsize=256)
     vfs.mount(made, FOLDER)
     files.mount(LittleFiles())
 

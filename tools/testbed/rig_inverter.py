@@ -1,11 +1,10 @@
-"""The simulated inverter of as1.py on a port of the bench, in simulated time.
+"""The simulated inverter (as1_model.py) on a port of the bench, in simulated time.
 
 It asks or listens once a second, decides, and acts on charger and load: all from the wire alone.
 What it does is the bench's charger and load while it is attached.
 """
 
-from as1 import AS1, DAY, MODES, World, ask, info_of
-from as1 import Wire
+from as1_model import AS1, DAY, MODES, Wire, World, ask, info_of
 
 PORTS = ("can", "pcs")
 KEEP_ALIVE = [0x305, "00" * 8]
@@ -20,8 +19,8 @@ class Inverter:
     """One inverter.
 
     port    "can" or "pcs"
-    mode    of as1.MODES
-    pv_w, load_w   sun and house; None: those of as1's day at this hour
+    mode    of as1_model.MODES
+    pv_w, load_w   sun and house; None: those of the day in as1_model.py at this hour
     grid    False: the house is on the inverter alone
     hour_s  seconds that an hour of its day lasts
     drm     demand-response modes that are asserted, of 0 to 8
@@ -68,6 +67,12 @@ class Inverter:
         if self.port == "pcs" and not self._asked:
             say = self._question(0x61, now_us)
         return say, [KEEP_ALIVE] if self.port == "can" else [], self._act(now_s)
+
+    def told(self):
+        """What it does and says, for a person: W, whether the house is served, codes."""
+        flow = self._as1.flow
+        return {"battery_w": flow.battery_w, "grid_w": flow.grid_w, "ac_w": flow.ac_w,
+                "served": flow.served, "forbidden": flow.forbidden, "codes": sorted(flow.codes)}
 
     def _question(self, command, now_us):
         self._asked = (command, now_us)

@@ -1,0 +1,442 @@
+// The page: what the bench says is shown, what is clicked is done to the bench.
+
+import uPlot from "./uPlot.esm.js";
+import {Bench} from "./bench.mjs";
+import {Decoder} from "./can.mjs";
+import {Panel} from "./panel.mjs";
+
+const $ = id => document.getElementById(id);
+const SPEEDS = [1, 5, 20, 60];
+const LOOK_MS = 100, REPORT_MS = 500, WORDS_MS = 2000;      // simulated, at speed 1
+const KEPT = 3000;                                          // points of a plot
+const BAD = new Set(["trip", "lock", "fault", "first_out"]), WARN = new Set(["alarm", "limit"]);
+const MODES = ["self-consumption", "time-of-use", "back-up"];
+const SIMPLE = [
+  ["Charge 20 A", {charger_mv: 57600, charger_ma: 20000, load_ma: null}],
+  ["Charge 50 A", {charger_mv: 57600, charger_ma: 50000, load_ma: null}],
+  ["Load 20 A", {charger_mv: null, charger_ma: null, load_ma: 20000}],
+  ["Load 90 A", {charger_mv: null, charger_ma: null, load_ma: 90000}],
+  ["Rest", {charger_mv: null, charger_ma: null, load_ma: null}],
+];
+
+const data = await (await fetch("page.json")).json();
+const faults = await (await fetch("faults.json")).json();
+const decoder = new Decoder(data.can);
+let bench, options, steps, playing = true, speed = 1, words = {}, closed = 0;
+let lastEvent = 0, nextReport = 0, nextWords = 0, report = null, history;
+const panel = new Panel($("panel"));
+
+// ---- small things ---------------------------------------------------------------------------
+
+const volts = mv => mv == null ? "–" : (mv / 1000).toFixed(2) + " V";
+const amps = ma => ma == null ? "–" : (ma / 1000).toFixed(1) + " A";
+const percent = cpct => cpct == null ? "–" : (cpct / 100).toFixed(0) + " %";
+const time = ms => {
+  const s = Math.floor(ms / 1000), h = Math.floor(s / 3600);
+  return (h ? h + ":" + String(Math.floor(s / 60) % 60).padStart(2, "0") : Math.floor(s / 60))
+    + ":" + String(s % 60).padStart(2, "0");
+};
+
+function notice(text) {
+  $("notice").textContent = text;
+  $("notice").hidden = !text;
+}
+
+function button(parent, name, act) {
+  const made = parent.appendChild(document.createElement("button"));
+  made.textContent = name;
+  made.onclick = () => act(made);
+  return made;
+}
+
+/** Do something to the bench, and keep it for the link and the script. */
+function act(fields) {
+  steps.push([Math.round(bench.us / 1000), fields]);
+  return bench.set(fields).catch(error => notice(error.message));
+}
+
+// ---- what is shown --------------------------------------------------------------------------
+
+function showState(state) {
+  const {wire, truth} = state;
+  panel.show(wire, bench.powered);
+  const cells = truth.cell_mv.filter(mv => mv != null), low = Math.min(...cells), high = Math.max(...cells);
+  const from = Math.min(2800, low - 50), to = Math.max(3650, high + 20);
+  const bars = $("cells");
+  while (bars.children.length < cells.length) bars.appendChild(document.createElement("i")).appendChild(document.createElement("b"));
+  while (bars.children.length > cells.length) bars.lastChild.remove();
+  cells.forEach((mv, i) => {
+    const bar = bars.children[i];
+    bar.style.height = 12 + 84 * (mv - from) / (to - from) + "%";
+    bar.className = (mv >= 3600 ? "high " : mv <= 2700 ? "low " : "") + (wire.balance.includes(i) ? "bled" : "");
+    bar.title = `cell ${i + 1}: ${mv.toFixed(0)} mV`;
+    bar.firstChild.textContent = i + 1;
+  });
+  $("cells-words").textContent = `lowest ${volts(low)}, highest ${volts(high)}, ${(high - low).toFixed(0)} mV apart`
+    + (wire.balance.length ? `; ${wire.balance.length} bled` : "");
+  if (truth.harm?.length) notice("The physical model saw harm: " + truth.harm.map(h => h[0]).join(", "));
+}
+
+function headline(now) {
+  const up = [...now.protections, ...now.faults].map(id => now.words[id] ?? id);
+  const level = up.length ? "bad" : now.alarms.length ? "warn" : "";
+  const text = up.length ? up.join(", ")
+    : now.alarms.length ? "Alarm: " + now.alarms.map(id => now.words[id] ?? id).join(", ")
+    : {charging: `Charging with ${amps(now.current_ma)}`, discharging: `Discharging with ${amps(-now.current_ma)}`,
+       standby: "Ready, nothing flows", self_test: "Testing itself", sleep: "Asleep", off: "Off"}[now.state] ?? now.state;
+  if ($("headline").textContent !== text) $("headline").textContent = text;
+  $("headline").dataset.level = level;
+}
+
+function showReport(now) {
+  headline(now);
+  const temps = now.temp_dc.filter(dc => dc != null);
+  const rows = [["Terminals", volts(now.pack_mv)], ["Current", amps(now.current_ma)],
+    ["Charge", now.soc_cpct == null ? "–" : `${percent(now.soc_cpct)} ± ${percent(now.soc_uncertainty_cpct)}`],
+    ["Cells", temps.length ? `${(Math.min(...temps) / 10).toFixed(0)}…${(Math.max(...temps) / 10).toFixed(0)} °C` : "–"],
+    ["May charge with", amps(now.ccl_ma)], ["May give", amps(now.dcl_ma)], ["Charge to", volts(now.cvl_mv)],
+    ["Stack", volts(now.stack_mv)]];
+  $("numbers").replaceChildren(...rows.map(([name, value]) => {
+    const row = document.createElement("div");
+    row.append(Object.assign(document.createElement("dt"), {textContent: name}), Object.assign(document.createElement("dd"), {textContent: value}));
+    return row;
+  }));
+  $("fets").replaceChildren(...[["charge FET", "chg"], ["discharge FET", "dsg"]].map(([name, id]) => {
+    const on = now.fets.includes(id);
+    const made = Object.assign(document.createElement("span"), {textContent: `${name} ${on ? "closed" : "open"}`});
+    made.dataset.on = on ? 1 : 0;
+    return made;
+  }));
+  const t = bench.us / 1e6, soc = now.soc_cpct == null ? null : now.soc_cpct / 100;
+  const bound = now.soc_uncertainty_cpct == null ? 0 : now.soc_uncertainty_cpct / 100;
+  const cells = now.cell_mv.filter(mv => mv != null);
+  keep([t, now.current_ma / 1000, now.ccl_ma / 1000, -now.dcl_ma / 1000,
+    cells.length ? Math.min(...cells) / 1000 : null, cells.length ? Math.max(...cells) / 1000 : null,
+    soc, soc == null ? null : Math.max(0, soc - bound), soc == null ? null : Math.min(100, soc + bound)]);
+  const inverter = bench.inverter;
+  $("inverter-words").textContent = !inverter ? "" :
+    `battery ${inverter.battery_w >= 0 ? "takes" : "gives"} ${Math.abs(inverter.battery_w).toFixed(0)} W, `
+    + (inverter.served ? "the house is served" : "the house is dark: " + inverter.forbidden)
+    + (inverter.codes.length ? "; codes " + inverter.codes.join(" ") : "");
+}
+
+const SAID = {trip: "Protection: ", release: "Released: ", alarm: "Alarm: ", alarm_clear: "Alarm over: ", fault: "Fault: ",
+  fault_clear: "Fault over: ", lock: "Stays off until somebody clears it: ", unlock: "Free again: "};
+
+function showEvents(events) {
+  for (const event of events) {
+    lastEvent = event.seq;
+    if (event.event === "first_out") continue;          // a trip or fault says the same
+    const row = document.createElement("li"), text = document.createElement("span");
+    const what = event.words ?? (event.event === "state" ? `now ${report._stateNames?.[event.item] ?? event.state}` : "");
+    const unit = event.unit ? " " + event.unit : "";
+    text.textContent = (SAID[event.event] ?? event.event.replaceAll("_", " ") + " ") + what
+      + (event.cell >= 0 && event.words ? `, cell ${event.cell + 1}` : "")
+      + (BAD.has(event.event) && event.unit ? `: ${event.value}${unit}, limit ${event.limit}${unit}` : "");
+    text.className = BAD.has(event.event) ? "bad" : WARN.has(event.event) ? "warn" : "";
+    row.append(Object.assign(document.createElement("time"), {textContent: time(bench.us / 1000)}), text);
+    $("log").prepend(row);
+  }
+  while ($("log").children.length > 200) $("log").lastChild.remove();
+}
+
+// ---- plots ----------------------------------------------------------------------------------
+
+const COLOURS = {blue: "#2b7a9e", orange: "#d9730d", teal: "#0f8f7f", grey: "#8a9896"};
+const plots = [];
+
+function makePlots() {
+  const ink = getComputedStyle(document.body).getPropertyValue("--quiet");
+  const grid = getComputedStyle(document.body).getPropertyValue("--line");
+  const axis = {stroke: ink, grid: {stroke: grid, width: 1}, ticks: {stroke: grid}};
+  const line = (label, stroke, more) => ({label, stroke, width: 2, spanGaps: true, ...more});
+  const rows = [
+    ["plot-current", "A", [1, 2, 3], [line("current, A", COLOURS.blue), line("may charge", COLOURS.teal, {dash: [6, 4]}), line("may give", COLOURS.orange, {dash: [2, 3]})]],
+    ["plot-cells", "V", [4, 5], [line("lowest cell, V", COLOURS.orange), line("highest cell, V", COLOURS.blue)]],
+    ["plot-soc", "%", [6, 7, 8], [line("charge, %", COLOURS.teal), line("at least", COLOURS.grey, {dash: [2, 3], width: 1}), line("at most", COLOURS.grey, {dash: [6, 4], width: 1})]],
+  ];
+  for (const plot of plots.splice(0)) plot.made.destroy();
+  for (const [id, , columns, series] of rows) {
+    const made = new uPlot({width: $(id).clientWidth || 400, height: 170, scales: {x: {time: false}}, cursor: {drag: {x: false}},
+      axes: [{...axis, values: (_, ticks) => ticks.map(s => time(s * 1000))}, {...axis, size: 55}],
+      series: [{label: "time", value: (_, s) => s == null ? "–" : time(s * 1000)}, ...series]}, [[]].concat(series.map(() => [])), $(id));
+    plots.push({made, columns, id});
+  }
+  draw();
+}
+
+function keep(row) {
+  row.forEach((value, i) => history[i].push(value));
+  if (history[0].length > KEPT) for (let i = 0; i < history.length; i++) history[i] = history[i].filter((_, k) => k % 2 === 0);
+  draw();
+}
+
+function draw() {
+  if (!history) return;
+  for (const {made, columns} of plots) made.setData([history[0], ...columns.map(column => history[column])]);
+}
+
+addEventListener("resize", () => plots.forEach(({made, id}) => made.setSize({width: $(id).clientWidth, height: 170})));
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", makePlots);
+
+// ---- wires ----------------------------------------------------------------------------------
+
+const canRows = new Map();
+
+function canFrame({id, data: bytes}) {
+  let row = canRows.get(id);
+  if (!row) {
+    row = $("can").appendChild(document.createElement("tr"));
+    for (let i = 0; i < 3; i++) row.appendChild(document.createElement("td"));
+    row.children[0].textContent = id.toString(16).toUpperCase().padStart(3, "0");
+    canRows.set(id, row);
+  }
+  row.frame = bytes;
+}
+
+function showCan() {
+  if ($("pane-can").hidden) return;
+  for (const [id, row] of canRows) {
+    row.children[1].textContent = Array.from(row.frame, b => b.toString(16).padStart(2, "0")).join(" ");
+    row.children[2].textContent = decoder.words(id, row.frame);
+  }
+}
+
+function append(id, text) {
+  const box = $(id), low = box.scrollHeight - box.scrollTop - box.clientHeight < 40;
+  box.textContent = (box.textContent + text).slice(-20_000);
+  if (low) box.scrollTop = box.scrollHeight;
+}
+
+const decode = new TextDecoder();
+const on = {
+  can: canFrame,
+  pcs: bytes => append("pcs", decode.decode(bytes).replaceAll("\r", "\n")),
+  text: bytes => append("terminal", decode.decode(bytes).replaceAll(/\r|\x1b\[[0-9;]*[A-Za-z]|\x07/g, "")),
+  print: line => console.warn(line),
+  start: () => { nextReport = 0; },
+};
+
+// ---- time -----------------------------------------------------------------------------------
+
+/** One look: let time pass, then ask and show. Ends when the bench is another. */
+async function live(mine) {
+  let due = performance.now(), paceFrom = [performance.now(), bench.us];
+  while (mine === closed) {
+    if (!playing) {
+      await new Promise(next => setTimeout(next, 50));
+      due = performance.now();
+      paceFrom = [due, bench.us];
+      continue;
+    }
+    try {
+      const ms = LOOK_MS * Math.max(1, Math.min(speed, 20));
+      await bench.run(ms);
+      const now = bench.us / 1000;
+      showState(await bench.state());
+      if (now >= nextReport && bench.powered) {
+        nextReport = now + REPORT_MS * Math.max(1, speed / 2);
+        await bench.talk(async pack => {
+          report = await pack.report();
+          showReport(report);
+          if (report.events != null && report.events !== lastEvent) showEvents(await pack.events(lastEvent));
+          if (now >= nextWords) {
+            nextWords = now + WORDS_MS * Math.max(1, speed / 2);
+            $("why").textContent = await pack.command("why");
+            $("limits").textContent = await pack.command("limits");
+          }
+        }).catch(error => { if (bench.powered) $("headline").textContent = error.message; });
+      }
+      showCan();
+    } catch (error) {
+      if (mine === closed) notice("The bench has stopped: " + error.message);
+      return;
+    }
+    $("clock").textContent = time(bench.us / 1000);
+    due += LOOK_MS * Math.max(1, Math.min(speed, 20)) / speed;
+    const wall = performance.now();
+    if (wall - paceFrom[0] > 1000) {
+      $("pace").textContent = `${((bench.us - paceFrom[1]) / 1000 / (wall - paceFrom[0])).toFixed(1)} × real time`;
+      paceFrom = [wall, bench.us];
+    }
+    if (due < wall - 500) due = wall;
+    await new Promise(next => setTimeout(next, Math.max(0, due - wall)));
+  }
+}
+
+async function start(given, script = []) {
+  closed++;
+  bench?.close();
+  options = given;
+  steps = [];
+  history = Array.from({length: 9}, () => []);
+  lastEvent = nextReport = nextWords = 0;
+  report = null;
+  for (const id of ["log", "can", "terminal", "pcs", "why", "limits"]) $(id).textContent = "";
+  canRows.clear();
+  notice("");
+  $("headline").textContent = "Starting…";
+  for (const made of document.querySelectorAll("#faults button")) made.setAttribute("aria-pressed", "false");
+  bench = new Bench(data.pins, data.plants, on);
+  window.bench = bench;                     // for a person at the browser's own console, and tests
+  await bench.open(options);
+  document.body.dataset.ready = "1";
+  for (const [ms, fields] of script) {
+    if (ms > bench.us / 1000) await bench.run(ms - bench.us / 1000);
+    await act(fields);
+  }
+  live(closed);
+}
+
+// ---- controls -------------------------------------------------------------------------------
+
+function inverterChanged() {
+  $("sun-w").textContent = $("sun").value + " W";
+  $("house-w").textContent = $("house").value + " W";
+  const port = $("inverter").value;
+  act({inverter: port ? {port, mode: $("mode").value, pv_w: +$("sun").value, load_w: +$("house").value,
+    grid: $("grid").checked} : null});
+}
+
+function setUp() {
+  for (const value of SPEEDS) $("speed").add(new Option(value + " ×", value));
+  $("speed").onchange = () => { speed = +$("speed").value; };
+  for (const name of Object.keys(data.plants)) $("profile").add(new Option(name, name));
+  $("profile").onchange = () => start({...options, profile: $("profile").value});
+  for (const mode of MODES) $("mode").add(new Option(mode, mode));
+  $("play").onclick = () => {
+    playing = !playing;
+    $("play").textContent = playing ? "Pause" : "Go on";
+    $("play").setAttribute("aria-pressed", playing);
+  };
+  $("restart").onclick = () => start(options);
+  for (const id of ["inverter", "mode", "sun", "house", "grid"]) $(id).onchange = inverterChanged;
+  for (const id of ["sun", "house"]) $(id).oninput = () => { $(id + "-w").textContent = $(id).value + " W"; };
+  $("sun-w").textContent = $("sun").value + " W";
+  $("house-w").textContent = $("house").value + " W";
+  for (const [name, fields] of SIMPLE) button($("simple"), name, () => act(fields));
+  for (const fault of faults) {
+    const made = button($("faults"), fault.name, () => {
+      const undo = made.getAttribute("aria-pressed") === "true";
+      made.setAttribute("aria-pressed", !undo);
+      $("look").textContent = fault.look + (undo ? " Taken back." : " Press again to take it back.");
+      act(undo ? fault.undo : fault.set);
+    });
+    made.setAttribute("aria-pressed", "false");
+    made.title = fault.look;
+  }
+  $("dip").onchange = () => act({dip: +$("dip").value});
+  $("rocker").onclick = () => {
+    const up = $("rocker").getAttribute("aria-pressed") !== "true";
+    $("rocker").setAttribute("aria-pressed", up);
+    $("rocker").textContent = up ? "Switch: on" : "Switch: off";
+    act({rocker: up ? 1 : 0});
+  };
+  const rst = down => () => { if (down !== rst.down) { rst.down = down; act({rst: down ? 1 : 0}); } };
+  $("rst").onpointerdown = rst(true);
+  for (const name of ["pointerup", "pointerleave", "blur"]) $("rst").addEventListener(name, () => rst.down && rst(false)());
+  $("rst").onkeydown = event => { if (event.key === " " || event.key === "Enter") { event.preventDefault(); rst(true)(); } };
+  $("rst").onkeyup = () => rst.down && rst(false)();
+  $("sound").onclick = () => {
+    const loud = $("sound").getAttribute("aria-pressed") !== "true";
+    $("sound").setAttribute("aria-pressed", loud);
+    $("sound").textContent = loud ? "Sound: on" : "Sound: off";
+    panel.sound(loud);
+  };
+  $("prompt").onsubmit = event => {
+    event.preventDefault();
+    bench.type($("line").value + "\r");
+    $("line").value = "";
+  };
+  const tabs = [...document.querySelectorAll("[role=tab]")];
+  const choose = tab => {
+    for (const each of tabs) {
+      const chosen = each === tab;
+      each.setAttribute("aria-selected", chosen);
+      each.tabIndex = chosen ? 0 : -1;
+      $(each.getAttribute("aria-controls")).hidden = !chosen;
+    }
+    tab.focus();
+  };
+  tabs.forEach((tab, i) => {
+    tab.onclick = () => choose(tab);
+    tab.onkeydown = event => {
+      const step = {ArrowRight: 1, ArrowLeft: -1}[event.key];
+      if (step) choose(tabs[(i + step + tabs.length) % tabs.length]);
+    };
+  });
+  $("share").onclick = async () => {
+    location.hash = btoa(JSON.stringify({options, steps}));
+    await navigator.clipboard?.writeText(location.href).catch(() => {});
+    notice("The link in the address bar plays this scenario again; it is copied.");
+    setTimeout(() => notice(""), 4000);
+  };
+  $("save").onclick = () => {
+    const lines = [{cmd: "open", board: "host", ...options}];
+    let at = 0;
+    for (const [ms, fields] of steps) {
+      if (ms > at) lines.push({cmd: "run", ms: ms - at});
+      at = Math.max(at, ms);
+      lines.push({cmd: "set", ...fields});
+    }
+    lines.push({cmd: "run", ms: Math.max(0, Math.round(bench.us / 1000) - at)}, {cmd: "get"});
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([lines.map(line => JSON.stringify(line)).join("\n") + "\n"]));
+    link.download = "scenario.jsonl";
+    link.click();
+    URL.revokeObjectURL(link.href);
+  };
+  const drop = async file => { if (file) await playScript(await file.text()); };
+  $("script").onchange = () => drop($("script").files[0]);
+  addEventListener("dragover", event => event.preventDefault());
+  addEventListener("drop", event => { event.preventDefault(); drop(event.dataTransfer.files[0]); });
+}
+
+/** A bench script: JSON lines as `make rig` takes them. What is answered goes to the terminal. */
+async function playScript(text) {
+  const lines = text.split("\n").filter(line => line.trim());
+  for (const [i, line] of lines.entries()) {
+    try {
+      const command = JSON.parse(line);
+      if (command.cmd === "open") {
+        const {cmd, board, ...given} = command;
+        await start({...given});
+      } else {
+        if (command.cmd === "set") { const {cmd, ...fields} = command; steps.push([Math.round(bench.us / 1000), fields]); }
+        append("terminal", JSON.stringify(await bench.play(command)).slice(0, 600) + "\n");
+      }
+    } catch (error) {
+      notice(`Line ${i + 1} of the script: ${error.message}`);
+      return;
+    }
+  }
+}
+
+function shared() {
+  try {
+    return location.hash.length > 1 ? JSON.parse(atob(location.hash.slice(1))) : null;
+  } catch {
+    notice("The link is damaged; the page starts anew.");
+    return null;
+  }
+}
+
+if (!self.crossOriginIsolated) {
+  if ("serviceWorker" in navigator) {
+    await navigator.serviceWorker.register("sw.js");
+    await navigator.serviceWorker.ready;
+    if (!sessionStorage.reloaded) {
+      sessionStorage.reloaded = "1";
+      location.reload();
+    } else notice("This browser does not isolate the page, so the simulation cannot run. Any current Firefox, Chrome, Edge or Safari can.");
+  } else notice("The page needs https, or an address on this machine, to run.");
+} else {
+  delete sessionStorage.reloaded;
+  navigator.serviceWorker?.register("sw.js");
+  setUp();
+  const given = shared();
+  const first = given?.options ?? {profile: "am5000", seed: 1, spread: 1, plant: {soc: 0.6}};
+  $("profile").value = first.profile;
+  start(first, given?.steps).then(makePlots, error => notice(error.message));
+  addEventListener("hashchange", () => { const next = shared(); if (next && !next.mine) start(next.options, next.steps); });
+}
