@@ -85,21 +85,20 @@ def sources():
 
 
 def can_tables():
-    """{id: [[name, first bit, bits, big-endian, signed, factor, offset, unit, words]]}"""
-    tables = {}
-    for ident, _, _, signals, _ in can_dbc.messages():
-        if ident >> 31:
-            continue                    # a second layout of an identifier
-        tables[ident] = [[name, bit, bits, bool(big), sign == "-", float(factor), float(offset),
-                          unit, None] for name, bit, bits, big, sign, factor, offset, unit
-                         in signals]
-    return tables
+    """{id: [[name, first bit, bits, big-endian, signed, factor, offset, unit]]} of the frames that
+    a pack sends as delivered."""
+    return {frame[0]: [[name, bit, bits, bool(big), sign == "-", float(factor), float(offset),
+                        unit] for name, bit, bits, big, sign, factor, offset, unit
+                       in can_dbc.signals_of(frame)]
+            for frame in can_dbc.layout.VARIANTS[0][1]}
 
 
 def page_data():
     """What the page has to know of the product."""
     names = sorted(profiles(FIRMWARE[0]))
+    from bms.words import events    # of the firmware, which can_dbc has put on the path
     return {"pins": read_pins(), "can": can_tables(),
+            "events": dict(zip(events.NAMES, events.WORDS)),
             "plants": {name: plant_of(FIRMWARE[0], name) for name in names}}
 
 

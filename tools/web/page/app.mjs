@@ -69,8 +69,8 @@ function showState(state) {
     const bar = bars.children[i];
     bar.style.height = 12 + 84 * (mv - from) / (to - from) + "%";
     bar.className = (mv >= 3600 ? "high " : mv <= 2700 ? "low " : "") + (wire.balance.includes(i) ? "bled" : "");
-    bar.title = `cell ${i + 1}: ${mv.toFixed(0)} mV`;
-    bar.firstChild.textContent = i + 1;
+    bar.title = `cell ${i}: ${mv.toFixed(0)} mV`;
+    bar.firstChild.textContent = i;
   });
   $("cells-words").textContent = `lowest ${volts(low)}, highest ${volts(high)}, ${(high - low).toFixed(0)} mV apart`
     + (wire.balance.length ? `; ${wire.balance.length} bled` : "");
@@ -120,19 +120,16 @@ function showReport(now) {
     + (inverter.codes.length ? "; codes " + inverter.codes.join(" ") : "");
 }
 
-const SAID = {trip: "Protection: ", release: "Released: ", alarm: "Alarm: ", alarm_clear: "Alarm over: ", fault: "Fault: ",
-  fault_clear: "Fault over: ", lock: "Stays off until somebody clears it: ", unlock: "Free again: "};
-
 function showEvents(events) {
   for (const event of events) {
     lastEvent = event.seq;
     if (event.event === "first_out") continue;          // a trip or fault says the same
     const row = document.createElement("li"), text = document.createElement("span");
-    const what = event.words ?? (event.event === "state" ? `now ${report._stateNames?.[event.item] ?? event.state}` : "");
-    const unit = event.unit ? " " + event.unit : "";
-    text.textContent = (SAID[event.event] ?? event.event.replaceAll("_", " ") + " ") + what
-      + (event.cell >= 0 && event.words ? `, cell ${event.cell + 1}` : "")
-      + (BAD.has(event.event) && event.unit ? `: ${event.value}${unit}, limit ${event.limit}${unit}` : "");
+    const said = data.events[event.event] ?? event.event, unit = event.unit ? " " + event.unit : "";
+    text.textContent = said[0].toUpperCase() + said.slice(1)
+      + (event.words ? ": " + event.words.replaceAll("_", " ") : "")
+      + (event.cell >= 0 && event.words ? `, cell ${event.cell}` : "")
+      + (BAD.has(event.event) && event.unit ? ` (${event.value}${unit}, limit ${event.limit}${unit})` : "");
     text.className = BAD.has(event.event) ? "bad" : WARN.has(event.event) ? "warn" : "";
     row.append(Object.assign(document.createElement("time"), {textContent: time(bench.us / 1000)}), text);
     $("log").prepend(row);
@@ -149,18 +146,22 @@ function makePlots() {
   const ink = getComputedStyle(document.body).getPropertyValue("--quiet");
   const grid = getComputedStyle(document.body).getPropertyValue("--line");
   const axis = {stroke: ink, grid: {stroke: grid, width: 1}, ticks: {stroke: grid}};
-  const line = (label, stroke, more) => ({label, stroke, width: 2, spanGaps: true, ...more});
+  const line = (label, stroke, more) => ({label, stroke, width: 2, spanGaps: true, points: {show: false}, ...more});
   const rows = [
     ["plot-current", "A", [1, 2, 3], [line("current, A", COLOURS.blue), line("may charge", COLOURS.teal, {dash: [6, 4]}), line("may give", COLOURS.orange, {dash: [2, 3]})]],
     ["plot-cells", "V", [4, 5], [line("lowest cell, V", COLOURS.orange), line("highest cell, V", COLOURS.blue)]],
     ["plot-soc", "%", [6, 7, 8], [line("charge, %", COLOURS.teal), line("at least", COLOURS.grey, {dash: [2, 3], width: 1}), line("at most", COLOURS.grey, {dash: [6, 4], width: 1})]],
   ];
-  for (const plot of plots.splice(0)) plot.made.destroy();
-  for (const [id, , columns, series] of rows) {
-    const made = new uPlot({width: $(id).clientWidth || 400, height: 170, scales: {x: {time: false}}, cursor: {drag: {x: false}},
-      axes: [{...axis, values: (_, ticks) => ticks.map(s => time(s * 1000))}, {...axis, size: 55}],
+  for (const plot of plots.splice(0)) {
+    sizes.unobserve($(plot.id));
+    plot.made.destroy();
+  }
+  for (const [id, unit, columns, series] of rows) {
+    const made = new uPlot({width: $(id).clientWidth || 400, height: 170, legend: {live: false}, scales: {x: {time: false}}, cursor: {drag: {x: false}},
+      axes: [{...axis, values: (_, ticks) => ticks.map(s => time(s * 1000))}, {...axis, size: 60, values: (_, ticks) => ticks.map(value => +value.toFixed(3) + " " + unit)}],
       series: [{label: "time", value: (_, s) => s == null ? "–" : time(s * 1000)}, ...series]}, [[]].concat(series.map(() => [])), $(id));
     plots.push({made, columns, id});
+    sizes.observe($(id));
   }
   draw();
 }
@@ -176,7 +177,9 @@ function draw() {
   for (const {made, columns} of plots) made.setData([history[0], ...columns.map(column => history[column])]);
 }
 
-addEventListener("resize", () => plots.forEach(({made, id}) => made.setSize({width: $(id).clientWidth, height: 170})));
+const sizes = new ResizeObserver(() => plots.forEach(({made, id}) => {
+  if (made.width !== $(id).clientWidth) made.setSize({width: $(id).clientWidth, height: 170});
+}));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", makePlots);
 
 // ---- wires ----------------------------------------------------------------------------------

@@ -1,12 +1,12 @@
 // CAN frames in words, by the tables that docs/packctl.dbc is made of.
 
 export class Decoder {
-  /** messages: {id: [[name, first bit, bits, big-endian, signed, factor, offset, unit, words]]} */
+  /** messages: {id: [[name, first bit, bits, big-endian, signed, factor, offset, unit]]} */
   constructor(messages) { this.messages = messages; }
 
   words(id, bytes) {
     const said = [];
-    for (const [name, first, bits, big, signed, factor, offset, unit, names] of this.messages[id] ?? []) {
+    for (const [name, first, bits, big, signed, factor, offset, unit] of this.messages[id] ?? []) {
       let raw = 0n;
       for (let i = 0; i < bits; i++) {
         const at = big ? bigBit(first, i) : first + i;
@@ -16,8 +16,13 @@ export class Decoder {
       }
       if (raw === null) continue;
       if (signed && raw >> BigInt(bits - 1)) raw -= 1n << BigInt(bits);
-      const number = Number(raw);
-      const value = names?.[number] ?? +(number * factor + offset).toFixed(3);
+      const letter = /^(.*)_(\d)$/.exec(name);           // text: a signal for each character
+      if (letter) {
+        if (letter[2] === "0") said.push(letter[1] + " ");
+        said.push(said.pop() + String.fromCharCode(Number(raw)));
+        continue;
+      }
+      const value = +(Number(raw) * factor + offset).toFixed(3);
       said.push(`${name.replaceAll("_", " ")} ${value}${unit ? " " + unit : ""}`);
     }
     return said.join(", ");

@@ -173,9 +173,15 @@ export class Pack {
       if (!fresh.length) return records;
       for (const record of fresh) {
         const name = names[NUMBERED[record.event] + ":" + record.item];
-        records.push({...record, id: name?.id, words: name?.words, unit: name?.unit});
+        records.push({...record, id: name?.id, words: name?.words ?? this._state(record), unit: name?.unit});
       }
     }
+  }
+
+  /** The state that an event of a change of state tells of. */
+  _state(record) {
+    if (record.event !== "state") return null;
+    return this._schema?.fields.find(field => field.name === "state")?.names[record.item] ?? null;
   }
 
   /** A line of the console; its text. */
