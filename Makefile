@@ -16,7 +16,7 @@ SHELL := /bin/bash
 
 # Variables given on the command line (DURATION=20 PLAIN=1) reach the tools as environment.
 
-.PHONY: help setup ready test-ready firmware run rig test test-rp2040 test-fast fuzz lint soc-report dbc pages profile trace days bench campaign hunt mutants powercut release mip wheel flash size clean
+.PHONY: help setup ready test-ready firmware run rig test test-rp2040 test-fast fuzz lint soc-report dbc pages profile trace days bench campaign hunt mutants powercut web web-ready web-serve test-web release mip wheel flash size clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -143,6 +143,20 @@ mip: setup ## build/mip: the drivers of lib/ as packages for mpremote mip
 wheel: ready ## build/packctl-*.whl, the host tool, tried in an empty environment
 	@$(PIP) wheel --no-deps -w build .
 	@PACKCTL_WHEEL=1 $(PY) -m pytest -q -k packctl_wheel tests_host
+
+web-ready: ready
+	@$(TOOLCHAIN) web-packages >/dev/null
+
+web: web-ready ## the pack on a page: static files in build/web
+	@$(PY) tools/web/build.py
+
+web-serve: web-ready ## the pack on a page, served on this machine (PORT=8000)
+	@exec $(PY) tools/web/build.py --serve $(if $(PORT),--port $(PORT))
+
+test-web: ready ## the page in Chromium (installs it, and playwright)
+	@$(TOOLCHAIN) browser-packages >/dev/null
+	@$(PIP) install --group web
+	@$(PY) -m pytest tests_host/tools/test_web.py
 
 flash: ready ## put the firmware on a board: make flash PORT=/dev/ttyACM0
 	@[ -n "$(PORT)" ] || { echo "make flash PORT=/dev/ttyACM0 (or the folder of the BOOTSEL drive)" >&2; exit 1; }

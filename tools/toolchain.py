@@ -63,6 +63,8 @@ KEYRING = pathlib.Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 HOST_PACKAGES = ("build-essential", "pkg-config", "python3")
 TEST_PACKAGES = ("mosquitto",)      # each is named as its program is
+WEB_PACKAGES = ("npm",)                 # brings the interpreter of the page
+BROWSER_PACKAGES = ("npm", "chromium")  # ... and what looks at it
 ARM_PACKAGES = (
     "gcc-arm-none-eabi",
     "libnewlib-arm-none-eabi",
@@ -286,10 +288,10 @@ def ensure_packages(arm=False):
         raise ToolchainError(f"still missing after installation: {' '.join(still)}")
 
 
-def ensure_test_packages():
-    """Install what tests start: a broker for `packctl mqtt`."""
+def ensure_commands(packages):
+    """Install Debian's *packages*, each of which has a command of its own name."""
     path = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin"))
-    missing = [name for name in TEST_PACKAGES if not shutil.which(name, path=path)]
+    missing = [name for name in packages if not shutil.which(name, path=path)]
     if missing:
         _install(missing, missing)
 
@@ -1003,7 +1005,7 @@ def main(argv=None):
     )
     sub = parser.add_subparsers(dest="command", required=True)
     for name in ("sources", "unix", "mpy-cross", "all", "paths", "crosscheck", "clean",
-                 "test-packages"):
+                 "test-packages", "web-packages", "browser-packages"):
         sub.add_parser(name)
     for name in ("firmware", "size"):
         p = sub.add_parser(name)
@@ -1026,7 +1028,11 @@ def main(argv=None):
         elif args.command == "paths":
             print(json.dumps(paths(), indent=1))
         elif args.command == "test-packages":
-            ensure_test_packages()
+            ensure_commands(TEST_PACKAGES)
+        elif args.command == "web-packages":
+            ensure_commands(WEB_PACKAGES)
+        elif args.command == "browser-packages":
+            ensure_commands(BROWSER_PACKAGES)
         elif args.command == "clean":
             with locked():
                 for path in cache_dir().iterdir():

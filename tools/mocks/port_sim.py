@@ -4,7 +4,6 @@ Ticks start 20 s before they wrap, so that every run of some length crosses the 
 """
 
 import gc
-import sys
 
 import machine
 from machine import hw

@@ -26,7 +26,7 @@ sys.path.insert(0, str(WEB.parent))
 from rooms import ROOT, TOOLS  # noqa: E402 - the path comes first
 
 import can_dbc  # noqa: E402
-from rig_fields import plant_of, profiles  # noqa: E402
+from rig_fields import plant_of, profiles, said  # noqa: E402
 from rig_targets import FIRMWARE, read_pins  # noqa: E402
 
 BUILD = ROOT / "build" / "web"
@@ -34,8 +34,13 @@ CACHE = ROOT / "build" / "npm"
 # MicroPython for browsers, made by its own project; plots that are small and quick
 PACKAGES = {
     "@micropython/micropython-webassembly-pyscript": (
-        "1.27.0", "303919763c8ebfe5923b9da66226c20dce44ad72b604b225fb39338ea15367af", ("micropython.mjs", "micropython.wasm")),
-    "uplot": ("1.6.32", "4b8a8191e425658e3ea8c8c1314b0fc679c861ee3a1af2b20c7b16ba50b5133d", ("dist/uPlot.esm.js", "dist/uPlot.min.css", "LICENSE")),
+        "1.27.0", "303919763c8ebfe5923b9da66226c20dce44ad72b604b225fb39338ea15367af",
+        ("micropython.mjs", "micropython.wasm")),
+    # not in the page: the tests ask it whether everybody can use the page
+    "axe-core": ("4.14.1", "e6b0ce02b84d892e2e33e403485e7f3d6c29e2be6df65daf44d89ba564139745",
+                 ()),
+    "uplot": ("1.6.32", "4b8a8191e425658e3ea8c8c1314b0fc679c861ee3a1af2b20c7b16ba50b5133d",
+              ("dist/uPlot.esm.js", "dist/uPlot.min.css", "LICENSE")),
 }
 _OTHERS = re.compile(r".*_(rp2|thumb|esp32|xtensa|viper)\.py$")     # for other machines
 _BENCH = ("testbed/on_device/sim_worker.py", "testbed/rig_inverter.py", "testbed/as1_model.py",
@@ -75,8 +80,8 @@ def sources():
     """{path in the page: text} of all Python that runs there."""
     found = {}
     for base in ("firmware", "lib", "tools/models", "tools/mocks"):
-        for path in sorted((ROOT / base).rglob("*.py")):
-            if not _OTHERS.match(path.name) and "examples" not in path.parts:
+        for path in sorted((ROOT / base).rglob("*.*")):
+            if path.suffix in (".py", ".json") and not _OTHERS.match(path.name) and "examples" not in path.parts:
                 found["/packctl/" + path.relative_to(ROOT).as_posix()] = path
     for name in _BENCH:
         found["/packctl/tools/" + name] = TOOLS / name
@@ -95,7 +100,7 @@ def can_tables():
 
 def page_data():
     """What the page has to know of the product."""
-    names = sorted(profiles(FIRMWARE[0]))
+    names = [said(path)["name"] for path in profiles(FIRMWARE[0]).values()]
     from bms.words import events    # of the firmware, which can_dbc has put on the path
     return {"pins": read_pins(), "can": can_tables(),
             "events": dict(zip(events.NAMES, events.WORDS)),
@@ -110,7 +115,7 @@ def build(folder=BUILD):
         if path.name not in ("page_bench.py", "sw.js", "__pycache__"):
             shutil.copy(path, folder / path.name)
     for name, (_, _, files) in PACKAGES.items():
-        for file in files:
+        for file in files:      # none: a package of the tests
             target = "LICENSE-" + name if file == "LICENSE" else pathlib.Path(file).name
             shutil.copy(package(name) / file, folder / target)
     dump = {"ensure_ascii": False, "separators": (",", ":"), "sort_keys": True}

@@ -279,7 +279,7 @@ async function start(given, script = []) {
   canRows.clear();
   notice("");
   $("headline").textContent = "Starting…";
-  for (const made of document.querySelectorAll("#faults button")) made.setAttribute("aria-pressed", "false");
+  for (const made of document.querySelectorAll("#faults [aria-pressed]")) made.setAttribute("aria-pressed", "false");
   bench = new Bench(data.pins, data.plants, on);
   window.bench = bench;                     // for a person at the browser's own console, and tests
   await bench.open(options);
@@ -320,12 +320,17 @@ function setUp() {
   for (const [name, fields] of SIMPLE) button($("simple"), name, () => act(fields));
   for (const fault of faults) {
     const made = button($("faults"), fault.name, () => {
+      if (!fault.undo) {                    // over by itself
+        $("look").textContent = fault.look;
+        act(fault.set);
+        return;
+      }
       const undo = made.getAttribute("aria-pressed") === "true";
       made.setAttribute("aria-pressed", !undo);
       $("look").textContent = fault.look + (undo ? " Taken back." : " Press again to take it back.");
       act(undo ? fault.undo : fault.set);
     });
-    made.setAttribute("aria-pressed", "false");
+    if (fault.undo) made.setAttribute("aria-pressed", "false");
     made.title = fault.look;
   }
   $("dip").onchange = () => act({dip: +$("dip").value});

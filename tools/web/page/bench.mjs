@@ -1,6 +1,6 @@
 // The bench in this page: commands as tools/rig.py takes them, answered by worker.mjs.
 
-import {Pack, Splitter, checked, encode} from "./link.mjs";
+import {KIND, Pack, Splitter, checked, encode} from "./link.mjs";
 
 const MEMORY_BYTES = 256 * 1024;
 const SLICE_US = 100_000;           // the inverter acts between two of them
@@ -42,8 +42,8 @@ export class Bench {
     this._worker.onerror = event => this._end(event.message);
     this._worker.postMessage(this._memory);
     await ready;
-    const stand = {seed, spread, dip, rocker: 1, plant: {...this.plants[profile], ...plant}};
-    await this._ask({cmd: "open", stand, pins: this.pins, profile: profile.replaceAll(/[-.]/g, "_"),
+    const stand = {seed, spread, dip, rocker: 1, plant: {...this.plants[profile], ...plant}, profile};
+    await this._ask({cmd: "open", stand, pins: this.pins, profile,
       firmware: ["/packctl/firmware", "/packctl/lib"], models: "/packctl/tools/models",
       ticks_start_ms: null, on: true, uid: null});
   }
@@ -152,6 +152,14 @@ export class Bench {
         await this._ask({cmd: "inverter", options});
         if (options.port === null) this.inverter = null;
       }
+      const {task_hang, task_raise, task_storm, ...others} = rest.fault ?? {};
+      for (const [kind, task] of Object.entries({task_hang, task_raise, task_storm})) {
+        if (task) {                         // the firmware does that to itself
+          await this._exchange(KIND.provoke, new TextEncoder().encode(`${kind} ${task}`));
+        }
+      }
+      if (rest.fault && !Object.keys(others).length) delete rest.fault;
+      else if (rest.fault) rest.fault = others;
       if (Object.keys(rest).length) await this._ask({cmd: "set", values: rest});
     });
   }
