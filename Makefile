@@ -148,15 +148,15 @@ web-ready: ready
 	@$(TOOLCHAIN) web-packages >/dev/null
 
 web: web-ready ## the pack on a page: static files in build/web
-	@$(PY) tools/web/build.py
+	@$(PY) tools/web/web_build.py
 
 web-serve: web-ready ## the pack on a page, served on this machine (PORT=8000)
-	@exec $(PY) tools/web/build.py --serve $(if $(PORT),--port $(PORT))
+	@exec $(PY) tools/web/web_build.py --serve $(if $(PORT),--port $(PORT))
 
 test-web: ready ## the page in Chromium (installs it, and playwright)
 	@$(TOOLCHAIN) browser-packages >/dev/null
 	@$(PIP) install --group web
-	@$(PY) -m pytest tests_host/tools/test_web.py
+	@PACKCTL_WEB=1 $(PY) -m pytest tests_host/tools/test_web.py
 
 flash: ready ## put the firmware on a board: make flash PORT=/dev/ttyACM0
 	@[ -n "$(PORT)" ] || { echo "make flash PORT=/dev/ttyACM0 (or the folder of the BOOTSEL drive)" >&2; exit 1; }

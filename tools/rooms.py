@@ -15,7 +15,7 @@ ROOT = TOOLS.parent
 MODELS = TOOLS / "models"
 MOCKS = TOOLS / "mocks"
 ROOMS = ("testbed", "pico", "image", "load", "proof", "trials", "studies", "generate",
-         "screen")
+         "screen", "web")
 
 
 def use(*folders):

@@ -81,7 +81,8 @@ def sources():
     found = {}
     for base in ("firmware", "lib", "tools/models", "tools/mocks"):
         for path in sorted((ROOT / base).rglob("*.*")):
-            if path.suffix in (".py", ".json") and not _OTHERS.match(path.name) and "examples" not in path.parts:
+            if path.suffix in (".py", ".json") and not _OTHERS.match(path.name) and (
+                    "examples" not in path.parts):
                 found["/packctl/" + path.relative_to(ROOT).as_posix()] = path
     for name in _BENCH:
         found["/packctl/tools/" + name] = TOOLS / name
