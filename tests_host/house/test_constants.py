@@ -16,7 +16,7 @@ TEXTS = constants.sources()
 APPLICATION = constants.Application(TEXTS)
 # Nothing but a board can import these: what is put in there is read, not run.
 ON_A_BOARD = {"dead_man_rp2", "idle_rp2", "memory_rp2", "pio_uart", "port_esp32", "port_rp2",
-              "prompt_rp2"}
+              "prompt_rp2", "usb_rp2"}
 CHANGED = sorted(name for name, module in APPLICATION.modules.items()
                  if APPLICATION.text(module) != module.source)
 NEW = {name: APPLICATION.text(module) for name, module in APPLICATION.modules.items()}
