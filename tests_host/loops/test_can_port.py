@@ -248,7 +248,7 @@ class TestInverter(TestCase):
         row = [row for row in TABLE if row[1] == "can_variant"][0]
         self.assertEqual(row[4], len(layout.VARIANTS) - 1)
         for i in range(len(layout.VARIANTS)):
-            self.assertTrue("%d " % i in row[6])
+            self.assertTrue("%d = %s" % (i, layout.VARIANTS[i][layout.LABEL]) in row[6], row[6])
 
     def test_a_slave_and_a_port_not_chosen_are_silent(self):    # req: COM-02
         self.steps(20)

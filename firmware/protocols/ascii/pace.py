@@ -12,6 +12,7 @@ from civil import civil_of, is_date, seconds_of
 from clock import SET
 from hot.hex_text import put_words
 from protocols.ascii import settings
+from protocols.can import layout
 from protocols.ascii.frame import BAD_FORMAT, OK
 from protocols.conditions import PACE, alarm_word, bit, protection_word
 from protocols.fields import put_i16, put_temp, put_text, put_u16, rounded
@@ -65,8 +66,7 @@ _SWITCHES = {0x0A: ("limiter_enable", 1), 0x0B: ("limiter_enable", 0),
              0x0C: ("buzzer_enable", 0), 0x0D: ("buzzer_enable", 1)}
 
 # EB, EC: number of the protocol for each can_variant and pcs_protocol; NONE: as it is, or not one
-_NONE_CODE = 0xFF
-_CAN_CODES = b"\x01\x01\x10\x03\x07\x01\x11\x02\x08\x0c\x05\x0a\x04\xff"
+_CAN_CODES = bytes(row[layout.PACE] for row in layout.VARIANTS)
 _RS485_CODES = b"\x01\x01\xff\x00\x03"
 _AUTOMATIC = 0x00
 
@@ -352,11 +352,11 @@ class Pace:
             return self._fail(RTN_REFUSED)
         can, rs485, kind = self._parser.info[0:3]
         values = {}
-        if can != _NONE_CODE:
+        if can != layout.NO_CODE:
             values["can_variant"] = _CAN_CODES.find(bytes((can,)))
         if kind == _AUTOMATIC:
             values["pcs_protocol"] = 0
-        elif rs485 != _NONE_CODE:
+        elif rs485 != layout.NO_CODE:
             values["pcs_protocol"] = _RS485_CODES.find(bytes((rs485,)), 1)
         try:
             self._pack.change(values, now_ms)
