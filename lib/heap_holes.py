@@ -1,4 +1,4 @@
-"""Keeps MicroPython's heap quick.
+"""Keeps MicroPython's heap quick (SAF-04: nothing is asked of it in steady state).
 
 Calling a function of some size takes a piece of heap for its state and gives it back. The search
 for it begins at the first block that may be free, and moves on only when a single block is asked

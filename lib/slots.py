@@ -1,4 +1,4 @@
-"""A small record kept in two copies: a torn write leaves the older one.
+"""A small record kept in two copies: a torn write leaves the older one (PAR-02).
 
 Each copy is a file: sequence number (4), length (2), data, CRC-16 of all before (2), all
 little-endian. Writing goes to the older copy; reading takes the newest that is whole.

@@ -1,4 +1,4 @@
-"""Selector: viper where the build has it, else the Python twin. KIND tells which."""
+"""Selector (PRO-26): viper where the build has it, else the Python twin. KIND tells which."""
 
 try:
     from hot.protect_viper import protect_step

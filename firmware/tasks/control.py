@@ -188,7 +188,7 @@ class Control:
             self.task.set_period(period_ms // (self._parts + 1))
 
     def _change_pace(self, rests, now_ms):
-        """Nothing but the ways out of sleep has to be watched from now on, or all again."""
+        """PWR-14: nothing but the ways out of sleep has to be watched from now, or all again."""
         pack = self._pack
         try:
             self._afe.set_sleep(rests)

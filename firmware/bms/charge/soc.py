@@ -1,5 +1,6 @@
 """State of charge: integer coulomb counting with a learnt offset, corrected only where an LFP cell
-says something: at the end of charge, at empty, and at rest in the knees of its curve (SOC-01..03).
+says something: at the end of charge, at empty, and at rest in the knees of its curve (SOC-01,
+SOC-02, SOC-03).
 
 An estimate and a bound of its error are kept. What is reported follows the estimate under the
 rules of SOC-01: no steps, never against the direction of the current, 100 % only at the end of

@@ -1,5 +1,6 @@
-"""The one registry of parameters: ids, names, units, ranges, defaults, help, and the rules
-between them. The debug port, the protocols, the profiles and the documentation read it.
+"""The one registry of parameters (PAR-01): ids, names, units, ranges, defaults, help, and the
+rules between them (PAR-03). The debug port, the protocols, the profiles and the documentation
+read it.
 
 Values are ints. An id is never given to another parameter, so that stored sets stay readable.
 """

@@ -14,7 +14,7 @@ from micropython import const
 
 from bms.words import readings as rd
 
-CHARGE = const(1)       # what a protection blocks
+CHARGE = const(1)       # what a protection blocks (PRO-20)
 DISCHARGE = const(2)
 BOTH = const(3)
 

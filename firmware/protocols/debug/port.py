@@ -1,5 +1,5 @@
 """The debug port, RS232 or USB: frames of the host tool, requests of PACE's and Pylontech's
-programs, and the console of a person (COM-10).
+programs, and the console of a person (COM-04, COM-10).
 
 The first byte tells which: "~" begins an ASCII frame, and no byte of one is above 7F; B5 begins
 a frame of the host tool; all else is text.
