@@ -36,6 +36,12 @@ TABLE = {
     "DER-03-chg": (rd.CHARGE_MA, +1, 51000, None, 3000, None, NONE),    # AM 5.10: 50 A, and 1 A
     "DER-03-dsg": (rd.DISCHARGE_MA, +1, 51000, None, 3000, None, NONE),
 }
+# Rows that are no threshold of the document's table, and where they are tried.
+ELSEWHERE = {
+    "PRO-08": "below, by the AFE's bits", "PRO-18": "below, by direction",
+    "PRO-29": "test_deep", "PRO-30-charge": "test_ignored", "PRO-30-discharge": "test_ignored",
+    "PWR-03": "test_predischarge",
+}
 NORMAL = {rd.MAX_CELL_MV: 3310, rd.MIN_CELL_MV: 3290, rd.CELL_DIFF_MV: 20, rd.CELL_SUM_MV: 52800,
           rd.STACK_MV: 52800, rd.PACK_MV: 52800, rd.LD_MV: 0, rd.CURRENT_MA: 0, rd.CHARGE_MA: 0,
           rd.DISCHARGE_MA: 0, rd.MIN_TEMP_DC: 240, rd.MAX_TEMP_DC: 260, rd.MOS_DC: 300,
@@ -156,6 +162,11 @@ def beyond(item, column, value):
 def sharing(item):
     """The rows that read what *item* reads, *item* among them."""
     return [name for name in sorted(TABLE) if TABLE[name][0] == TABLE[item][0]]
+
+
+class TestEveryRow(unittest.TestCase):
+    def test_each_row_has_its_numbers_here(self):       # req: PRO-20
+        self.assertEqual(sorted(list(TABLE) + list(ELSEWHERE)), sorted(row[0] for row in ITEMS))
 
 
 class TestRows(Case):
