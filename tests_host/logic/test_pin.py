@@ -49,6 +49,23 @@ class TestPin(unittest.TestCase):
         self.pin.close()
         self.assertFalse(self.pin.may_write)
 
+    def test_what_is_worked_out_in_small_steps_is_the_same(self):    # req: SAF-11 COM-10
+        steps = sum(1 for _ in self.pin.prepare("4711", True))
+        self.assertTrue(steps >= 10)
+        self.set()
+        for text in ("4712", "4711"):
+            for _ in self.pin.prepare(text, False):
+                self.assertFalse(self.pin.may_write)            # nothing is open before enter()
+            self.assertFalse(self.pin.may_write)
+            if text == "4712":
+                self.assertIn("4 tries left", reason(ValueError, self.pin.enter, text, 0))
+        self.pin.enter("4711", 0)
+        self.assertTrue(self.pin.may_write)
+        self.pin.close()
+        for _ in self.pin.prepare("4711", False):
+            pass
+        self.assertIn("wrong", reason(ValueError, self.pin.enter, "4712", 0))     # another one
+
     def test_five_wrong_tries_cost_a_minute_then_it_doubles(self):  # req: SAF-11
         self.set()
         for wait_s in (60, 120, 240, 480):

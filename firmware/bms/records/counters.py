@@ -10,6 +10,7 @@ from array import array
 
 from bms.words import events as ev
 from bms.words import readings as rd
+from bms.words.phrases import quantity
 from bms.words.rules import (
     FAULT_NAME,
     FAULT_NUMBER,
@@ -134,5 +135,6 @@ class Counters:
                 lines.append("%s (%s): %d times" % (row[FAULT_WORDS], row[FAULT_NAME], times))
         for i in range(len(EXTREMES)):
             if self.extremes[i] != rd.NO_READING:
-                lines.append("%s %d %s" % (EXTREMES[i][0], self.extremes[i], EXTREMES[i][1]))
+                lines.append("%s %s" % (EXTREMES[i][0],
+                                        quantity(self.extremes[i], EXTREMES[i][1])))
         return "\n".join(lines)

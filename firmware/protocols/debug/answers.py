@@ -396,6 +396,16 @@ class Answers:
                 yield "%s = %s" % (word, _shown(params, word, params[word]))
         yield self._stored()
 
+    def _pin(self, words, name):
+        """The hash of a PIN takes long: in small steps, before the command needs it."""
+        pin = self._parts.pack.rights.pin
+        new = len(words) == 2 and words[0] == "set"
+        if new and pin.may_write or len(words) == 1 and words[0] not in ("lock", "off"):
+            for _ in pin.prepare(words[-1], new):
+                yield None
+        for line in self._command(words, name):
+            yield line
+
     # -- records and more -------------------------------------------------------------------
 
     def _log(self, words, name):
