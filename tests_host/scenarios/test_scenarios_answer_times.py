@@ -108,3 +108,15 @@ def test_a_line_that_does_not_open_the_fets_is_seen_before_anything_closes(rig, 
     assert [signal for _t, signal in edges] == ["fets.chg", "fets.chg"]
     assert edges[1][0] - edges[0][0] <= 10              # ms
     assert [row["item"] for row in events(rig, "afe_error")] == [6]
+
+
+@pytest.mark.req("SAF-07")
+@pytest.mark.targets("host", "unix")
+@pytest.mark.parametrize("latency_us", (360, 1000))
+def test_five_quiet_minutes_on_a_slow_afe_leave_no_step_out(rig, target, latency_us):
+    """The bench skips most of them; what it skips is whole scans."""
+    start(rig, target, afe_latency_us=latency_us)
+    rig.run(SAID_MS)
+    boots = len(events(rig, "boot"))
+    rig.run(300_000)
+    assert report(rig)["faults"] == [] and len(events(rig, "boot")) == boots

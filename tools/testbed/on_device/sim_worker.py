@@ -35,6 +35,8 @@ _DMA_RING = 1023
 _QUIET_US = 120_000_000         # nothing has happened for so long: time may be skipped
 _SKIP_US = 8_500_000            # at one go: less than any watchdog's patience
 _BETWEEN_US = 65_000            # every task has run once after it
+_SLOW_US = 200                  # an AFE whose answers take longer may be scanned in several steps:
+_SLOW_BETWEEN_US = 260_000      # ... two scans are over
 _BEFORE_END_US = 2_000_000      # the end of a run is not skipped
 _QUIET_MA = 500
 _REST_GRID_US = 1_000_000       # of the cell model meanwhile
@@ -198,7 +200,10 @@ class Worker:
     def skip(self):
         """Called where the firmware idles; True if time has passed while it did nothing."""
         now_us = self.clock.now_us
-        if now_us - self.looked_us < _BETWEEN_US:
+        afe = self.stand.afe
+        slow = max(afe.latency_us, afe.fault_latency_us or 0) > _SLOW_US
+        between_us = _SLOW_BETWEEN_US if slow else _BETWEEN_US
+        if now_us - self.looked_us < between_us:
             return False
         self.looked_us = now_us
         if self.scheduler is None or self.on_bar or self.something_happens(now_us):
@@ -206,7 +211,7 @@ class Worker:
         if now_us - self.busy_us < _QUIET_US:
             return False
         us = min(_SKIP_US, self.target_us - _BEFORE_END_US - now_us)
-        if us < _BETWEEN_US:
+        if us < between_us:
             return False
         hw.wdt_deadline_us += us
         hw.interrupt_us += us
