@@ -1,7 +1,12 @@
 """Values as a person types them, files, plots, calibration: packctl without a pack."""
 
 import json
+import os
 import pathlib
+import re
+import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -9,6 +14,7 @@ import packctl
 from packctl import calibration, errors, files, plotting, units
 from packctl.schema import Param
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 OV = Param("2;cell_ov_trip_mv;mV;3000;3700;3600;3600;PRO-01 protection")
 NOMINAL = Param("80;nominal_ma;mA;5000;100000;50000;50000;")
 TEMP = Param("46;chg_ut_trip_dc;dC;-200;300;50;50;")
@@ -114,6 +120,24 @@ def test_calibration_goes_from_what_is_shown_to_what_the_meter_shows(monkeypatch
             calibration.new_value(FakePack(report, 0), channel, reference)
 
 
+@pytest.mark.req("HST-02", "REC-03")
+def test_what_is_packed_with_the_tool_is_enough_to_decide(tmp_path):
+    """As the wheel has it (pyproject.toml), without the clone around it."""
+    text = (ROOT / "pyproject.toml").read_text("utf-8")
+    packed = re.findall(r'^"([^"]+)" = "(packctl/packed/[^"]+)"', text, re.M)
+    assert len(packed) >= 5
+    shutil.copytree(ROOT / "tools/packctl", tmp_path / "packctl")
+    for source, target in packed:
+        shutil.copytree(ROOT / source, tmp_path / target)
+    code = ("from packctl import decisions, replaying; from packctl.screen.panel import Panel; "
+            "replaying._Firmware(); wire = Panel('b1-5.1-48').wire("
+            "{'state': 'standby', 'direction': 'standby'}, 0); "
+            "print(decisions.folders()[0].name, wire['lamps']['onoff'])")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                          cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    assert done.stdout == "packed 1\n", done.stderr
+
+
 def test_the_version_is_the_firmwares():
-    text = (pathlib.Path(__file__).resolve().parents[2] / "firmware/version.py").read_text()
+    text = (ROOT / "firmware/version.py").read_text()
     assert f'"{packctl.__version__}"' in text

@@ -49,7 +49,7 @@ def test_the_wheel_holds_the_tool_its_types_and_what_replay_needs(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert {"packctl/py.typed", "packctl/cli/app.py",
             "packctl/packed/bms/protect/protection.py"} <= set(names)
-    assert not [name for name in names if "test" in name or "__pycache__" in name]
+    assert not [name for name in names if "/test_" in name or "__pycache__" in name]
 
 
 @pytest.mark.req("HST-02")
@@ -73,5 +73,13 @@ def test_the_installed_program_reads_a_pack(installed, tmp_path):
 def test_the_library_works_without_the_extras_and_says_what_is_missing(installed):
     done = call(installed, "python", "-c", "import packctl; print(packctl.connect.__doc__[:4])")
     assert done.stdout == "Open\n", done.stderr
+    code = ("from packctl.screen.panel import Panel; "
+            "print(Panel('b1-5.1-48').wire({'state': 'standby', 'direction': 'standby'}, 0))")
+    done = call(installed, "python", "-c", code)
+    assert "'onoff': 1" in done.stdout, done.stderr         # the firmware's own table was packed
+    for command in ("mqtt", "monitor"):
+        words = ("--screen",) if command == "monitor" else ()
+        done = call(installed, "packctl", command, "-p", "/dev/null", *words)
+        assert done.returncode == 25 and "pipx install" in done.stderr, done.stderr
     for extra in ("textual", "aiomqtt"):
         assert call(installed, "python", "-c", f"import {extra}").returncode == 1
