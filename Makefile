@@ -91,7 +91,7 @@ lint: ready ## style, spelling, types, both processors' compilers, generated pag
 
 # $(call types,port,endings of files for other ports)
 types = echo "types: $(1)"; MYPYPATH=firmware:lib:$(VENV)/stubs/$(1) $(VENV)/bin/mypy \
-	--platform $(1) --exclude '_($(2))\.py$$' --cache-dir .mypy_cache/$(1) \
+	--platform $(1) --exclude '_($(2))\.py$$|/examples/' --cache-dir .mypy_cache/$(1) \
 	--custom-typeshed-dir $(VENV)/stubs/$(1) firmware lib
 
 soc-report: ready ## state of charge against the truth: a year, and days of the whole firmware

@@ -18,6 +18,8 @@ by_value = "../build/generated/by_value"
 subprocess.run([sys.executable, "constants.py", by_value], check=True)
 for base in ("../firmware", "../lib"):
     for folder, _, names in sorted(os.walk(base)):
+        if os.path.basename(folder) == "examples":      # for other people's boards
+            continue
         for name in sorted(names):
             if name.endswith(".py") and not name.endswith(tuple(options.other_ports)):
                 freeze(by_value, os.path.relpath(os.path.join(folder, name), base))

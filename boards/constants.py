@@ -45,7 +45,7 @@ def sources():
     """{path in the image: source} of the application."""
     found = {}
     for base in ("firmware", "lib"):
-        for path in sorted((ROOT / base).rglob("*.py")):
+        for path in sorted(p for p in (ROOT / base).rglob("*.py") if "examples" not in p.parts):
             found[path.relative_to(ROOT / base).as_posix()] = path.read_text("utf-8")
     return found
 

@@ -555,7 +555,8 @@ def crosscheck(folders=("firmware", "lib")):
     by_value = ROOT / "build" / "generated" / "by_value"
     subprocess.run([sys.executable, ROOT / "boards" / "constants.py", by_value], check=True)
     complaints = []
-    for folder, path in sorted((f, p) for f in folders for p in (ROOT / f).rglob("*.py")):
+    for folder, path in sorted((f, p) for f in folders for p in (ROOT / f).rglob("*.py")
+                               if "examples" not in p.parts):
         only = [arch for suffix, arch in ONLY_FOR.items() if path.name.endswith(suffix)]
         for arch in only or CROSS_ARCHS:
             command = [program, f"-march={arch}", "-o", "-",

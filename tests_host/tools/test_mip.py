@@ -84,7 +84,7 @@ def packages(tmp_path_factory):
 
 def test_every_package_is_run_here_and_has_an_example(packages):
     assert set(RUNS) == set(mip.PACKAGES)
-    assert {path.stem for path in (ROOT / "examples").glob("*.py")} == set(mip.PACKAGES)
+    assert {path.stem for path in (ROOT / "lib" / "examples").glob("*.py")} == set(mip.PACKAGES)
 
 
 @pytest.mark.parametrize("name", RUNS)

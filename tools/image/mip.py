@@ -6,7 +6,7 @@
 
 On the board every module of them lives in one folder, `packctl_drivers`, so that names such as
 `clock` or `crc16` collide with nothing: `from packctl_drivers.bq76952 import BQ76952`. Each
-package has its example as packctl_drivers/example_<package>.py, from examples/
+package has its example as packctl_drivers/example_<package>.py, from lib/examples/
 """
 
 import ast
@@ -18,7 +18,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LIB = ROOT / "lib"
-EXAMPLES = ROOT / "examples"
+EXAMPLES = LIB / "examples"
 FOLDER = "packctl_drivers"
 # package: (its modules; what they import comes along, what it is)
 PACKAGES = {

@@ -5,7 +5,7 @@
     packctl-VERSION.cdx.json    what is in the image, as CycloneDX 1.6
     packctl-VERSION-*.whl       the host tool, for pip and pipx
     sizes.md                    bytes of the image: by component, by module of the application
-    mip/                        the drivers as packages for mpremote (examples/README.md)
+    mip/                        the drivers as packages for mpremote (lib/examples/README.md)
     TAG.md                      text of the tag: version, sizes, what is new
     SHA256SUMS                  of all of them
 

@@ -165,13 +165,14 @@ class Levels:
         stored = self._stored
         same = stored is not None and stored[0] == stack_cal and stored[2] == pack_cal
         if self.pack.proven != _BOTH_WAYS:      # none, unless one was
-            pack = stored[3] if same else _UNIT
-        if not same or abs(stored[1] - stack) >= _KEEP or abs(stored[3] - pack) >= _KEEP:
+            pack = stored[3] if same else _UNIT         # type: ignore[index]
+        if (not same or abs(stored[1] - stack) >= _KEEP         # type: ignore[index]
+                or abs(stored[3] - pack) >= _KEEP):             # type: ignore[index]
             self._stored = (stack_cal, stack, pack_cal, pack)
             self.dirty = True
 
     def to_bytes(self):
-        return struct.pack(_FORM, _VERSION, *self._stored)
+        return struct.pack(_FORM, _VERSION, *self._stored)     # type: ignore[misc]
 
     def saved(self):
         self.dirty = False

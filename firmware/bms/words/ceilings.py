@@ -7,7 +7,7 @@ what the AFE's converter shows when the calibrated reading reaches the threshold
 
 from bms.words.phrases import stated
 
-LFP = {
+LFP: dict = {
     "name": "LFP",
     "cell_most_mv": 3700,           # no cell beyond it for longer than its delay
     "cell_least_mv": 2000,

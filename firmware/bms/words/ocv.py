@@ -76,7 +76,9 @@ class Curve:
         self.hysteresis_mv = HYSTERESIS_MV
         rest = cell.get("rest")
         if rest is None:
-            self._low, self._flat, self._high = _LOW, _FLAT, _HIGH
+            self._low: tuple = _LOW
+            self._flat: tuple = _FLAT
+            self._high: tuple = _HIGH
             self._low_end_mv, self._high_end_mv = _LOW_END_MV, _HIGH_END_MV
         else:
             self._divide(rest)
@@ -117,7 +119,7 @@ class Curve:
                     return before[0] + (row[0] - before[0]) * (cpct - before[1]) // (
                         row[1] - before[1])
                 before = row
-        return before[0]
+        return before[0]            # type: ignore[index]  # a curve has a row
 
     def low_knee(self, cell_mv):
         """SOC in 0.01 % of a rested cell; -1 where the curve is flat."""

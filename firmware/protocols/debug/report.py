@@ -158,7 +158,7 @@ class FirstOut:
         self.limit = first[3] if first else 0
         self.age_s = uptime_s - self._at_s if first else 0
         if pack.first_out_age_s == -1:
-            self.age_s = None
+            self.age_s = None           # type: ignore[assignment]
 
 
 class Tasks:
