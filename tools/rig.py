@@ -387,7 +387,7 @@ class Rig:
             elif port == "can":
                 self._from_can(data, at_us)
             elif port == "usb":
-                self._ports["usb"].write(data)
+                self._ports["usb"].write(data, target.t_us)
             elif port == "pcs" and self._faults.active:
                 self._echo += data
                 self._from_pcs(self._faults.to_client(data))
@@ -404,7 +404,8 @@ class Rig:
 
     def overhear(self, data, baud):
         """A client at the parallel port listens at PARALLEL_BAUD, whatever the packs do."""
-        self._ports["parallel"].write(heard_at(data, baud, PARALLEL_BAUD))
+        self._ports["parallel"].write(heard_at(data, baud, PARALLEL_BAUD),
+                                      self._target.t_us)
 
     def collect(self, us):
         """Bytes for the controller in the next *us*, as the target takes them."""
@@ -430,7 +431,7 @@ class Rig:
                 if waiting[name] or heard[name]] + [("can", 0, raw, None) for raw in frames]
 
     def _from_pcs(self, data):
-        self._ports["pcs"].write(data)
+        self._ports["pcs"].write(data, self._target.t_us)
         if self._inverter is not None:
             self._inverter.pcs_bytes(data)
 
@@ -480,7 +481,7 @@ class Rig:
         if for_client and self._console is not None:
             self._console += for_client
         elif for_client:
-            self._ports["debug"].write(for_client)
+            self._ports["debug"].write(for_client, self._target.t_us)
         for frame in ours:
             kind, asked_us = self._due.pop(frame.seq)
             if kind == link.REPORT and frame.kind == link.REPORT | link.ANSWER:

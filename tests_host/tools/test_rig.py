@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import random
+import select
 import subprocess
 import sys
 import threading
@@ -707,3 +708,30 @@ def test_an_unmodified_inverter_client_talks_to_a_playing_pack(rig):
     rig.pause()
     for cell_v, cell_mv in zip(values.CellVoltages, truth["cell_mv"]):
         assert abs(cell_v * 1000 - cell_mv) <= 10
+
+
+def test_what_nobody_reads_is_kept_while_the_computer_alone_is_slow(monkeypatch):
+    import time as wall
+    from rig_ports import PtyPort
+    now_s = [100.0]
+    monkeypatch.setattr(wall, "monotonic", lambda: now_s[0])
+    port = PtyPort()
+    line = os.open(port.path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    try:
+        port.write(b"a", 1_000_000)
+        now_s[0] += 20
+        port.write(b"b", 1_100_000)             # a slow board
+        assert os.read(line, 100) == b"ab"
+        port.write(b"x", 1_200_000)
+        assert select.select([line], [], [], 10)[0]     # a terminal takes a moment
+        port.write(b"y", 1_300_000)
+        now_s[0] += 20
+        port.write(b"c", 9_000_000)             # what was before it was for nobody
+        assert os.read(line, 100) == b"c"
+        port.write(b"d", 9_100_000)
+        now_s[0] += 1
+        port.write(b"e", 90_000_000)            # a fast one
+        assert os.read(line, 100) == b"de"
+    finally:
+        os.close(line)
+        port.close()

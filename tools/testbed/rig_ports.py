@@ -16,7 +16,8 @@ import tty
 
 from packctl.link import Splitter
 
-_STALE_S = 5.0          # output that nobody has read for so long was for nobody
+_STALE_S = 5            # output that nobody has read for so long was for nobody: of the pack's
+                        # time and of this computer's, as either may be much faster
 
 
 class PtyPort:
@@ -27,7 +28,8 @@ class PtyPort:
         tty.setraw(self._slave)
         os.set_blocking(self._master, False)
         self.path = os.ttyname(self._slave)
-        self._read_up = time.monotonic()
+        self._read_up = time.monotonic()        # nothing was unread then, and at
+        self._read_up_us = 0                    # ... in the pack's time
 
     def read(self):
         """What clients have written since the last call."""
@@ -36,15 +38,19 @@ class PtyPort:
         except OSError:         # nothing there
             return b""
 
-    def write(self, data):
-        """Hand *data* to the client; what nobody reads is thrown away, oldest first."""
+    def write(self, data, now_us):
+        """Hand *data* to the client; what nobody reads is thrown away, oldest first.
+
+        now_us   of the pack
+        """
         unread = struct.unpack("i", fcntl.ioctl(self._slave, termios.FIONREAD, b"\0" * 4))[0]
         now = time.monotonic()
         if not unread:
-            self._read_up = now
-        if unread > 3000 or now - self._read_up > _STALE_S:
+            self._read_up, self._read_up_us = now, now_us
+        if unread > 3000 or (now - self._read_up > _STALE_S
+                             and now_us - self._read_up_us > _STALE_S * 1_000_000):
             termios.tcflush(self._slave, termios.TCIFLUSH)
-            self._read_up = now
+            self._read_up, self._read_up_us = now, now_us
         try:
             os.write(self._master, data)
         except BlockingIOError:
@@ -92,7 +98,7 @@ class TcpPort:
             heard += data
         return heard
 
-    def write(self, data):
+    def write(self, data, now_us):
         for client in list(self._clients):
             unsent = self._clients[client] + data
             try:
@@ -129,10 +135,10 @@ class Port:
         """What clients have written since the last call."""
         return self._ends[0].read() + self._ends[1].read()
 
-    def write(self, data):
-        """Hand *data* to every client."""
+    def write(self, data, now_us):
+        """Hand *data* to every client. now_us: of the pack."""
         for end in self._ends:
-            end.write(data)
+            end.write(data, now_us)
 
     def close(self):
         for end in self._ends:
