@@ -129,9 +129,9 @@ class App:
         storage.save(starts, port.ticks_ms())       # before a FET can close
         pack.set_fault(FAULT_PROFILE, refused is not None)
         afe = BQ76952(
-            machine.SPI(port.AFE_SPI, baudrate=1_000_000, polarity=0, phase=0,
-                        sck=machine.Pin("AFE_SCK"), mosi=machine.Pin("AFE_MOSI"),
-                        miso=machine.Pin("AFE_MISO")),
+            port.afe_spi(machine.SPI(port.AFE_SPI, baudrate=1_000_000, polarity=0, phase=0,
+                                     sck=machine.Pin("AFE_SCK"), mosi=machine.Pin("AFE_MOSI"),
+                                     miso=machine.Pin("AFE_MISO"))),
             _out("AFE_CS", 1), port.wait_us, profile.CELLS)
         self._lamps = 0
         self._extra = 0                 # outputs that a board has on the lamp driver

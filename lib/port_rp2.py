@@ -16,6 +16,7 @@ from idle_rp2 import idle_until, wait_us  # noqa: F401 - part of this port
 from pio_uart import PioUart
 from region import BlockRegion, FileRegion
 from slots import FlashFiles
+from spi_rp2 import FrameSpi
 from usb_rp2 import UsbPort
 
 NAME = "PACKCTL_PICO"
@@ -39,6 +40,9 @@ program = memory_rp2.program
 _SECTOR = 4096
 _LEAST_LOG = 16 * _SECTOR
 _LOG_FILES = 40
+
+
+afe_spi = FrameSpi
 
 
 def log_region():

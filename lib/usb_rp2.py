@@ -35,7 +35,9 @@ class UsbPort:
     @micropython.native
     def any(self):
         """As many bytes as one step takes if there are any; how many there are nobody says."""
-        return _AT_ONCE if self._waits() else 0
+        for _ in self._poll.ipoll(0):
+            return _AT_ONCE
+        return 0
 
     def readinto(self, buf, most):
         """Put at most *most* received bytes into *buf*; their count."""

@@ -68,7 +68,8 @@ class Pack(Faults):
     scan_ms     period of scans
 
     state, direction   of STATES; direction is STANDBY, CHARGING or DISCHARGING
-    charger_seen       terminals say that a charger is there
+    charger_seen       terminals say that a charger is there; charger_near: even one that is only a
+                       little above the stack
     held               FETs that a host holds off, bits CHARGE | DISCHARGE
     limiter_in         the 10 A limiter shall be in the charge path
     buzzing            a pattern is sounded
@@ -106,7 +107,7 @@ class Pack(Faults):
         self._balance_log = BalanceLog(self.balancing, self.events)
         self.state = SELF_TEST
         self.direction = STANDBY
-        self.charger_seen = False
+        self.charger_seen = self.charger_near = False
         self.limiter_in = False
         self.buzzing = False
         self.afe_ready = False
@@ -144,11 +145,6 @@ class Pack(Faults):
     def shown_cpct(self):
         """State of charge for the panel: of the whole system where it is known (LED-04)."""
         return self.soc.cpct if self.system_cpct < 0 else self.system_cpct
-
-    @property
-    def charger_near(self):
-        """A charger is at the terminals, even one that is only a little above the stack."""
-        return self._flow.charger_near
 
     @property
     def remaining_mah(self):
@@ -273,6 +269,7 @@ class Pack(Faults):
         conditions = flow.look(measured, actual, self.protection.trips, self.fets.wanted)
         self.direction = flow.direction
         self.charger_seen = flow.charger_seen
+        self.charger_near = flow.charger_near
         values = measured.values
         if flow.contradicted:
             self.set_fault(FAULT_UNPROVEN, True, values[CURRENT_MA])

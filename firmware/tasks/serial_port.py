@@ -105,13 +105,15 @@ class ConsolePort(SerialPort):
     @micropython.native
     def step(self, now_ms):
         """As a SerialPort's; when that has nothing to send, the console goes on."""
-        SerialPort.step(self, now_ms)
-        if not self._sending:
-            length = self._protocol.more(now_ms)
-            if length:
-                self._send(length)
+        if self._sending or self._left or self._uart.any():
+            SerialPort.step(self, now_ms)
+            if self._sending:
+                return
+        length = self._protocol.more(now_ms)
+        if length:
+            self._send(length)
 
     def restart(self):
         """After an exception: what was begun is given up."""
-        self._at = self._count = 0
+        self._left = 0
         self._protocol.restart()

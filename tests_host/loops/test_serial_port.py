@@ -3,7 +3,7 @@
 import unittest
 
 from fakes import FakePin, FakeUart, Lcg
-from tasks.serial_port import SerialPort
+from tasks.serial_port import ConsolePort, SerialPort
 
 
 class Echo:
@@ -137,3 +137,57 @@ class TestSerialPort(TestCase):
 
 if __name__ == "__main__":
     unittest.main()
+
+
+class Talker(Echo):
+    """Has *texts* to say without being asked, and raises at a "!"."""
+
+    def __init__(self):
+        super().__init__()
+        self.texts = []
+
+    def take(self, byte, now_ms):
+        if byte == 0x21:
+            raise ValueError
+        return super().take(byte, now_ms)
+
+    def more(self, now_ms):
+        if not self.texts:
+            return 0
+        text = self.texts.pop(0)
+        self.out[:len(text)] = text
+        return len(text)
+
+    def restart(self):
+        self.texts = []
+
+
+class TestConsolePort(unittest.TestCase):
+    def setUp(self):
+        self.uart = FakeUart(None)
+        self.protocol = Talker()
+        self.port = ConsolePort(self.uart, self.protocol)
+
+    def test_what_there_is_to_say_is_sent_bytes_or_none(self):  # req: COM-10
+        self.protocol.texts = [b"one", b"two"]
+        self.port.step(0)
+        self.uart.incoming.extend(b"ab")
+        self.port.step(1)
+        self.assertEqual((bytes(self.uart.sent), bytes(self.protocol.taken)), (b"onetwo", b"ab"))
+
+    def test_an_answer_goes_first(self):                        # req: COM-10
+        self.protocol.texts = [b"more"]
+        self.uart.incoming.extend(b"?")
+        self.port.step(0)
+        self.assertEqual(bytes(self.uart.sent), b"answer")
+        self.port.step(1)
+        self.assertEqual(bytes(self.uart.sent), b"answermore")
+
+    def test_after_an_exception_the_rest_is_forgotten(self):    # req: SAF-03
+        self.uart.incoming.extend(b"a!bc")
+        self.assertRaises(ValueError, self.port.step, 0)
+        self.port.restart()
+        self.uart.incoming.extend(b"d")
+        self.port.step(1)
+        self.assertEqual(bytes(self.protocol.taken), b"ad")
+        self.assertFalse(self.port.is_busy())

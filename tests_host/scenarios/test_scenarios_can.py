@@ -212,7 +212,6 @@ def saturate(rig, path, ms, each=lambda: None):
     return answers
 
 
-@pytest.mark.sample
 @pytest.mark.req("COM-02")
 @pytest.mark.req("COM-06")
 def test_the_period_holds_while_rs485_is_saturated(rig, target):

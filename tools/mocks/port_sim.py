@@ -94,6 +94,10 @@ def sleep_ms(ms):
     _advance(ms * 1000)
 
 
+def afe_spi(spi):
+    return spi
+
+
 def debug_uart():
     return machine.UART("debug", baudrate=115_200, rxbuf=1024, txbuf=2048)
 

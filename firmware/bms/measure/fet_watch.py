@@ -46,7 +46,7 @@ class FetWatch:
         self._wanted = self._before = 0     # now, and before it changed
         self._scans = 0             # since then
         self._apart = False         # in the newest scan the terminals were too far from the stack
-        bind(self, "step", "count")
+        bind(self, "step", "count", "_watch_weld", "_watch_drop", "_against")
 
     def load(self, params):
         self._fail_ma = params["fet_fail_ma"]

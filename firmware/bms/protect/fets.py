@@ -54,7 +54,7 @@ class Fets:
         self._hold_ms = _HOLD_MS    # of the next time
         self._left_ms = 0           # of this one
         self._calm_ms = 0           # since the last one
-        bind(self, "needs_command", "read_back")
+        bind(self, "needs_command", "read_back", "_hold")
 
     @micropython.native
     def needs_command(self, wanted):

@@ -5,6 +5,7 @@ An answer is a generator: a piece costs a few milliseconds, and nothing is worke
 last piece is on its way. While nobody talks nothing is allocated.
 """
 
+import micropython
 from micropython import const
 from ticks import MASK
 
@@ -62,6 +63,7 @@ class Console:
             self._ahead[self._waiting] = byte
             self._waiting += 1
 
+    @micropython.native
     def more(self):
         """Length of what is to be sent now, in *out*; 0: nothing."""
         if self._job is not None:

@@ -5,6 +5,7 @@ The first byte tells which: "~" begins an ASCII frame, and no byte of one is abo
 a frame of the host tool; all else is text.
 """
 
+import micropython
 from protocols.ascii.frame import SOI
 from protocols.debug.link import SOF, VERSION
 
@@ -65,6 +66,7 @@ class DebugPort:
         self._console.take(byte)
         return 0
 
+    @micropython.native
     def more(self, now_ms):
         """Length of what the console has to say meanwhile, in *out*; 0: nothing."""
         length = self._console.more()
