@@ -40,7 +40,7 @@ def all_cases():
                          marks=pytest.mark.req(case["item"])) for case in CASES]
 
 
-@pytest.mark.sample("PRO-01", "PRO-07")
+@pytest.mark.sample("PRO-01", "PRO-02-charger")
 @pytest.mark.parametrize("case", all_cases())
 @pytest.mark.req("PRO-20")
 @pytest.mark.req("PRO-21")
