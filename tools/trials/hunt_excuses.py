@@ -28,9 +28,6 @@ EXCUSES: tuple = (
     (("shunt_gain",), ("over_350_a",),
      "the front end's short-circuit comparator looks at the same shunt: a comparator with a shunt "
      "of its own would be needed for the first 0.3 s"),
-    (("shunt_stuck_ma",), ("over_350_a",),
-     "the front end's short-circuit comparator looks at the same shunt: a comparator with a shunt "
-     "of its own would be needed for the first 0.3 s"),
 )
 
 # Faults under which a pack that would be well stays open, rightly: (faults, reason).
