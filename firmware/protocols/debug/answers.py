@@ -416,8 +416,8 @@ class Answers:
         while left > 0 and seq >= max(records.oldest, 1):
             record = records.read(seq, now_ms)
             if record is not None:
-                yield event_lines.line(seq, record)
                 left -= 1
+            yield None if record is None else event_lines.line(seq, record)
             seq -= 1
         if seq == records.newest:
             yield "no events yet"
