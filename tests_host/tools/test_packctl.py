@@ -245,7 +245,7 @@ def frame_of(data, version=1, seq=None, kind=None, payload=b"proto=1"):
 
 
 def status_on(port):
-    return run(port, "status", "--timeout", "0.1")
+    return run(port, "status", "--timeout", "0.4")
 
 
 @pytest.mark.req("HST-02")

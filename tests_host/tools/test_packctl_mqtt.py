@@ -22,7 +22,7 @@ from packctl.schema import Param, Schema        # noqa: E402
 from rig import Rig                             # noqa: E402
 
 TOOLS = pathlib.Path(packctl.__file__).resolve().parent.parent
-LIMIT_S = 60                    # of waiting for one message, on a busy machine
+LIMIT_S = 600                   # of waiting for one message, on a busy machine
 
 
 # ---- what is told, without a broker --------------------------------------------------------

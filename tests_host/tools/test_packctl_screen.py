@@ -221,6 +221,6 @@ def test_a_pack_on_a_port_is_shown_and_its_loss_too():
         opened = rig.open("host", plant={"soc": 0.55})
         rig.run(4_000)
         rig.play(2)
-        asyncio.run(asyncio.wait_for(scene(rig, opened["urls"]["debug"]), 120))
+        asyncio.run(asyncio.wait_for(scene(rig, opened["urls"]["debug"]), 600))
 
 

@@ -504,7 +504,7 @@ def on_terminal(keys, **settings):
     process = subprocess.Popen([sys.executable, run.__file__], stdin=slave,
                                stdout=slave, stderr=slave, env=environment,
                                start_new_session=True)
-    written, end_s = b"", time.monotonic() + 200
+    written, end_s = b"", time.monotonic() + 1000
     while process.poll() is None and time.monotonic() < end_s:
         if select.select([master], [], [], 0.05)[0]:
             written += os.read(master, 65536)
