@@ -18,10 +18,10 @@ SHELL := /bin/bash
 
 .PHONY: help setup ready test-ready firmware run rig test test-rp2040 test-fast fuzz lint soc-report dbc pages profile trace days bench campaign hunt mutants powercut web web-ready web-serve test-web release mip wheel flash size clean
 
-help: ## this list
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(VENV)/.stamp ## Python environment in .venv (made anew when pyproject.toml changes)
+setup: $(VENV)/.stamp ## create the Python environment in .venv (again when pyproject.toml changes)
 
 # Everything below talks on standard error: `make rig` keeps standard output for itself.
 $(VENV)/.stamp: pyproject.toml
@@ -52,31 +52,31 @@ $(VENV)/.stamp: pyproject.toml
 ready: setup
 	@$(TOOLCHAIN) all >/dev/null
 
-firmware: setup ## build/packctl-pico.uf2 with the application frozen in
+firmware: setup ## build the image: build/packctl-pico.uf2
 	@$(TOOLCHAIN) firmware
 
-run: ready ## a pack on the emulated Pico, live (DURATION=seconds, PLAIN=1 for lines)
+run: ready ## watch a pack on the emulated Pico (DURATION=seconds, PLAIN=1 for lines)
 	@exec $(PY) tools/screen/run.py
 
-rig: ready ## the test rig: JSON lines on standard input and output (make -s rig)
+rig: ready ## the bench: JSON lines on standard input and output (make -s rig)
 	@exec $(PY) tools/rig.py
 
 test-ready: ready
 	@$(TOOLCHAIN) test-packages >/dev/null
 
-test: test-ready lint ## lint, then all tests on CPython and the unix port, and a sample on the emulated RP2040
+test: test-ready lint ## lint, all tests on CPython and the unix port, a sample on the emulated RP2040
 	@$(PY) -m pytest -n 2 tests_host --targets host,unix,sample
 
-test-rp2040: ready ## every test that can run on the emulated RP2040 (an hour)
+test-rp2040: ready ## all tests that run on the emulated RP2040 (one hour)
 	@$(PY) -m pytest -n 2 tests_host --targets rp2040 -m rp2040
 
-test-fast: test-ready ## the tests that need no emulator and no interpreter but CPython
+test-fast: test-ready ## tests on CPython alone
 	@$(PY) -m pytest tests_host -m "not slow and not unix and not rp2040"
 
-fuzz: ready ## any bytes on every port, 10 MB each on host, 1 MB on unix (BYTES=n, SEED=n)
+fuzz: ready ## fuzz every port with random bytes: 10 MB on host, 1 MB on unix (BYTES=n, SEED=n)
 	@exec nice $(PY) tools/proof/fuzz.py
 
-lint: ready ## style, spelling, types, both processors' compilers, generated pages
+lint: ready ## check style, spelling, types, both processors' compilers, generated pages
 	@rc=0; \
 	$(VENV)/bin/ruff check --output-format concise . || rc=1; \
 	$(VENV)/bin/codespell || rc=1; \
@@ -94,47 +94,47 @@ types = echo "types: $(1)"; MYPYPATH=firmware:lib:$(VENV)/stubs/$(1) $(VENV)/bin
 	--platform $(1) --exclude '_($(2))\.py$$|/examples/' --cache-dir .mypy_cache/$(1) \
 	--custom-typeshed-dir $(VENV)/stubs/$(1) firmware lib
 
-soc-report: ready ## state of charge against the truth: a year, and days of the whole firmware
+soc-report: ready ## compare the state of charge with the truth, over a year (docs/soc.md, 20 minutes)
 	@nice $(PY) tools/studies/soc_study.py
 	@nice $(PY) tools/studies/soc_days.py
 
-balance-report: setup ## how long balancing takes and what it bleeds (docs/balancing.md)
+balance-report: setup ## measure how long balancing takes (docs/balancing.md)
 	@nice $(PY) tools/studies/balance_study.py
 
-dbc: setup ## docs/packctl.dbc: the CAN frames for other programs, from the firmware's tables
+dbc: setup ## write docs/packctl.dbc: the CAN frames for other programs
 	@$(PY) tools/generate/can_dbc.py
 
-pages: setup ## reference pages and pictures in docs/, from the tables of the project
+pages: setup ## write the reference pages and pictures in docs/
 	@$(PY) tools/generate/pages.py
 
 profile: setup ## check the file of a product: make profile FILE=firmware/profiles/lfp_8s_280.json
 	@$(PY) tools/image/profile_file.py "$(FILE)"
 
-trace: setup ## which test proves which requirement
+trace: setup ## list which test proves which requirement
 	@$(PY) tools/proof/trace_requirements.py
 
-days: ready ## a day of each mode of an inverter, ten minutes of 15 packs, a million states of a fleet
+days: ready ## play whole days of an inverter, 15 packs, a million states of a fleet
 	@PACKCTL_AS1_HOUR_S=3600 PACKCTL_FLEET_S=600 PACKCTL_FLEET_STATES=1000000 \
 		nice $(PY) -m pytest tests_host/tools/test_as1.py tests_host/scenarios/test_scenarios_fleet.py \
 		tests_host/properties/test_fleet_properties.py -k "whole_day or lossy_bus or random_states"
 
-bench: ready ## time, memory and load on the emulated Pico (build/bench.json)
+bench: ready ## measure time, memory and load on the emulated Pico (build/bench.json)
 	@$(PY) tools/load/bench.py
 
-campaign: ready ## every fault at many moments, and healthy days (docs/campaign.md; QUICK=1: a subset)
+campaign: ready ## every fault at many moments, and healthy days (docs/campaign.md, an hour; QUICK=1 a subset)
 	@exec $(PY) tools/trials/campaign.py $(if $(QUICK),--quick) \
 		$(if $(SCHEDULER),--scheduler $(SCHEDULER))
 
-hunt: ready ## a random search for harm (docs/hunt.md; hours; QUICK=1: a sample; goes on where it stopped)
+hunt: ready ## search for harm at random (docs/hunt.md, hours; continues; QUICK=1 a sample)
 	@exec nice $(PY) tools/trials/hunt.py $(if $(QUICK),--quick) $(if $(SCHEDULER),--scheduler $(SCHEDULER))
 
-mutants: setup ## one small error at a time in the safety core: do the tests see it? (docs/mutants.md)
+mutants: setup ## put single errors into the safety core: do the tests see them? (docs/mutants.md)
 	@exec $(PY) tools/proof/mutants.py
 
-powercut: ready ## the supply cut within every flash operation (docs/powercut.md; QUICK=1: a part)
+powercut: ready ## cut the supply within every flash operation (docs/powercut.md; QUICK=1 a part)
 	@exec $(PY) tools/proof/powercut.py $(if $(QUICK),--quick)
 
-release: setup ## build/release: image, checksums, sizes, list of parts, text of the tag, mip packages
+release: setup ## build/release: image, tool, checksums, sizes, list of parts, tag text, mip packages
 	@$(PY) tools/image/release.py
 
 mip: setup ## build/mip: the drivers of lib/ as packages for mpremote mip
@@ -158,13 +158,13 @@ test-web: ready ## the page in Chromium (installs it, and playwright)
 	@$(PIP) install --group web
 	@PACKCTL_WEB=1 $(PY) -m pytest tests_host/tools/test_web.py
 
-flash: ready ## put the firmware on a board: make flash PORT=/dev/ttyACM0
+flash: ready ## flash a board: make flash PORT=/dev/ttyACM0
 	@[ -n "$(PORT)" ] || { echo "make flash PORT=/dev/ttyACM0 (or the folder of the BOOTSEL drive)" >&2; exit 1; }
 	@$(PY) tools/image/flash.py "$(PORT)"
 
-size: setup ## flash used, bytes per frozen module
+size: setup ## show the flash used, and bytes per module
 	@$(TOOLCHAIN) size
 
-clean: ## remove what was built here (.venv and the cache of compilers stay)
+clean: ## remove what was built (.venv and the compiler cache stay)
 	rm -rf build .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

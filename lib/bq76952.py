@@ -69,8 +69,8 @@ _GAP_MOST_US = const(1_250)     # a chip that needs more cannot be scanned in it
 _SLOW_US = const(250)       # beyond this a scan is read in parts
 _FINE_US = const(32)        # a pause is learnt to this, and to a 32nd of itself
 _PAUSES_US = (50, 100, 200, 500, 1_000)     # before the same question is asked again
-_PATIENCE_US = const(20_000)    # the same question is asked for so long
-_EXECUTES_US = const(40_000)    # a sub-command may run for so long
+_PATIENCE_US = const(20_000)    # longest time for which a question is repeated
+_EXECUTES_US = const(40_000)    # longest run time of a sub-command
 _POLLS = const(100)         # of Battery Status
 _LOOKS = const(8)           # at a FET that is permitted and held off
 _LOOK_US = const(2_500)
@@ -200,7 +200,7 @@ class BQ76952:
 
     @property
     def slow(self):
-        """The chip needs so long for an answer that a scan is better read in parts."""
+        """The chip answers so late that a scan is read in parts."""
         return self.gap_us > _SLOW_US
 
     @micropython.native

@@ -10,10 +10,10 @@ from ticks import MASK
 
 LOOK_MS = 20_000
 _TOLERANCE_S = 3            # between chip and ticks
-_APART_MS = 60_000          # readings that count are so far apart ...
-_AGREEING = 3               # ... and so many have to agree on a jump
+_APART_MS = 60_000          # time between two readings that count ...
+_AGREEING = 3               # ... and how many of them have to agree on a jump
 _SILENT = 2                 # looks in a row without an answer: the chip is lost
-_BACK_S = 86_400            # at a start: so much before the newest record is a jump back
+_BACK_S = 86_400            # at a start: earlier than the newest record by this is a jump back
 _FIRST_S = 1                # before this nobody has set the chip
 CHANGES = ("found", "lost", "jumped", "refused", "set")
 FOUND, LOST, JUMPED, REFUSED, SET = range(len(CHANGES))

@@ -56,8 +56,8 @@ from micropython import const
 _REFUSED = rules.mask_of("PWR-03")      # pre-discharge is tried again for the host
 _ALIVE_MA = const(10_000)   # current under which stack and terminals never stand still
 _POWER_SCANS = const(10)    # awake, nobody waits for the step of that
-_AIM_SCANS = const(10)      # targets of the limits are worked out each so many scans
-_SOON_SCANS = const(2)      # limits are 0 so many scans before failing ones open the FETs (COM-05)
+_AIM_SCANS = const(10)      # scans between two calculations of the limits' targets
+_SOON_SCANS = const(2)      # limits are 0 this many failed scans before the FETs open (COM-05)
 
 
 class Pack(Faults):
@@ -330,7 +330,7 @@ class Pack(Faults):
     def recall_over_charge(self):
         """At a start: an over-charge protection that had not released holds on (PRO-01, PWR-13).
 
-        A supply that fails is none of the ways out of it.
+        A failing supply does not end it.
         """
         self.protection.recall(self.power.full_trips & OVER_CHARGE)
 

@@ -27,7 +27,7 @@ MUTE = const(13)        # conditions under which there is no alarm
 AFE = const(14)         # AFE safety bits that trip the item at once when they appear
 FORGET_MS = const(15)   # quiet time after which trips of the item no longer count as in a row,
                         # 0: as the rest
-WAIT_MS = const(16)     # after a release by threshold the FETs stay held off so long, or until
+WAIT_MS = const(16)     # after a release by threshold the FETs stay held off this long, or until
                         # one of ANY
 WIDTH = const(17)
 

@@ -10,7 +10,7 @@ from ticks import MASK
 
 PERIOD_MS = 50
 BITRATE = 500_000
-_SLOTS = 1000 // PERIOD_MS      # a set begins each so many steps; a step sends one frame
+_SLOTS = 1000 // PERIOD_MS      # steps of one set; each step sends one frame
 _REFRESH = 4                    # frames from one picture: none is older than 300 ms (MEA-05)
 _AHEAD = 4                      # steps before a set in which no erase shall begin
 _MOST_RECEIVED = 4              # frames taken in one step

@@ -51,7 +51,7 @@ _NOT_TRIED, _HELD, _UNHELD = range(3)
 _COUNT_MS = 10_000
 _ASKED_MS = 1_000
 _UNIT_UAH = 10_000              # of the integrator, at 10 mA
-_INTEGRATOR_MS = 250            # it counts once in so long
+_INTEGRATOR_MS = 250            # the AFE's integrator is updated this often
 # safety status bits A, B, C that can hold a FET off
 _AFE_TRIPS = (
     m.CUV | m.COV | m.OCC | m.OCD1 | m.OCD2 | m.SCD

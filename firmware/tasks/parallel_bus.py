@@ -10,7 +10,7 @@ from ticks import MASK
 PERIOD_MS = 10
 ALONE_MS = 200              # with address 0 nothing is heard or said
 _AT_ONCE = 128
-_PAUSE_MS = 25              # a frame with so long a pause inside is none to the master
+_PAUSE_MS = 25              # a longer pause inside a frame ends it for the master
 _LONGEST_MS = 1 << 20
 
 

@@ -21,14 +21,14 @@ PERIOD_MS = 1000
 _RAM_PARTS = 3              # a step
 _PROGRAM_PARTS = 2
 _DATA_VALUES = 12
-_WINDOW_MS = 59_500         # clocks are compared over so long ...
-_ASK_STEPS = 60             # the clock chip is asked so seldom: a silent one raises
-_BOOT_WINDOW_MS = 1060      # ... and before a FET may close, where there is a clock chip
+_WINDOW_MS = 59_500         # length of the comparison of two clocks at run time,
+_ASK_STEPS = 60             # steps between two questions to the clock chip: a silent one raises
+_BOOT_WINDOW_MS = 1060      # and at start-up, if a clock chip answers
 _RESOLUTION_MS = 1000       # other clocks count seconds
-_TOLERANCE = 20             # and may be off by this part: the AFE's oscillator by 2.5 %
+_TOLERANCE = 20             # a clock may be wrong by 1 part in this: the AFE's oscillator by 2.5 %
 _DAY_S = 86_400
-_SCAN_MS = 100              # at the most one scan in so long,
-_MORE = 3                   # and so many that belong to the time before
+_SCAN_MS = 100              # shortest time between two scans
+_MORE = 3                   # scans that may belong to the second before
 
 
 class Twice:

@@ -12,7 +12,7 @@ _PASSES = 2                 # before what was found is used
 class Knee:
     """One knee.
 
-    offset_cpct   the charge is so much more than the curve says; 0 until it is known
+    offset_cpct   by how much the charge exceeds what the curve says; 0 until it is known
     u_cpct        bound of where the knee lies
     passes        that it was learnt from, at most 255
     """

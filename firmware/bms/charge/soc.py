@@ -7,10 +7,10 @@ rules of SOC-01: no steps, never against the direction of the current, 100 % onl
 charge, 0 % only at empty.
 
 The bound is the root of the sum of three squares, because their causes are independent: what the
-last anchor left open; what grew since then, which is time times what is not known of the sensor's
-offset and of the self-consumption, and a little of the charge put in; and the distance from that
-anchor times what is not known of the capacity. The sensor's gain is in the last one: an error of
-it cancels against a capacity that was learnt through the same sensor.
+last anchor left open; what grew with time since then, from the uncertainty of the sensor's offset
+and of the self-consumption, and a little from the charge put in; and what grew with the distance
+from that anchor, from the uncertainty of the capacity. The sensor's gain is in the last one: its
+error cancels against a capacity that was learnt through the same sensor.
 
 Accumulators are pairs (mAh and uAh, Ah and uAh) so that all of it stays within +-2**30.
 """
@@ -32,7 +32,7 @@ _MOST_UAH = (1 << 29) - 1   # a step, and a minute, moves no more than this
 _LONGEST_MS = 1 << 27     # a step; also where timers stop
 
 _SOFT_FULL_U_CPCT = 200     # of one that was seen at a lower voltage, more
-_SOFT_MS = 3_600_000        # no current for so long beside ...
+_SOFT_MS = 3_600_000        # time without current beside ...
 _SOFT_CELL_MV = 85          # ... a charge voltage this far below the one that is asked for
 _SOFT_MA = 1_000            # at 100 Ah
 _EMPTY_U_CPCT = 150
@@ -452,7 +452,7 @@ class StateOfCharge:
         unsure = self._capacity_u + self.apart.mah * 50 // per
         away = abs(self.remaining_mah - self._from_mah) * 100 // per * unsure // 10_000
         grown = min(_FULL_CPCT, self._u_mah * 100 // per)
-        grown -= grown >> 2     # each is a limit; so much of it holds (tools/studies/soc_study.py)
+        grown -= grown >> 2     # each is a limit; three quarters hold (tools/studies/soc_study.py)
         away -= away >> 2
         return min(_FULL_CPCT, root(self._anchor_u * self._anchor_u + grown * grown
                                      + away * away))

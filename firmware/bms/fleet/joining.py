@@ -12,16 +12,16 @@ from bms.words.rules import BOTH, CHARGE, DISCHARGE
 from bms.words.readings import NO_READING
 from bms.fleet.resistance import Resistance
 
-_TOLD_MS = 5_000            # what the master said holds so long
-_STEADY_MS = 500            # the difference has to be small for so long
+_TOLD_MS = 5_000            # age at which the master's word no longer counts
+_STEADY_MS = 500            # time for which the difference has to be small
 _STAGGER_MS = 2_000         # without a master: from address to address
 _DEAD_CELL_MV = 1_250       # a cell: terminals below are of a bar that nobody is on
 _SAME_MV = 2_000            # own terminals within this of what the master told agree with it
 _UNSURE_DIVISOR = 38        # of the stack: terminals whose gain is not learnt yet are so far off
 _LONGEST_MS = 1 << 28
-_SOFT_MS = 120_000          # the limiter stays in after closing for so long at first ...
+_SOFT_MS = 120_000          # first time that the limiter stays in after closing ...
 _SOFT_MOST_MS = 7_680_000     # ... and four times as long after each look that showed too much
-_LOOK_MS = 1_000            # without the limiter the current has to stay in its limit so long
+_LOOK_MS = 1_000            # time within the limit that is needed without the limiter
 _LOOK_OVER_MA = 3_000       # beyond nominal + 10 %: the bar is held up by another pack
 
 # why FETs are held

@@ -41,7 +41,7 @@ class EndWires:
         self.suspects = False
 
     def watch(self, measured, fets, rest_ma, wire_mv, faulty):
-        """A wire at an end of the stack that seems open spoils all that is said of cells.
+        """Mark all cells as not measured while a wire at an end of the stack seems open.
 
         measured, fets      Measurements of the newest scan; Fets
         rest_ma, wire_mv    parameters rest_ma and open_wire_mv

@@ -15,7 +15,7 @@ _UNSURE = const(38)         # 1/38 of the stack more, while their gain is not le
 _MINUTE_MS = const(60_000)
 _GREAT_MA = const(50_000)   # nothing but a short circuit or a charger far too strong drives this
 _OLD_SCANS = const(1)       # voltages of the first scan after a command may be of before
-_HASTE = const(4)           # so its time goes so much faster
+_HASTE = const(4)           # factor by which its time runs faster
 
 
 def resistive_mv(current_ma):

@@ -33,7 +33,7 @@ _NEAR_MS = const(1000)
 _DIODE_MV = const(250)      # the drop of a body diode that conducts is larger
 _RELIEFS = const(6)         # PRO-32: releases of an over-voltage by discharge ...
 _HOUR_MS = const(3_600_000)     # ... in an hour
-_FREE_SCANS = const(5)      # load detect: terminals up for so many scans
+_FREE_SCANS = const(5)      # load detect: scans for which the terminals have to be up
 
 
 def _surely(above_mv, stack_mv):

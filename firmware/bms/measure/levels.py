@@ -26,24 +26,24 @@ from micropython import const
 
 _AT_ONCE_MV = const(500)    # so little needs no second look
 _SAME_MV = const(150)       # scans that agree within this ...
-_LOOKS = const(4)           # ... so many in a row, are a gain
+_LOOKS = const(4)           # ... this many in a row are a gain
 _FAR = const(25)            # 1/25 = 4 %: more is no tolerance of any board
 _APART_MV = const(400)      # cells further apart than this may be a wire: nothing is learnt
 _EVERY = const(8)           # scans from one look to the next
 _NEAR_MV = const(40)        # a smaller error is left to whoever compares changes, one up to ...
 _TRACK_MV = const(120)      # ... this is followed by half, if it was there at rest ...
-_TRACK = const(16)          # ... at so many looks in a row
-_CLOSED_SCANS = const(3)    # the terminals' reading may be of the time before
+_TRACK = const(16)          # ... at this many looks in a row
+_CLOSED_SCANS = const(3)    # scans for which the terminals' reading may be old
 _REST_MA = const(1000)
 _BOTH_CLOSED = const(0x05)  # AFE FET status: charge and discharge FET
 _PATH_UOHM = const(1750)    # between stack and terminals, about
 _UNIT = const(32768)
 _FINE = const(16)           # learnt gains are kept in such parts of a unit
-_UNSURE = const(38)         # 1/38 = 2.6 %: an input that nothing is learnt of may be off so much
+_UNSURE = const(38)         # 1/38 = 2.6 %: tolerance of an input whose gain is not learnt
 _PROVEN_MV = const(150)     # with a current each way through both FETs and no more of a
                             # difference, a gain of the terminals is borne out
 _BOTH_WAYS = const(3)       # bits: borne out while charging, while discharging
-_KEEP = const(16)           # a change of so many units (26 mV) is worth a write
+_KEEP = const(16)           # change, in units of the gain (26 mV), that is written to flash
 _FORM = "<Biiii"            # version, calibration and learnt gain of stack and terminals
 _VERSION = const(1)
 
@@ -135,7 +135,7 @@ class Levels:
         self.stack = Gain()
         self.pack = Gain(_AT_ONCE_MV)
         self._scans = 0
-        self._closed = _CLOSED_SCANS - 1    # scans since one with an open FET, at most so many
+        self._closed = _CLOSED_SCANS - 1    # scans since a FET was open, counted up to this
         self.dirty = False          # what may be kept is not
         self._stored = None         # (calibration, gain) of the stack, and of the terminals
         self._found = None          # the same, read at the start and not looked at yet

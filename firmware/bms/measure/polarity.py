@@ -6,8 +6,8 @@ from bms.words.rules import DISCHARGE
 from micropython import const
 
 _REVERSED_MV = const(-150)      # terminals below: a diode drop is what a reversed charger leaves
-_SURE_SCANS = const(8)          # terminals on their own, near 0 V: noise is rarely so long
-_RIGHT_MS = const(3000)         # right for so long ...
+_SURE_SCANS = const(8)          # floating terminals near 0 V: noise rarely lasts so many scans
+_RIGHT_MS = const(3000)         # time with the right polarity ...
 _SLOTS = const(10)              # ... in the last 5 s, counted in slots of ...
 _SLOT_MS = const(500)
 

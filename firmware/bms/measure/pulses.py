@@ -8,7 +8,7 @@ to accuse a reading for its difference from another one asks here first:
   the shown current goes up and down from scan to scan
   the AFE's integrator moved something else than the scans showed
 
-Either excuses the difference, but not for ever: a load that stays in step for a minute is none.
+Either excuses the difference for a minute at most: no real load stays in step longer.
 """
 
 import micropython
@@ -16,10 +16,10 @@ from micropython import const
 
 _CHANGE_MA = const(3_000)   # up and down by more than this, and an eighth of it ...
 _PAIR_MS = const(3_000)     # ... within such a time ...
-_HOLD_MS = const(2_500)     # ... excuses for so long; so does what the integrator says
+_HOLD_MS = const(2_500)     # ... excuses for this time; so does the integrator
 _OTHER_MA = const(1_500)    # it moved something else: by this and a quarter, its own coarseness
 _COUNT_MS = const(900)      # shortest time between two counts
-_ANSWER_MS = const(1_600)   # its answer is awaited for so long
+_ANSWER_MS = const(1_600)   # longest wait for its answer
 _EXCUSES_MS = const(60_000) # of what is excused; comes back at half that pace
 _MOST_MS = const(60_000)
 
@@ -28,7 +28,7 @@ class Pulses:
     """Steps with each scan.
 
     wants       the integrator's count is wanted, at once and again
-    excused_ms  for so long from now the current is known to pulse
+    excused_ms  time from now for which the current is known to pulse
     sum_off     of the caller: sum of the cells less the stack, a mean times _MEAN
     """
 

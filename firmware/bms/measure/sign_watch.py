@@ -5,11 +5,11 @@ from bms.words.rules import BOTH
 from micropython import const
 
 _AGAINST_MA = const(400)    # current that the terminals contradict
-_AGAINST = const(5)         # each such scan counts so much, ...
-_AGAINST_MOST = const(15)   # ... one without takes 1 off, and so much is a fault
-_PULSE_MV = const(2500)     # both closed: a load that pulses as the AFE measures makes so much of
-                            # its sag a difference, since stack and terminals take turns
-_SURE_SCANS = const(3)      # scans until a current counts that the terminals spoke against
+_AGAINST = const(5)         # added by each scan that contradicts
+_AGAINST_MOST = const(15)   # fault at this sum; a scan that agrees takes 1 off
+_PULSE_MV = const(2500)     # both FETs closed: difference that a load may cause that pulses in
+                            # step with the AFE, which measures stack and terminals in turn
+_SURE_SCANS = const(3)      # agreeing scans before a contradicted current counts again
 
 
 class TerminalWatch:

@@ -41,7 +41,7 @@ _SCANS = const(8)           # of a block
 _ROW = const(7)             # numbers kept of a steady block
 _NO_DROP = const(1 << 28)
 _ZERO_MV = const(120)       # the zero of the drop is no more, once the terminals are learnt
-_BASE_MV = const(60)        # ... and one block is enough for so much
+_BASE_MV = const(60)        # ... and the change for which one block is enough
 _SLOW_MS = const(300)       # scans further apart make no block
 NOTHING, ALONE, AGAINST, DEAD, UNBORNE, GAIN = range(6)
 
@@ -78,7 +78,7 @@ _WINDOW = const(128)        # blocks that a steady drop is summed over
 _STILL_VISITS = const(3)    # of stack or terminals, where cells bear the current out
 _SYNC_MS = const(600)       # shortest time between two counts of the integrator
 _FAULTS = FAULT_CURRENT | FAULT_SIGN
-_ZERO_MS = const(60_000)    # the way back: about 0 for so long with both FETs open ...
+_ZERO_MS = const(60_000)    # the way back: about 0 for this time with both FETs open ...
 _ZERO_MA = const(1_000)
 _TRIES = const(2)           # ... so often ...
 _TRIES_MS = const(3_600_000)    # ... in such a time

@@ -42,7 +42,7 @@ def _flow_of(pack, current_ma):
 
 
 def _note(pack, news, pack_mv):
-    """Record the *news*; measured values of the time before are none any more."""
+    """Record the *news*, and do what follows from it."""
     power = pack.power
     now_ms = pack.now_ms
     if news == pw.SLEPT:

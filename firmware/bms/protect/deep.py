@@ -13,9 +13,9 @@ from bms.words.readings import DEEP_CELL_MV, MIN_CELL_MV, NO_READING
 from bms.words.timer import longer
 
 _ROW = mask_of("PRO-29")
-_RISE_MV = const(3)         # the lowest cell has risen when it is so much higher ...
-_RISE_MS = const(600_000)   # ... and has to do so once in so long
-_FALL_MV = const(100)       # it falls when it is so much lower: nothing charges it
+_RISE_MV = const(3)         # rise of the lowest cell that shows charging ...
+_RISE_MS = const(600_000)   # ... and the time within which it has to rise
+_FALL_MV = const(100)       # fall of the lowest cell that shows that nothing charges it
 
 
 class Deep:

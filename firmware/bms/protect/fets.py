@@ -14,7 +14,7 @@ _PATIENCE_SCANS = 5     # scans a FET may stay open against its command before i
 _CLOSED_SCANS = 2       # scans it may stay closed
 _CLOSINGS = 5           # closings against the command ...
 _WINDOW_MS = 10_000     # ... in 10 s that are not a fault yet
-_HOLD_MS = const(1_000)     # the fault outlasts what raised it by so much, by twice that ...
+_HOLD_MS = const(1_000)     # the fault stays this long after its cause, then twice as long ...
 _LONGEST_MS = const(60_000)  # ... the next time, and so on up to this
 _CALM_MS = const(600_000)   # without it: the next one is the first again
 OBEYS, DISOBEYS, CLOSES = range(3)      # what read_back() finds
@@ -105,7 +105,7 @@ class Fets:
         return result
 
     def _hold(self, result, dt_ms):
-        """DISOBEYS for so long that a FET which cannot be held is not closed again and again."""
+        """Keep DISOBEYS up long enough not to close a FET again and again that cannot be held."""
         if result == DISOBEYS:
             if not self._left_ms:
                 self._calm_ms = 0

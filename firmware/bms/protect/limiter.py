@@ -3,7 +3,7 @@
 import micropython
 
 OFF, ON, LOOKING, HELD = range(4)
-_LOOK_MS = 1000         # after switching off, the current is looked at for so long
+_LOOK_MS = 1000         # after switching off, the current is watched this long
 
 
 class ChargeLimiter:

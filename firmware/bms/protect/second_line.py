@@ -15,7 +15,7 @@ from bms.words.parameters import short_ma
 
 _UV_OV_STEP_UV = 50_600         # cell comparators
 _DELAY_STEP_US = 3_300
-_LATER_MS = 500                 # so much longer than the firmware's are the AFE's cell delays
+_LATER_MS = 500                 # the AFE's cell delays are this much longer than the firmware's
 _OC_STEP_UV = 2_000             # over-current comparators
 _OC_LATER_MS = 200
 _CC_GAIN_UOHM = 7_568_400       # CC gain = 7.5684 / shunt in mOhm

@@ -15,7 +15,7 @@ from ticks import MASK
 
 _MOST = const(3)            # starts in _WINDOW_S that are allowed
 _WINDOW_S = const(60)
-_HOLD_MS = const(60_000)    # both FETs stay open so long after a start that was one too many
+_HOLD_MS = const(60_000)    # both FETs stay open this long after one start too many
 _UNKNOWN = const(0)         # time of a start while no clock was set
 
 

@@ -5,7 +5,7 @@ from bms.records import kept
 from ticks import MASK
 
 _AT_ONCE = 2            # records in one step ...
-_MANY = 24              # ... or four times as many, when so many wait
+_MANY = 24              # ... or four times as many, when this many wait
 _LOOK_BACK = 50         # records that are looked through for a time
 
 

@@ -9,7 +9,7 @@ import micropython
 from micropython import const
 
 _FIRST_MS = const(30_000)
-_TIMES = const(4)               # each wait is so many times the one before
+_TIMES = const(4)               # factor from one wait to the next
 _LONGEST_MS = const(600_000)    # also the quiet time after which it begins with the first again
 
 

@@ -9,7 +9,7 @@ within bounded time; a single pulse that is shorter than the delay never does.
 import micropython
 from micropython import const
 
-SOON_MS = const(300)         # limits are 0 so long before a fault opens the FETs (COM-05)
+SOON_MS = const(300)         # limits are 0 this long before a fault opens the FETs (COM-05)
 _LONGEST_MS = const(1 << 28)  # timers stop here: beyond 2**30 an int would live on the heap
 
 

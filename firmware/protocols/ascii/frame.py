@@ -85,7 +85,7 @@ class Parser:
         return self._used > 0
 
     def drop(self):
-        """The frame begun is none."""
+        """Discard the frame that has begun."""
         self._judged = self._used
         self._used = 0
         self.dropped += 1

@@ -38,7 +38,7 @@ class AsciiPort:
         return self._parser.is_open
 
     def drop(self):
-        """The frame begun is none."""
+        """Discard the frame that has begun."""
         self._parser.drop()
 
     def expire(self, now_ms):

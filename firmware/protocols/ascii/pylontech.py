@@ -30,7 +30,7 @@ SILENT = -1
 _ALONE_ADR = 0x02
 _ALL = 0xFF
 _ZERO_DK = 2731
-_ASKED_S = 10               # 94 holds so long
+_ASKED_S = 10               # time for which 94 holds
 _BAUDS = (1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)      # 91
 _MANUFACTURER = b"Pylon"    # an inverter may look for it
 

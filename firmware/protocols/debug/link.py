@@ -125,7 +125,7 @@ class Link:
         self._pack.power.hear_debug()
 
     def drop(self):
-        """The frame begun is none."""
+        """Discard the frame that has begun."""
         self.hear()
         self.used = 0
         self.dropped += 1

@@ -16,7 +16,7 @@ from ticks import MASK
 RATES = (9600, 19_200, 38_400, 57_600)      # at 115200 a monitor's bits are breaks, and unheard
 
 LISTEN_MS = const(1500)     # after something foreign, for its next try
-_ODD = const(3)             # so many bytes that no frame of ours has are no noise on one
+_ODD = const(3)             # more foreign bytes than noise makes of one frame
 _RUBBISH_MS = const(10_000)     # rubbish that nobody explains keeps the bus at 9600
 _FOREIGN_MS = const(60_000)     # ... and a whole frame of somebody else
 _MONITOR_ASKS_MS = const(300)   # until it has its answer
@@ -31,7 +31,7 @@ _FAILED = 3                 # slaves that did not hear the higher rate: it is no
 _FAILED_MS = const(600_000)
 _WELL_MS = const(60_000)
 _SILENT_MS = const(1000)    # at a higher rate, without a word of the master
-_LOST_MS = const(1500)      # at 9600: rubbish and no master for so long
+_LOST_MS = const(1500)      # at 9600: time with rubbish and without a master
 _FRESH_MS = const(2000)     # rubbish was heard not longer ago
 _HELLO_MS = const(600)
 _MOST_DOUBLED = 5
