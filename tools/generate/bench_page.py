@@ -58,7 +58,7 @@ FIELDS = {
     "clock": "what the clock chip shows, ISO 8601; null = its battery was out",
     "fault": "faults, {kind: value}; null ends one",
     "inverter": "attaches an inverter that knows the pack by the wire only: `can`, `pcs`, null, "
-                "or an object with port, mode, pv_w, load_w, grid, hour_s",
+                "or an object with port, mode, pv_w, load_w, grid, hour_s, drm",
 }
 FAULTS = {
     "afe_silent": "the cell monitor does not answer",
