@@ -335,7 +335,8 @@ def cycle_and_memory(meter, size, rows):
         raise BenchError("on_device/device.py marks functions that are gone from the firmware: "
                          + ", ".join(gone))
     rows["Cycle of 100 ms, scan to decision (emulated)"] = cycle_rows(mean_marks(meter))
-    printed = meter.script(f"memory(app, {size['memory_cycles']})\nfinish(app)")
+    printed = meter.script(f"memory(app, {size['memory_cycles']})\nfinish(app)\n"
+                           "app = None\ngc.collect()")
     words = [line.split() for line in printed.splitlines() if line.strip()]
     found = {" ".join(line[:-1]): int(line[-1]) for line in words}
     named = [key[5:] for key in found if key.startswith("task ")]      # as the board has them
