@@ -583,7 +583,8 @@ class Parameters:
         self._check_rules()
 
     def __getitem__(self, name):
-        return self._values[self._row(name)]
+        at = self._index.get(name)          # a hundred of them after each change
+        return self._values[self._row(name) if at is None else at]
 
     def cell_gain_ppm(self, cell):
         """Calibration of *cell*."""
