@@ -211,6 +211,69 @@ class TestAnchors(unittest.TestCase):
             self.assertTrue(open_ or pack.soc.uncertainty_cpct < 1000)
 
 
+class TestString(unittest.TestCase):
+    """Full and empty are states of the string, not of a cell (SOC-05)."""
+
+    def counted(self):
+        """A pack that knows its capacity, at half charge."""
+        pack = Pack().full().see_zero()
+        pack.run(-50_000, 7200)
+        pack.run(-50_000, 10, 2700)
+        pack.soc.anchor_empty()
+        pack.run(50_000, 7200)
+        pack.full()
+        pack.run(-50_000, 3600, 3290)
+        return pack
+
+    def hold(self, pack, current_ma, seconds, one_mv, others_mv=3290):
+        """One of sixteen cells at *one_mv*."""
+        for _ in range(seconds // 10):
+            pack.soc.step(uah(current_ma), STEP_MS, current_ma, max(one_mv, others_mv),
+                          min(one_mv, others_mv), 250, False, one_mv + 15 * others_mv)
+
+    def test_a_single_cell_makes_neither_full_nor_empty(self):  # req: SOC-05
+        for current_ma in (0, 2000, -2000):
+            for one_mv in (3720, 3500, 3380, 3100, 2600):
+                pack = self.counted()
+                soc = pack.soc
+                before, full_mah, passes = soc.cpct, soc.full_mah, (soc.low.passes,
+                                                                    soc.high.passes)
+                self.hold(pack, current_ma, 3600, one_mv)
+                if one_mv > 3400:
+                    soc.anchor_full()           # over-voltage protection
+                elif one_mv < 2700:
+                    soc.anchor_empty()          # under-voltage protection
+                self.hold(pack, current_ma, 3600, one_mv)
+                moved = current_ma // 500 * 100
+                self.assertTrue(abs(soc.cpct - before - moved) <= 60,
+                                (current_ma, one_mv, before, soc.cpct))
+                self.assertTrue(abs(soc.full_mah - full_mah) <= 20)
+                self.assertEqual((soc.low.passes, soc.high.passes), passes)
+                self.assertTrue(one_mv not in (3720, 2600) or soc.singles > 0)
+
+    def test_a_string_that_is_full_but_for_a_cell_is(self):     # req: SOC-01 SOC-05
+        pack = self.counted()
+        self.hold(pack, 3000, 60, 3480, 3352)   # not balanced for a while
+        self.assertEqual(pack.soc.cpct, 10_000)
+
+    def test_a_charger_that_ends_lower_is_seen_in_the_end(self):        # req: SOC-05
+        for cell_mv in (3462, 3437, 3400):      # 55.4, 55.0, 54.4 V
+            pack = self.counted()
+            self.hold(pack, 20_000, 3600, cell_mv, cell_mv)
+            self.hold(pack, 6000, 3600, cell_mv, cell_mv)
+            self.assertFalse(pack.soc.at_full)              # it still charges
+            self.hold(pack, 300, 3500, cell_mv, cell_mv)
+            self.assertEqual(pack.soc.at_full, cell_mv > 3455)
+            self.hold(pack, 0, 300, cell_mv, cell_mv)
+            self.assertTrue(pack.soc.at_full)
+            self.assertEqual(pack.soc.cpct, 10_000)
+
+    def test_rest_below_is_no_end_of_charge(self):              # req: SOC-05
+        pack = self.counted()
+        self.hold(pack, 0, 24 * 3600, 3345, 3345)
+        self.assertFalse(pack.soc.at_full)
+
+
 class TestRest(unittest.TestCase):
     def test_the_flat_part_says_nothing(self):                  # req: SOC-01
         for cell_mv in range(3240, 3365, 10):

@@ -197,6 +197,27 @@ class StateOfCharge:
         return self.drift.ua - self.drift.zero_ua
 
     @property
+    def spread_ua(self):
+        """By which the cells' self-discharge differs."""
+        return self.apart.spread_ua
+
+    @property
+    def low_knee_cpct(self):
+        return self.low.offset_cpct
+
+    @property
+    def high_knee_cpct(self):
+        return self.high.offset_cpct
+
+    @property
+    def low_knee_passes(self):
+        return self.low.passes
+
+    @property
+    def high_knee_passes(self):
+        return self.high.passes
+
+    @property
     def capacity_u_cpct(self):
         """Bound of full_mah, 0.01 % of it."""
         return self._capacity_u
@@ -449,7 +470,8 @@ class StateOfCharge:
     def _bound_cpct(self):
         """Of the estimate."""
         per = self.full_mah // 100
-        unsure = self._capacity_u + self.apart.mah * 50 // per
+        apart = self.apart
+        unsure = self._capacity_u + apart.mah * (50 if apart.learnt < 2 else 30) // per
         away = abs(self.remaining_mah - self._from_mah) * 100 // per * unsure // 10_000
         grown = min(_FULL_CPCT, self._u_mah * 100 // per)
         grown -= grown >> 2     # each is a limit; three quarters hold (tools/studies/soc_study.py)
@@ -551,7 +573,7 @@ class StateOfCharge:
         more_u_cpct   it was a less certain one
         """
         if not self._is_full():
-            self.singles += not self.at_full
+            self.singles = min(self.singles + (not self.at_full), 0xFFFF)
             return
         u_cpct = self._curve.full_u_cpct + more_u_cpct
         if not self.at_full:
@@ -579,7 +601,7 @@ class StateOfCharge:
         if self.at_empty:
             return
         if not self._is_empty():
-            self.singles += 1
+            self.singles = min(self.singles + 1, 0xFFFF)
             return
         drop_mv = max(0, -self._current_ma) // 100 * self._warm_uohm() // 10_000
         low_mv = min(self._min_mv, 2850)

@@ -118,6 +118,19 @@ FIELDS = (
      "AS1 codes; command `codes` gives the texts"),
     ("soc_is_guess", "soc.is_guess", "B", 1, "",
      "1: of the charge nothing but the SOC of delivery is known yet"),
+    ("soc_low_knee_cpct", "soc.low_knee_cpct", "h", 1, "cpct",
+     "lower knee of the rest curve, learnt beside the profile's"),
+    ("soc_low_knee_passes", "soc.low_knee_passes", "B", 1, "", "rests that it was learnt from"),
+    ("soc_high_knee_cpct", "soc.high_knee_cpct", "h", 1, "cpct", "upper knee, the same"),
+    ("soc_high_knee_passes", "soc.high_knee_passes", "B", 1, "", "rests that it was learnt from"),
+    ("soc_self_ua", "soc.self_ua", "i", 1, "uA",
+     "self-discharge and what the board draws, as learnt"),
+    ("soc_spread_ua", "soc.spread_ua", "i", 1, "uA",
+     "by which the cells' self-discharge differs, as learnt"),
+    ("soc_contradictions", "soc.contradictions", "H", 1, "",
+     "rests that contradicted the counted charge and were not taken"),
+    ("soc_singles", "soc.singles", "H", 1, "",
+     "ends of charge or discharge that a single cell made, not the string"),
 )
 
 # the columns of FIELDS
