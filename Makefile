@@ -97,6 +97,7 @@ types = echo "types: $(1)"; MYPYPATH=firmware:lib:$(VENV)/stubs/$(1) $(VENV)/bin
 soc-report: ready ## compare the state of charge with the truth, over a year (docs/soc.md, 20 minutes)
 	@nice $(PY) tools/studies/soc_study.py
 	@nice $(PY) tools/studies/soc_days.py
+	@nice $(PY) tools/studies/soc_report.py
 
 balance-report: setup ## measure how long balancing takes (docs/balancing.md)
 	@nice $(PY) tools/studies/balance_study.py

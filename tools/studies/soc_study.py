@@ -32,7 +32,9 @@ from rooms import ROOT  # noqa: E402
 rooms.use(rooms.MODELS, rooms.MOCKS, ROOT / "lib", ROOT / "firmware")
 
 import plant as truth_model  # noqa: E402
-from bms.words.parameters import Parameters  # noqa: E402
+import soc_cells  # noqa: E402
+from bms.words.ocv import Curve  # noqa: E402
+from bms.words.parameters import Parameters, check_profile  # noqa: E402
 from bms.charge.soc import StateOfCharge  # noqa: E402
 from profiles import am5000  # noqa: E402
 
@@ -198,11 +200,12 @@ class Household:
 class Run:
     """One pack: plant and estimator, a minute at a time; what is shown against the truth."""
 
-    def __init__(self, lib, cells, params, minutes):
+    def __init__(self, lib, cells, params, minutes, curve=None):
         self.lib = lib
+        self.curve = curve
         self.cells = cells
         self.params = params
-        self.soc = StateOfCharge(params, RATED_MAH)
+        self.soc = StateOfCharge(params, RATED_MAH, 16, curve)
         self.out = (ctypes.c_int32 * (STEPS * COLUMNS))()
         self._out_p = ctypes.addressof(self.out)
         self._left = ctypes.c_double()
@@ -276,7 +279,7 @@ class Run:
         idle_min   minutes for which it is on and nothing connected, the first time
         """
         old = self.soc
-        soc = self.soc = StateOfCharge(self.params, RATED_MAH)
+        soc = self.soc = StateOfCharge(self.params, RATED_MAH, 16, self.curve)
         if soc.from_bytes(self.stored):
             self.restart_jump = max(self.restart_jump, abs(old.cpct - soc.cpct) / 100)
             return
@@ -316,15 +319,34 @@ def commission(run, rest_min=30):
     return first, run.n
 
 
+def firmware_of(cells, known):
+    """(Parameters, Curve) of am5000, or of a profile that knows the *cells* as well."""
+    if not known:
+        return Parameters(am5000.DEFAULTS), None
+
+    class Known:
+        CELLS = am5000.CELLS
+        CAPACITY_MAH = am5000.CAPACITY_MAH
+        PANEL = am5000.PANEL
+        DEFAULTS = am5000.DEFAULTS
+        CELL = soc_cells.known_cell(cells)
+
+    return check_profile(Known), Curve(Known.CELL)
+
+
 def year(job):
-    """One seed; a dict of what was measured and hourly samples."""
-    seed, days = job
+    """One seed; a dict of what was measured and hourly samples.
+
+    job   (seed, days), or (seed, days, kind of soc_cells, the profile has its curve)
+    """
+    seed, days, kind, known = (*job, "own", False)[:4]
     lib = library()
     rng = np.random.default_rng(seed)
     cells, soh = draw_cells(rng, seed)
+    soc_cells.shape(cells, kind, seed)
     house = Household(rng, days)
-    params = Parameters(am5000.DEFAULTS)
-    run = Run(lib, cells, params, days * DAY + 40 * 60)
+    params, curve = firmware_of(cells, known)
+    run = Run(lib, cells, params, days * DAY + 40 * 60, curve)
     cells.ambient_c = 20.0
     run.boot()
     first, second = commission(run)
@@ -417,13 +439,15 @@ def partial_cycles(job):
     idle_min   minutes with nothing connected after the first start
     rest_min   minutes between the first time empty and charging
     """
-    seed, idle_min, rest_min = job
+    seed, idle_min, rest_min, kind, known = (*job, "own", False)[:5]
     lib = library()
     rng = np.random.default_rng(2000 + seed)
     cells, _ = draw_cells(rng, seed)
+    soc_cells.shape(cells, kind, seed)
     cells.gain = 0.005 if seed & 1 else -0.005
     cells.offset_ma = 50.0 if seed & 2 else -50.0
-    run = Run(lib, cells, Parameters(am5000.DEFAULTS), 35 * DAY)
+    params, curve = firmware_of(cells, known)
+    run = Run(lib, cells, params, 35 * DAY, curve)
     cells.ambient_c = 20.0
     run.boot(idle_min)
     second = commission(run, rest_min)[1]

@@ -6,7 +6,7 @@ What both ends of a charge show of the highest and the lowest cell, as far as th
 knee tells it, and the time that was spent balancing between them, teach how quickly they do.
 """
 
-_BLED_UA = 19_000           # of 33 mA: a neighbour of a bled cell waits for its turn
+_BLED_UA = 17_000           # of 33 mA: a neighbour of a bled cell waits for its turn
 _LESSON_MIN = 20 * 1440
 _MOST_UA = 8_000            # of 100 Ah
 
