@@ -22,7 +22,10 @@ import soc_study
 from rooms import ROOT
 
 PARTIAL = ("self 0", "self 2", "self 4", "self 6", "a123")
-_SOURCES = ("firmware/bms/charge", "firmware/bms/words", "tools/studies", "tools/models/plant.py")
+_SOURCES = ("firmware/bms/charge/soc.py", "firmware/bms/charge/knees.py",
+            "firmware/bms/charge/apart.py", "firmware/bms/words/ocv.py",
+            "tools/studies/soc_study.py", "tools/studies/soc_cells.py",
+            "tools/studies/soc_plant.c", "tools/models/plant.py")
 _KEPT = ("seed", "worst", "squares", "n", "covered", "bound_mean", "capacity_error")
 
 
@@ -30,10 +33,7 @@ def folder_of(step_s, days):
     """Where the years of the sources as they are now are kept."""
     key = hashlib.sha256()
     for name in _SOURCES:
-        path = ROOT / name
-        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-            if file.name not in ("soc_report.py", "soc_days.py"):
-                key.update(file.read_bytes())
+        key.update((ROOT / name).read_bytes())
     return ROOT / "build" / "soc-cells" / f"{key.hexdigest()[:12]}-{step_s}-{days}"
 
 
