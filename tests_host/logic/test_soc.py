@@ -172,10 +172,10 @@ class TestAnchors(unittest.TestCase):
         self.assertTrue(pack.soc.uncertainty_cpct > 3000)
         pack.full()
         # an end of charge of cells of any maker (SOC-04); of known ones it says more
-        self.assertTrue(pack.soc.uncertainty_cpct <= 150, pack.soc.uncertainty_cpct)
+        self.assertTrue(pack.soc.uncertainty_cpct <= 200, pack.soc.uncertainty_cpct)
         known = StateOfCharge(pack.params, RATED_MAH, 16, ocv.Curve({"unsure_cpct": 100}))
         known.anchor_full()
-        self.assertTrue(known.uncertainty_cpct <= 100, known.uncertainty_cpct)
+        self.assertTrue(known.uncertainty_cpct <= 150, known.uncertainty_cpct)
 
     def test_the_bound_grows_with_time_and_with_charge(self):   # req: SOC-01
         pack = Pack().full().see_zero()
@@ -493,7 +493,8 @@ class TestLearning(unittest.TestCase):
             for off_ma in (3 * noise_ma, -3 * noise_ma):
                 soc = self.idle(0, noise_ma, look_off_ma=off_ma)
                 self.assertTrue(abs(soc.offset_ua - 50_000) <= 2500, soc.offset_ua)
-                self.assertTrue(2000 < soc.drift_u_ua < 5000, soc.drift_u_ua)
+                # 3.5 mA of it are what is not known of the cells' self-discharge (SOC-04)
+                self.assertTrue(2000 < soc.drift_u_ua < 6500, soc.drift_u_ua)
 
     def test_a_small_load_is_no_offset(self):                   # req: SOC-01
         for load_ma, noise_ma in ((5, 0), (12, 1), (35, 3), (-35, 3), (100, 3), (1000, 3)):

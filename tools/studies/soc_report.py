@@ -23,7 +23,8 @@ from rooms import ROOT
 
 PARTIAL = ("self 0", "self 2", "self 4", "self 6", "a123")
 _SOURCES = ("firmware/bms/charge/soc.py", "firmware/bms/charge/knees.py",
-            "firmware/bms/charge/apart.py", "firmware/bms/words/ocv.py",
+            "firmware/bms/charge/apart.py", "firmware/bms/charge/drift.py",
+            "firmware/bms/words/ocv.py",
             "tools/studies/soc_study.py", "tools/studies/soc_cells.py",
             "tools/studies/soc_plant.c", "tools/models/plant.py")
 _KEPT = ("seed", "worst", "squares", "n", "covered", "bound_mean", "capacity_error")

@@ -8,7 +8,7 @@ from bms.charge.bounds import bounded, root, weight
 
 _UNKNOWN_U_UA = 100_000     # before the first look at zero
 _OFFSET_MOST_UA = 300_000   # a larger value is a real current, not sensor offset
-_LEAST_U_UA = 1500          # what changes with temperature and from cell to cell
+_LEAST_U_UA = 2200          # what changes with temperature and from cell to cell
 _DAY_U_UA = 10
 _ZERO_FIRST_S = 8           # time with both FETs open that gives a first value
 _ZERO_WINDOW_S = 300
@@ -19,8 +19,8 @@ _IDLE_U_UA = 2000           # a load that small looks the same
 _IDLE_MOST_UA = 30_000
 _IDLE_MOST_MA = 60          # the same of a scan, with its noise
 _IDLE_NOISE = 47            # 100 uA: what the bound of a look at zero has for 10 s of noise
-_IDLE_WORTH_U_UA = 6000     # what is known better than this is not looked at again,
-_IDLE_LAST_U_UA = 26_000    # and of what is known worse a load could hide in it
+_IDLE_WORTH_U_UA = 8500     # what is known better than this is not looked at again,
+_IDLE_LAST_U_UA = 27_000    # and of what is known worse a load could hide in it
 _RESIDUAL_MIN = 10 * 1440   # between two ends of charge that teach the drift
 _RESIDUAL_U_PERMILLE = 15   # two ends of charge, and what balancing took between them
 _LONGEST_MIN = 1 << 27      # where counts of minutes stop

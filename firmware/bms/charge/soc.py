@@ -471,7 +471,7 @@ class StateOfCharge:
         """Of the estimate."""
         per = self.full_mah // 100
         apart = self.apart
-        unsure = self._capacity_u + apart.mah * (50 if apart.learnt < 2 else 30) // per
+        unsure = self._capacity_u + apart.mah * (60 if apart.learnt < 2 else 45) // per
         away = abs(self.remaining_mah - self._from_mah) * 100 // per * unsure // 10_000
         grown = min(_FULL_CPCT, self._u_mah * 100 // per)
         grown -= grown >> 2     # each is a limit; three quarters hold (tools/studies/soc_study.py)

@@ -29,14 +29,14 @@ _SHIPPED_CPCT = 4000        # AM table 2-2: SOC of transportation
 _STEEP_LOW, _STEEP_HIGH = 12, 10    # mV a per cent: a knee
 _EMPTY_CPCT, _FULL_CPCT = 2000, 7000    # a string whose other cells are beyond is not that
 _BEYOND_MV = 8
-_FULL_LEAST_U_CPCT = 40     # of an end of charge of cells that are known well
+_FULL_LEAST_U_CPCT = 100    # of an end of charge: how far below 100 % it is, differs by make
 
 # what is not known of the cells of a profile that does not say it: LFP of any maker
 UNSURE_MV = 10
 UNSURE_CPCT = 300
 UNSURE_HYSTERESIS_MV = 12
 SELF_UA = 4000              # self-discharge of 100 Ah with what the board draws
-SELF_U_UA = 2500
+SELF_U_UA = 3500
 LOSS_PPM = 500              # of the charge put in, not coming back
 LOSS_U_PPM = 400
 
