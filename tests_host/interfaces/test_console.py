@@ -222,6 +222,11 @@ class TestAnswers(Case):
         self.type("why\r")
         self.assertEqual(self.answers.lines[-1], "why")
 
+    def test_a_word_acts_before_ctrl_c_behind_it_stops_its_answer(self):    # req: SAF-10
+        for byte in b"\rprompt\r\r\x03":      # as `make flash` and mpremote send it, at one go
+            self.console.take(byte)
+        self.assertEqual(self.answers.lines, ["prompt"])
+
     def test_what_is_typed_meanwhile_comes_after_it(self):      # req: COM-10
         self.type("long\rone\rtwo\rthr")
         self.type("ee\r")

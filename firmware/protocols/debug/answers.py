@@ -86,13 +86,14 @@ class Answers:
             for text in self._pylon.run(name, words):
                 yield text
             return
-        yield "\r"
+        start = "\r"            # with the first line: before that line a word that acts has acted
         try:
             for text in getattr(self, "_" + name, self._command)(words, name):
-                yield "" if text is None else text + "\r\n"
+                yield "" if text is None else start + text + "\r\n"
+                start = "" if text is not None else start
         except ValueError as error:
             text = str(error)
-            yield (text if text.startswith(name) else name + ": " + text) + "\r\n"
+            yield start + (text if text.startswith(name) else name + ": " + text) + "\r\n"
 
     def complete(self, start):
         """Words, or names of settings, that begin with the last word of *start*; (beginning,

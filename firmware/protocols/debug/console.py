@@ -84,17 +84,22 @@ class Console:
     def _go_on(self):
         start_us = self._ticks_us()
         while self._used < _PIECE:
-            if self._left_at >= len(self._left):
-                try:
-                    self._left = next(self._job).encode()   # type: ignore[arg-type]
-                except StopIteration:
-                    self._end()
-                    self._type_ahead()
-                    return
-                self._left_at = 0
+            if self._left_at >= len(self._left) and not self._fetch():
+                self._type_ahead()
+                return
             self._left_at += self._put(self._left, self._left_at)
             if (self._ticks_us() - start_us) & MASK > _BUDGET_US:
                 return
+
+    def _fetch(self):
+        """The next piece of the answer; False: that was all."""
+        try:
+            self._left = next(self._job).encode()   # type: ignore[arg-type]
+        except StopIteration:
+            self._end()
+            return False
+        self._left_at = 0
+        return True
 
     def _end(self):
         self._job = None
@@ -268,6 +273,7 @@ class Console:
         else:
             self._remember(text)
             self._job = self._answers.run(text)
+            self._fetch()               # a word that acts has acted, whatever is typed behind it
 
     def _complete(self):
         """Tab: complete the word before the cursor, or show what it may become."""
