@@ -16,14 +16,9 @@ t_ms counts from power-on, so it is some hundreds of milliseconds by then.
 """
 
 import bisect
-import contextlib
-import json
-import math
 import os
 import pathlib
 import sys
-import threading
-import time
 import traceback
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
@@ -31,6 +26,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import rooms  # noqa: E402, F401 - the path comes first
 from packctl import link                                        # noqa: E402
 from mocks.uart_wave import heard_at                            # noqa: E402
+import rig_commands                                             # noqa: E402
+from rig_commands import OF_A_MODULE, answer_line               # noqa: E402
 from rig_fields import (                                        # noqa: E402
     BOARD_FAULTS, FAULT_KINDS, FIRMWARE_FAULTS, MODEL_FAULTS, SET_FIELDS, WIRE_FAULTS, RigError,
     can_bytes, can_row, inverter_options, is_text, number, plant_of, profile_module, profiles,
@@ -38,6 +35,7 @@ from rig_fields import (                                        # noqa: E402
 )
 from rig_fleet import BAR_FIELDS, BUS_FAULTS, Fleet, Linked    # noqa: E402
 from rig_inverter import OFF, Inverter                          # noqa: E402
+from rig_player import Player                                   # noqa: E402
 from rig_ports import CanPort, DebugMux, Port, Rs485Faults      # noqa: E402
 from rig_targets import (                                       # noqa: E402
     FIRMWARE, PicoTarget, SerialTarget, SimTarget, TargetError, read_pins,
@@ -64,7 +62,6 @@ _WIRE_CHUNK_US = 2_000          # about two characters: as late as an echo may b
 _BOOT_LIMIT_US = 15_000_000
 _MOST_CAN_FRAMES = 400_000
 _LONGEST_RUN_MS = 400 * 24 * 3600 * 1000
-_BEHIND_S = 1.0                 # a play that is so late does not hurry to catch up
 
 
 def _ms(us):
@@ -91,13 +88,9 @@ class Rig:
         self._heap = heap           # None | of the unix port's controller, such as "8M"
         self._step_us = chunk_us    # None: short enough for who is on the ports
         self._noise = noise         # None | the models' errors in those of a good board
-        self._lock = threading.RLock()
-        self._count_lock = threading.Lock()
-        self._waiting = 0           # commands that want the lock which a play holds
         self._target = None
-        self._player = None         # None | Thread of a play
-        self._playing = False
-        self._play_error = None     # None | text: why a play has ended by itself
+        self._player = Player(self._play_on, lambda: self._target.t_us,
+                              (RigError, TargetError, link.LinkError))
         self._clear()
 
     def __enter__(self):
@@ -141,21 +134,9 @@ class Rig:
             return {"ok": False, "error": f"internal error of the rig: {error!r}"}
 
     def _dispatch(self, command):
-        if not isinstance(command, dict):
-            refuse("the command", command, 'an object such as {"cmd": "run", "ms": 100}')
-        fields = dict(command)
-        name = fields.pop("cmd", None)
-        if not isinstance(name, str) or name not in _COMMANDS:
-            refuse("cmd", name, "one of " + ", ".join(_COMMANDS))
-        method, known, needed = _COMMANDS[name]
+        name, method, fields = rig_commands.parsed(command)
         rig = self._module_of(name, fields)
-        for field in fields:
-            if field not in known:
-                takes = ", ".join(known) or "no fields"
-                raise RigError(f"{name} has no field {field!r}; it takes {takes}")
-        for field in needed:
-            if field not in fields:
-                raise RigError(f"{name} needs the field {field!r}")
+        rig_commands.check_fields(name, fields)
         if rig is None:
             return self.get_all()
         if rig is self:
@@ -167,11 +148,11 @@ class Rig:
     def _module_of(self, name, fields):
         """The Rig that a command with or without `module` is for; None: get of all of a fleet."""
         if "module" not in fields:
-            if self._fleet is not None and name in _OF_A_MODULE and not (
+            if self._fleet is not None and name in OF_A_MODULE and not (
                     name == "get" or name == "set" and self._is_for_all(fields)):
                 raise RigError(f"{name} needs module: the index of a module of the fleet, from 0")
             return None if self._fleet is not None and name == "get" else self
-        if self._fleet is not None and name not in _OF_A_MODULE:
+        if self._fleet is not None and name not in OF_A_MODULE:
             raise RigError(f"{name} is for all modules of the fleet; leave module out")
         return self.module(fields.pop("module"))
 
@@ -189,22 +170,16 @@ class Rig:
         number(0, len(self._fleet.members) - 1, whole=True)("module", index)
         return self._fleet.members[index]
 
-    @contextlib.contextmanager
     def _take(self):
-        """The lock; a play lets go of it when it sees somebody waiting."""
-        with self._count_lock:
-            self._waiting += 1
-        with self._lock:
-            with self._count_lock:
-                self._waiting -= 1
-            yield
+        """The bench for oneself; a play lets go of it when it sees somebody waiting."""
+        return self._player.take()
 
     def _bench(self):
         """The open target; raises what a play has died of, once."""
         if self._target is None:
             raise RigError('no bench is open; start with {"cmd": "open", "board": "host"}')
-        if self._play_error is not None:
-            error, self._play_error = self._play_error, None
+        error = self._player.take_error()
+        if error is not None:
             raise RigError(f"the play has ended: {error}")
         return self._target
 
@@ -317,7 +292,7 @@ class Rig:
 
     def close(self):
         """Close the bench, if one is open."""
-        self._stop_play()
+        self._player.stop()
         with self._take():
             fleet, self._fleet = self._fleet, None
             if fleet is not None and fleet.members[0] is self:
@@ -332,7 +307,7 @@ class Rig:
             if self._can is not None:
                 self._can.close()
                 self._can = None
-            self._play_error = None
+            self._player.take_error()
         return {}
 
     # -- time -------------------------------------------------------------------------------
@@ -874,109 +849,26 @@ class Rig:
     def play(self, speed=1):
         """Run on in the background at *speed* times real time, 0 as fast as possible."""
         number(0, 1000)("speed", speed)
-        self._stop_play()
+        self._player.stop()
         with self._take():
             target = self._bench()
             if isinstance(target, SerialTarget):
                 if speed != 1:
                     raise RigError("not controllable: a real board runs at speed 1")
                 return {}
-            self._playing = True
-            self._player = threading.Thread(target=self._play, args=(speed,), daemon=True)
-            self._player.start()
+            self._player.start(speed)
         return {}
 
     def pause(self):
         """End a play; returns t_ms."""
-        self._stop_play()
+        self._player.stop()
         with self._take():
             return {"t_ms": _ms(self._bench().t_us)}
 
-    def _stop_play(self):
-        self._playing = False
-        player, self._player = self._player, None
-        if player is not None and player is not threading.current_thread():
-            player.join()
-
-    def _play(self, speed):
-        base_s, base_us = time.monotonic(), self._target.t_us
-        while self._playing:
-            while self._waiting:
-                time.sleep(0.0005)
-            if not self._lock.acquire(timeout=0.1):     # held by who waits for this thread's end
-                continue
-            try:
-                if not self._playing:
-                    return
-                ahead_s = 0.0
-                if speed:
-                    due_s = base_s + (self._target.t_us - base_us) / 1e6 / speed
-                    ahead_s = due_s - time.monotonic()
-                    if ahead_s < -_BEHIND_S:
-                        base_s, base_us = time.monotonic(), self._target.t_us
-                if ahead_s <= 0:
-                    try:
-                        self._ask_report(_ASK_IN_PLAY_US)
-                        self._advance(min(self._chunk_us(), _BUSY_CHUNK_US) if speed
-                                      else self._chunk_us())
-                    except (RigError, TargetError, link.LinkError) as error:
-                        self._play_error = str(error)
-                        return
-                    except Exception as error:
-                        traceback.print_exc()
-                        self._play_error = f"internal error of the rig: {error!r}"
-                        return
-            finally:
-                self._lock.release()
-            if ahead_s > 0:
-                time.sleep(min(ahead_s, 0.02))
-
-
-# name: (method, fields it takes, fields it needs)
-_COMMANDS = {
-    "open": ("open", ("board", "profile", "dip", "seed", "plant", "params", "spread"), ()),
-    "run": ("run", ("ms",), ("ms",)),
-    "play": ("play", ("speed",), ()),
-    "pause": ("pause", (), ()),
-    "set": ("set", SET_FIELDS, ()),
-    "get": ("get", (), ()),
-    "trace": ("trace", ("since_ms",), ()),
-    "events": ("events", ("since",), ()),
-    "can": ("can", ("since_ms", "send"), ()),
-    "param": ("param", ("name", "value", "restore", "values"), ()),
-    "params": ("params", (), ()),
-    "command": ("typed", ("text",), ("text",)),
-    "power": ("power", ("on",), ("on",)),
-    "reset": ("reset", (), ()),
-    "fleet": ("fleet", ("modules", "plant", "board", "profile", "seed", "params", "dip", "spread",
-                        "open"), ()),
-    "close": ("close", (), ()),
-}
-_OF_A_MODULE = ("set", "get", "trace", "events", "param", "params", "command", "power", "reset",
-                "can")
-
-
-def answer_line(rig, line):
-    """The answer to one line of input, as a line."""
-    try:
-        command = json.loads(line)
-    except ValueError as error:
-        answer = {"ok": False, "error": f"this line is not JSON ({error}); it must be one object "
-                                        'such as {"cmd": "open", "board": "host"}'}
-    else:
-        answer = rig.command(command)
-    return json.dumps(_finite(answer)) + "\n"
-
-
-def _finite(value):
-    """JSON has no infinity: such numbers become null."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {key: _finite(v) for key, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(v) for v in value]
-    return value
+    def _play_on(self, speed):
+        """A moment of a play."""
+        self._ask_report(_ASK_IN_PLAY_US)
+        self._advance(min(self._chunk_us(), _BUSY_CHUNK_US) if speed else self._chunk_us())
 
 
 def main():

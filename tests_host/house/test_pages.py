@@ -4,7 +4,7 @@ import architecture
 import bench_page
 import pages
 import pytest
-import rig
+import rig_commands
 import rig_fields
 import rooms
 import wiring
@@ -86,7 +86,7 @@ def test_every_room_in_the_picture_exists():
 @pytest.mark.req("BRD-02")
 def test_the_page_of_the_bench_has_every_command_field_and_fault():
     text = "\n".join(bench_page.page())
-    for name in (*rig._COMMANDS, *rig_fields.SET_FIELDS, *rig_fields.FAULT_KINDS):
+    for name in (*rig_commands.COMMANDS, *rig_fields.SET_FIELDS, *rig_fields.FAULT_KINDS):
         assert f"| `{name}` |" in text, name
     assert bench_page.NO_WORDS not in text, [line for line in text.splitlines()
                                              if bench_page.NO_WORDS in line]

@@ -4,7 +4,7 @@ What a value may be is asked of the very check that the rig uses; only the words
 """
 
 import as1
-import rig
+import rig_commands
 import rig_fields
 import stand
 from rig_fleet import BAR_FIELDS, BUS_FAULTS
@@ -148,13 +148,14 @@ def page():
         "ignored.", "", "The models answer register frames as the chips do and share no code with "
         "the firmware ([tools/models](../tools/models/README.md)).", "", "## Commands", "",
         "| command | fields | what it does |", "| --- | --- | --- |"]
-    for name, (_, fields, needed) in rig._COMMANDS.items():
+    for name, (_, fields, needed) in rig_commands.COMMANDS.items():
         known = ("see below",) if name == "set" else tuple(
             f"**{field}**" if field in needed else field for field in fields)
         out.append(f"| `{name}` | {', '.join(known) or '–'} | {COMMANDS.get(name, NO_WORDS)} |")
     out += ["", "Fields in bold have to be given.", "", "### Fields of `open`", "",
             "| field | meaning |", "| --- | --- |"]
-    out += [f"| `{name}` | {OPEN.get(name, NO_WORDS)} |" for name in rig._COMMANDS["open"][1]]
+    out += [f"| `{name}` | {OPEN.get(name, NO_WORDS)} |"
+            for name in rig_commands.COMMANDS["open"][1]]
     out += ["", "The answer names a pseudo-terminal for each port in `ports`, the same as a TCP "
             "socket in `urls`, and the CAN bus for python-can in `can` "
             "(`can.Bus(**answer[\"can\"])`).", "",
