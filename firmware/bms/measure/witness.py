@@ -663,6 +663,6 @@ class Witness:
         self._drop()
         self.offset_suspected = True
         self._zero_ms = 0
-        turned = kind == AGAINST or (
+        turned = kind == AGAINST or kind == UNBORNE and self._votes > 0 or (    # cells said so
             kind == ALONE and abs(self._event_i + self._base_i) <= abs(self._event_i) >> 2)
         faults.set_fault(FAULT_SIGN if turned else FAULT_CURRENT, True, i_ma, 0)
