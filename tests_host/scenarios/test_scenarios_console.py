@@ -218,7 +218,7 @@ def test_why_says_what_happened_where_and_what_releases_it(rig, target):
     rig.run(8000)
     said = rig.console("why")
     assert "charging is blocked:" in said and "discharging is possible" in said
-    assert "protection: cell over-voltage (PRO-01); now 3.64" in said
+    assert re.search(r"protection: cell over-voltage \(PRO-01\); now 3\.6\d\d V", said)
     assert "it releases at or below 3.300 V" in said and "discharge current releases it" in said
     assert re.search(r"last cause: cell over-voltage \(PRO-01\), cell 3: 3\.6\d\d V, "
                      r"limit 3\.600 V", said)
