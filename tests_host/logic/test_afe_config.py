@@ -86,7 +86,7 @@ class TestImage(unittest.TestCase):
                 (0x9278, b"\x48"), (0x927B, b"\x04\x04"),
                 (0x9286, b"\x04\x0e"),
                 (0x9294, b"\x05"), (0x92B2, b"\x0a\x00"),
-                (0x9308, b"\x3c"), (0x930E, b"\x32\x64"), (0x933A, b"\x08"),
+                (0x9308, b"\x3c"), (0x930E, b"\x23\x64"), (0x933A, b"\x08"),
                 (0x9343, b"\x50\x00")):
             found = bytes(memory[address + i] for i in range(len(data)))
             self.assertEqual(found, data, "0x%04x" % address)
@@ -152,7 +152,7 @@ class TestImage(unittest.TestCase):
             (0x92FA, (0,)), (0x92FB, (0xC6,)),
             (0x92FC, (0x0B,)),                      # ambient: reported only, pull-up's trim used
             (0x92FD, (7, 7, 7)), (0x9300, (0, 7, 15)), (0x9303, (6, 0xFF, 0xFF)),
-            (0x9308, (0x3C,)), (0x9309, (1,)), (0x930E, (50, 100)), (0x9314, (5,)), (0x9335, (0,)),
+            (0x9308, (0x3C,)), (0x9309, (1,)), (0x930E, (35, 100)), (0x9314, (5,)), (0x9335, (0,)),
             (0x9336, (0x100 - 20, 60, 70)),
             (0x9339, (20, 8)),                      # cells balanced at once: as chosen
             (0x9343, (0x50, 0)))

@@ -137,7 +137,8 @@ def check_against_report(database, variant, messages, r, ramp):
     for frame in variant[layout.FRAMES]:
         data = newest[frame[0]]
         assert len(data) == len(frame[1])
-        told = can_dbc.message_for(database, frame).decode(data, allow_truncated=True)
+        told = can_dbc.message_for(database, frame).decode(
+            data, allow_truncated=True, decode_choices=False)
         for name, *_ in can_dbc.signals_of(frame):
             if want.get(name) is not None:
                 near = WITHIN.get(name, 3 if name.startswith("g_cell") else 0.011)
