@@ -15,12 +15,6 @@ import pytest
 import run_on_target
 
 
-# Runs on the emulated RP2040 in each `make test`, the rest in `make test-rp2040`: what depends
-# on the processor, such as words of 32 bits, code compiled for it, memory, pins and buses.
-SAMPLE = ("test_bq76952", "test_bq_frames", "test_crc", "test_dead_man", "test_due", "test_heap",
-          "test_hex_text", "test_protect", "test_scan_values", "test_scheduler", "test_self_tests")
-
-
 def pytest_generate_tests(metafunc):
     if "on_target" not in metafunc.fixturenames:
         return
@@ -30,7 +24,7 @@ def pytest_generate_tests(metafunc):
         sampled = target == "rp2040" and target not in chosen and "sample" in chosen
         if target not in chosen and not sampled:
             continue
-        for module in SAMPLE if sampled else run_on_target.modules(target):
+        for module in run_on_target.SAMPLE if sampled else run_on_target.modules(target):
             for test in run_on_target.collect(module):
                 marks = [getattr(pytest.mark, target)]
                 marks += [pytest.mark.req(name) for name in test.reqs]

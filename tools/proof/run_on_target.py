@@ -244,14 +244,20 @@ def _run_unix(module):
     return done.stdout.decode(errors="replace")
 
 
-_PART_BYTES = 480_000   # of test sources in one image, beside the application
+_PART_BYTES = 300_000   # of test sources in one image, beside the application
+
+# Runs on the emulated RP2040 in each `make test`, the rest in `make test-rp2040`: what depends
+# on the processor, such as words of 32 bits, code compiled for it, memory, pins and buses.
+SAMPLE = ("test_bq76952", "test_bq_frames", "test_crc", "test_dead_man", "test_due", "test_heap",
+          "test_hex_text", "test_protect", "test_scan_values", "test_scheduler", "test_self_tests")
 
 _images: dict = {}  # {part: path of its image}, built once a process
 
 
 def parts():
-    """The modules for the RP2040 in as many images as they need, about the same size."""
-    names = modules("rp2040")
+    """The modules for the RP2040 in as many images as they need: the sample, then the others in
+    parts of about the same size."""
+    names = [name for name in modules("rp2040") if name not in SAMPLE]
     sizes = [path_of(name).stat().st_size for name in names]
     count = -(-sum(sizes) // _PART_BYTES)
     made = [[] for _ in range(count)]
@@ -259,7 +265,7 @@ def parts():
     for name, size in zip(names, sizes):
         made[before * count // sum(sizes)].append(name)
         before += size
-    return made
+    return [list(SAMPLE), *made]
 
 
 def test_image(module=None):
