@@ -253,7 +253,7 @@ def test_what_was_raised_is_known_with_its_place_after_a_reset(rig, target):
     rig.run(4000)
     said = rig.command_text("errors").splitlines()
     assert said[0] == "panel: 1 times"
-    assert said[1].startswith("last: panel: RuntimeError: provoked at main.py:")
+    assert said[1].startswith("last: panel: RuntimeError: provoked at provoke.py:")
     assert int(said[1].rsplit(":", 1)[1]) > 300
     rig.command_text("reset")
     rig.run(3000)
