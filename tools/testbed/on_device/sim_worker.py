@@ -376,6 +376,8 @@ class Worker:
         self.masked = True
         self.clock.advance(us)
         self.masked = False
+        if hw.interrupt_us <= self.clock.now_us and not self.frozen:
+            hw.interrupt()          # it was pending, and comes before the next operation
         self.replan()
         for name, depth in (("pcs", _FIFO), ("parallel", _FIFO), ("debug", _DMA_RING),
                             ("usb", _DMA_RING)):
