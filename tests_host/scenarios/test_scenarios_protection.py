@@ -6,6 +6,7 @@ from scenarios_protection import BOTH, CASES, cells
 
 SETTLE_MS = 4000
 INSIDE_S = 60
+LATEST_MS = 210         # two scans, and the 8 ms from the start of a scan to its command
 
 
 def closed(rig):
@@ -52,7 +53,7 @@ def test_opens_in_time_and_releases_as_written(rig, target, case):
     times = opening_times(rig, start_ms)
     for name in case["opens"]:
         assert name in times, report(rig)
-        assert case["delay_s"] * 1000 <= times[name] <= case["delay_s"] * 1000 + 200
+        assert case["delay_s"] * 1000 <= times[name] <= case["delay_s"] * 1000 + LATEST_MS
     assert closed(rig) == set(BOTH) - set(case["opens"])
     tripped = report(rig)
     assert case["item"] in tripped["protections"]
@@ -70,8 +71,8 @@ def test_opens_in_time_and_releases_as_written(rig, target, case):
     ({"cell_temp_dc": {"3": 590}}, {"cell_temp_dc": {"3": 250}}, "chg"),
     ({"ambient_dc": 765}, {"ambient_dc": 250}, "chg")))
 def test_opens_within_two_scans_of_the_delay_whenever_it_comes(rig, target, past, back, name):
-    opened(rig, target, params={"uv_wait_ms": 1000, "oc_lock_trips": 100}, spread=0)
     for k in range(20):                             # moments of the scan and of the AFE's loop
+        opened(rig, target, params={"uv_wait_ms": 1000}, spread=0)
         rig.run(37 + 7 * k)
         start_ms = rig.get()["t_ms"]
         rig.set(**past)
