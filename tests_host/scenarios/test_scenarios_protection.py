@@ -66,21 +66,18 @@ def test_opens_in_time_and_releases_as_written(rig, target, case):
 
 @pytest.mark.req("PRO-21")
 @pytest.mark.targets("host")
-@pytest.mark.parametrize("past, back, name", (
-    (cells(2740), cells(3310), "dsg"),              # far off at once: sum and stack disagree
-    ({"cell_temp_dc": {"3": 590}}, {"cell_temp_dc": {"3": 250}}, "chg"),
-    ({"ambient_dc": 765}, {"ambient_dc": 250}, "chg")))
-def test_opens_within_two_scans_of_the_delay_whenever_it_comes(rig, target, past, back, name):
+@pytest.mark.parametrize("past, name", (
+    (cells(2740), "dsg"),                           # far off at once: sum and stack disagree
+    ({"cell_temp_dc": {"3": 590}}, "chg"),
+    ({"ambient_dc": 765}, "chg")))
+def test_opens_within_two_scans_of_the_delay_whenever_it_comes(rig, target, past, name):
     for k in range(20):                             # moments of the scan and of the AFE's loop
-        opened(rig, target, params={"uv_wait_ms": 1000}, spread=0)
+        opened(rig, target, spread=0)
         rig.run(37 + 7 * k)
         start_ms = rig.get()["t_ms"]
         rig.set(**past)
         rig.run(3600)
         assert 3000 <= opening_times(rig, start_ms)[name] <= 3200, k
-        rig.set(**back)
-        rig.run(6000)
-        assert closed(rig) == set(BOTH)
 
 
 @pytest.mark.sample("PRO-01", "PRO-07")
