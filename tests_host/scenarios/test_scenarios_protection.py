@@ -71,7 +71,7 @@ def test_opens_in_time_and_releases_as_written(rig, target, case):
     ({"cell_temp_dc": {"3": 590}}, "chg"),
     ({"ambient_dc": 765}, "chg")))
 def test_opens_within_two_scans_of_the_delay_whenever_it_comes(rig, target, past, name):
-    for k in range(20):                             # moments of the scan and of the AFE's loop
+    for k in range(0, 20, 2):                       # moments of the scan and of the AFE's loop
         opened(rig, target, spread=0)
         rig.run(37 + 7 * k)
         start_ms = rig.get()["t_ms"]
