@@ -116,10 +116,11 @@ trace: setup ## list which test proves which requirement
 
 days: ready ## play whole days of an inverter, 15 packs, a million states of a fleet, bench twice
 	@PACKCTL_AS1_HOUR_S=3600 PACKCTL_FLEET_S=600 PACKCTL_FLEET_STATES=1000000 \
-		PACKCTL_BENCH_AGAIN=board,protection \
+		PACKCTL_BENCH_AGAIN=board,protection PACKCTL_HOURS=1 \
 		nice $(PY) -m pytest tests_host/tools/test_as1.py tests_host/scenarios/test_scenarios_fleet.py \
 		tests_host/properties/test_fleet_properties.py tests_host/tools/test_bench.py \
-		-k "whole_day or lossy_bus or random_states or second_one_agrees"
+		tests_host/scenarios/test_scenarios_power.py \
+		-k "whole_day or lossy_bus or random_states or second_one_agrees or 40_hours or 24_hours"
 
 bench: ready ## measure time, memory and load on the emulated Pico (build/bench.json)
 	@$(PY) tools/load/bench.py

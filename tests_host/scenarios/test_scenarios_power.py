@@ -1,9 +1,13 @@
 """Power states on the bench: the button, the rocker, five ways into sleep and three out of it."""
 
+import os
+
 from packctl import link
 import pytest
 
 HOUR_MS = 3_600_000
+hours = pytest.mark.skipif("PACKCTL_HOURS" not in os.environ,
+                           reason="`make days` waits for hours, the others for minutes")
 RELEASE_MS = 150                # a release is seen so late at most: two samples
 SHORT = {"wake_period_s": 30, "wake_try_s": 5}
 
@@ -330,7 +334,18 @@ def test_a_load_in_a_timed_wake_is_cut_off_at_once(rig, target):
     assert report(rig)["state"] == "sleep"
 
 
-@pytest.mark.slow
+@pytest.mark.targets("host", "unix")
+@pytest.mark.req("PWR-10")
+@pytest.mark.req("PWR-12")
+@pytest.mark.req("PRO-24")
+def test_the_times_of_a_new_pack_are_4_and_24_hours(rig, target):
+    opened(rig, target)
+    assert rig.param("wake_period_s")["value"] == 4 * 3600
+    assert rig.param("wake_try_s")["value"] == 60
+    assert rig.param("sleep_standby_s")["value"] == 24 * 3600
+
+
+@hours
 @pytest.mark.targets("host")
 @pytest.mark.req("PWR-12")
 @pytest.mark.req("PRO-24")
@@ -345,7 +360,7 @@ def test_wakes_at_4_to_40_hours_and_then_no_more(rig, target):
     assert report(rig)["state"] == "sleep" and report(rig)["timed_wakes"] == 10
 
 
-@pytest.mark.slow
+@hours
 @pytest.mark.targets("host")
 @pytest.mark.req("PWR-10")
 def test_standby_sleeps_after_24_hours(rig, target):
