@@ -117,7 +117,6 @@ def test_a_monitor_at_9600_is_answered_at_any_time(rig, target):
         assert report(rig)["modules"] == 4 and report(rig)["faults"] == []
     finally:
         monitor.close()
-    until(rig, 70, lambda: speed() == 38_400, 1000)
     assert all(m["report"]["faults"] == [] for m in rig.get_all()["modules"])
 
 
