@@ -187,6 +187,7 @@ class VoltronicFuzz(ModbusFuzz):
 
 class _Task:
     name = "task"
+    period_ms = 100
     text = ""
     state = sent = timeouts = received = 0      # of CAN
     afe_starts = heap_free = worst_us = overruns = errors = 0
@@ -219,6 +220,11 @@ class _Storage:
         return True
 
 
+class _Scheduler:
+    def __init__(self):
+        self.tasks = (_Task(),)
+
+
 class _Parts:
     """What the console looks at, around the bench's pack."""
 
@@ -230,6 +236,7 @@ class _Parts:
         self.reporter = reporter
         self.clock = self.can = self.supervisor = self.parallel = self.installed = _Task()
         self.choice = _Task()
+        self.scheduler = _Scheduler()
         self.refused = None
         self.shunt_uohm = 250
         self.identity_text = "product=fuzz"
