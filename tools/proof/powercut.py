@@ -174,7 +174,7 @@ def report(results, rows, took_s):
               "programs and erases), the firmware's own modules."]
     lines += ["", "## On the emulated RP2040", "",
               "The image that a board gets. Emulated time from power until what is kept is "
-              "loaded; until the debug port answers, which has to be within a second; until the "
+              f"loaded; until the debug port answers, which may take {LIMIT_MS} ms; until the "
               "self-tests of the start have passed and a FET is closed. *none* is a start without "
               "a cut. The AFE lives on the cells: its protections stand all the time.", "",
               "| what is done | operation cut | of it done | loaded | answers | FET closed "
