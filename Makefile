@@ -16,7 +16,7 @@ SHELL := /bin/bash
 
 # Variables given on the command line (DURATION=20 PLAIN=1) reach the tools as environment.
 
-.PHONY: help setup ready test-ready firmware run rig test test-rp2040 test-fast fuzz lint soc-report dbc pages profile trace days bench campaign hunt mutants powercut web web-ready web-serve test-web release mip wheel flash size clean
+.PHONY: help setup ready test-ready firmware run rig test test-rp2040 test-fast fuzz lint soc-report dbc pages profile trace days bench campaign hunt mutants powercut update-cuts web web-ready web-serve test-web release mip wheel flash size clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -137,6 +137,9 @@ mutants: setup ## put single errors into the safety core: do the tests see them?
 
 powercut: ready ## cut the supply within every flash operation (docs/powercut.md; QUICK=1 a part)
 	@exec $(PY) tools/proof/powercut.py $(if $(QUICK),--quick)
+
+update-cuts: setup ## cut the supply within every flash operation of updates (docs/update.md, a minute)
+	@exec nice $(PY) tools/proof/update_cuts.py
 
 release: setup ## build/release: image, tool, checksums, sizes, list of parts, tag text, mip packages
 	@$(PY) tools/image/release.py

@@ -16,7 +16,7 @@ TESTS = ROOT / "tests_host"
 FLOORS = ("", "mocks", "models", "pico", "testbed", "image", "load", "proof", "trials",
           "studies", "generate", "screen", "web")
 # What others start by its path, and the room it belongs to.
-DOORS = {"rig": "testbed", "as1": "testbed", "toolchain": "", "rooms": ""}
+DOORS = {"rig": "testbed", "as1": "testbed", "toolchain": "", "pico_image": "", "rooms": ""}
 
 
 def tools():
