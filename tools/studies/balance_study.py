@@ -2,6 +2,7 @@
 """How long balancing takes: the firmware's own strategy on the cells of the rig, day after day.
 
     .venv/bin/python tools/studies/balance_study.py [--seeds N] [--days N]
+    .venv/bin/python tools/studies/balance_study.py --year [--seeds N]
 
 Each day a household empties the pack to about 15 %, the sun fills it, and a charger that obeys
 the limits of the firmware holds the voltage it is asked for until the evening. The cells begin
@@ -10,7 +11,9 @@ firmware's scans of 100 ms are) and a minute elsewhere. What the strategy sees h
 offsets, noise and rounding, and the error that bleeding makes. "At the top" is the end of that
 hold, with the true voltages.
 
-Writes docs/balancing.png and the part of docs/balancing.md between its two marks.
+Writes docs/balancing.png and the part of docs/balancing.md between its two marks. With --year
+the packs are charged full on each of 365 days: one with equal cells, which may never have a cell
+at its alarm, and one whose cells begin 60 mV apart. That goes between the marks of the year.
 """
 
 import argparse
@@ -41,9 +44,14 @@ LONG_S = 60
 NEAR_MV = 3375                  # long steps while the highest cell is below
 BLEED_OHM = 68.0
 FULL_SOC = 1.0035               # where the model's cells rest at 3500 mV
+EQUAL_SOC = 1.0                 # where balanced cells begin: full, below 3500 mV at rest
+EQUAL_LEAK_MA = 3.5
 DAY_S = 86_400
 EVENING_S = 17 * 3600
 MARKS = ("<!-- study: begin -->", "<!-- study: end -->")
+YEAR_MARKS = ("<!-- year: begin -->", "<!-- year: end -->")
+YEAR_DAYS = 365
+FULL_MV, TAIL_MA, FULL_S = 3455, 5000, 30   # an end of charge of am5000 (docs/reading.md)
 _MASK = (1 << 30) - 1
 
 # what is compared: name, parameters, cells that are high by START_MV (None: spread evenly)
@@ -103,9 +111,12 @@ class Seen:
 class Pack:
     """The plant of one seed, a charger, and the firmware's balancing and limits."""
 
-    def __init__(self, seed, params=None, high=None):
+    def __init__(self, seed, params=None, high=None, equal=False):
         self.plant = Plant(seed, soc=FULL_SOC, imbalance_mv=0 if high else START_MV,
                            start_us=EVENING_S * 1_000_000)
+        if equal:               # a pack that is balanced, and stays so
+            self.plant._soc0[:] = [EQUAL_SOC] * CELLS
+            self.plant._leak_ma[:] = [EQUAL_LEAK_MA] * CELLS
         if high:
             raised = Plant(seed, soc=self._soc_at(3500 + START_MV))
             for i in high:
@@ -119,6 +130,8 @@ class Pack:
         self.voltage = ChargeVoltage(values, CELLS)
         self.alarm_mv = values["cell_ov_alarm_mv"]
         self.alarm_days = set()     # with a cell at its alarm, as read
+        self.full_days = set()      # with an end of charge
+        self._full_s = 0
         self.seen = Seen(seed)
         self.bled_j = 0.0
         self.bled_s = 0             # with at least one cell
@@ -164,6 +177,10 @@ class Pack:
         cvl_mv = self.voltage.cvl_mv
         if balancing.settled and values[rd.MAX_CELL_MV] >= self.alarm_mv:
             self.alarm_days.add(plant.t_us // 1_000_000 // DAY_S)
+        at_full = values[rd.MAX_CELL_MV] >= FULL_MV and 0 <= values[rd.CURRENT_MA] <= TAIL_MA
+        self._full_s = self._full_s + dt_s if at_full else 0
+        if self._full_s >= FULL_S:
+            self.full_days.add(plant.t_us // 1_000_000 // DAY_S)
         net_ma = house_ma(plant.t_us // 1_000_000 % DAY_S)
         if net_ma < 0:
             plant.charger_mv = cvl_mv
@@ -284,20 +301,70 @@ def picture(results, path):
     figure.savefig(path, dpi=110)
 
 
-def insert(path, lines):
+def year(job):
+    """A year of full charges: what the page says of it."""
+    equal, seed, days = job
+    pack = Pack(seed, equal=equal)
+    pack.run(days)
+    below = [day for day in range(days + 1) if pack.spreads[day] < AIM_MV]
+    return {"equal": equal, "seed": seed, "full": len(pack.full_days),
+            "alarm_days": len(pack.alarm_days), "alarm_first": min(pack.alarm_days, default=None),
+            "days": below[0] if below else None, "most_mv": max(pack.spreads),
+            "end_mv": pack.spreads[-1]}
+
+
+def year_rows(results, days):
+    """Markdown table, one row a pack; the test of a few days reads the same."""
+    lines = ["| cells | seed | days with an end of charge | days with a cell at its alarm "
+             "| days to < 10 mV | most at the top, mV | at the end, mV |",
+             "| --- | --- | --- | --- | --- | --- | --- |"]
+    for r in results:
+        reached = "not reached" if r["days"] is None else r["days"]
+        lines.append(f"| {'equal' if r['equal'] else f'{START_MV} mV apart'} | {r['seed']} "
+                     f"| {r['full']} of {days} | {r['alarm_days']} "
+                     f"| {'-' if r['equal'] else reached} "
+                     f"| {r['most_mv']:.1f} | {r['end_mv']:.1f} |")
+    return lines
+
+
+def insert(path, lines, marks=MARKS):
     """Put *lines* between the marks of the page."""
     text = path.read_text("utf-8")
-    begin, end = text.index(MARKS[0]) + len(MARKS[0]), text.index(MARKS[1])
+    begin, end = text.index(marks[0]) + len(marks[0]), text.index(marks[1])
     path.write_text(text[:begin] + "\n" + "\n".join(lines) + "\n" + text[end:], "utf-8")
+
+
+def main_year(options):
+    days = options.days or YEAR_DAYS
+    jobs = [(equal, seed, days) for seed in range(1, options.seeds + 1)
+            for equal in (True, False)]
+    if options.jobs == 1:
+        results = [year(job) for job in jobs]
+    else:
+        with ProcessPoolExecutor(options.jobs) as pool:
+            results = list(pool.map(year, jobs))
+    results.sort(key=lambda r: (not r["equal"], r["seed"]))
+    lines = [f"{days} days; made by `balance_study.py --year`. " + rooms.figures_of(), ""]
+    lines += year_rows(results, days)
+    print("\n".join(lines))
+    if not options.dry:
+        insert(ROOT / "docs" / "balancing.md", lines, YEAR_MARKS)
+    good = all(r["full"] == days and not r["alarm_days"] if r["equal"]
+               else r["days"] is not None and r["days"] <= 12 for r in results)
+    return 0 if good else 1
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=4, help="of each case (default 4)")
-    parser.add_argument("--days", type=int, default=16, help="of each (default 16)")
+    parser.add_argument("--days", type=int, help="of each (default 16, with --year 365)")
+    parser.add_argument("--year", action="store_true", help="a year of full charges")
     parser.add_argument("--jobs", type=int, default=2, help="processes (default 2)")
     parser.add_argument("--dry", action="store_true", help="print the table, write nothing")
     options = parser.parse_args()
+    if options.year:
+        return main_year(options)
+    options.days = options.days or 16
     jobs = [(case, seed, options.days) for case in range(len(CASES))
             for seed in range(1, options.seeds + 1)]
     with ProcessPoolExecutor(options.jobs) as pool:
