@@ -535,12 +535,17 @@ class Rig:
     # -- looking ----------------------------------------------------------------------------
 
     def get(self):
-        """t_ms, wire, truth and report, see rig.md; the report may be some ms old."""
+        """t_ms, wire, truth and report, see rig.md; the report may be some ms old.
+
+        With an inverter attached also what it does and says: `inverter`."""
         with self._take():
             target = self._bench()
             report = self._newest_report()
             wire, truth = target.state()
-            return {"t_ms": _ms(target.t_us), "wire": wire, "truth": truth, "report": report}
+            answer = {"t_ms": _ms(target.t_us), "wire": wire, "truth": truth, "report": report}
+            if self._inverter is not None:
+                answer["inverter"] = self._inverter.told()
+            return answer
 
     def _newest_report(self):
         target = self._target
@@ -619,15 +624,15 @@ class Rig:
         with self._take():
             return self._bench().state()
 
-    def typed(self, text):
+    def typed(self, text, framed=False):
         """A line typed at the pack's console; what it answers, without the echo and the prompt.
 
-        A word that acts goes as a request of the framed protocol, so that a refusal is an error.
-        A reset answers nothing.
+        A word that acts goes as a request of the framed protocol, so that a refusal is an error;
+        with *framed* every word does, as packctl asks. A reset answers nothing.
         """
         is_text("text", text)
         words = text.split()
-        if not words or words[0] in _ACTS or isinstance(self._target, SerialTarget):
+        if framed or not words or words[0] in _ACTS or isinstance(self._target, SerialTarget):
             return {"text": self.command_text(text) or ""}
         said = self.console(text)
         if said.startswith("@\nUnknown command"):

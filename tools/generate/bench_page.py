@@ -24,7 +24,8 @@ COMMANDS = {
     "param": "reads a parameter, or sets `value`, or several in `values`; `restore` brings "
              "back all defaults",
     "params": "answers all parameters as [id, name, unit, lowest, highest, default, value, help]",
-    "command": "types a line at the pack's console and answers its text",
+    "command": "types a line at the pack's console and answers its text; with `framed` true it "
+               "asks by the framed protocol, as `packctl` does",
     "power": "cuts or restores the controller's supply at this instant; flash and clock stay",
     "reset": "presses the reset line of the controller",
     "fleet": "opens several packs on one bus bar and one parallel bus; other commands then take "
@@ -159,6 +160,10 @@ def page():
     out += ["", "The answer names a pseudo-terminal for each port in `ports`, the same as a TCP "
             "socket in `urls`, and the CAN bus for python-can in `can` "
             "(`can.Bus(**answer[\"can\"])`).", "",
+            "`get` answers `t_ms`, `wire` (what is on pins and chips), `truth` (what the cell "
+            "model knows), `report` (what the firmware says) and, with an inverter attached, "
+            "`inverter`: what it does, whether the house is served, which limit forbids it, its "
+            "codes.", "",
             "### Fields of `set`", "", "| field | value | meaning |", "| --- | --- | --- |"]
     takes = {row[0]: wanted(row[1], row[0]) for row in stand._FIELDS}
     takes["fault"] = "an object {kind: value or null}"

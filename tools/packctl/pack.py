@@ -22,16 +22,22 @@ from .frames import COMMAND, SEQ_CLIENT
 from .ports import BAUD, Port, StreamExchange, choose_port
 
 # words of a command that change nothing: a lost answer may be asked for again
-QUESTIONS = frozenset(("why", "limits", "afe", "fleet", "codes", "counters", "errors", "power"))
+QUESTIONS = frozenset(("why", "ends", "limits", "afe", "fleet", "codes", "counters", "errors",
+                       "power"))
 _EVENT_KINDS = {"alarms": "item", "protections": "item", "locked": "item", "faults": "fault"}
 
 
 @dataclass(frozen=True)
 class Cause:
-    """Something that is active. id: of the specification; words: what a person reads."""
+    """Something that is active.
+
+    id     of the specification; words: what a person reads
+    ends   what ends it, in the pack's words; "" where it does not say
+    """
 
     id: str
     words: str
+    ends: str = ""
 
     def __str__(self) -> str:
         return f"{self.words} ({self.id})" if self.words else self.id
@@ -84,6 +90,12 @@ class Module:
     charge_on: bool
     discharge_on: bool
     waits_for: str
+
+
+def ends_of(text: str) -> dict[str, str]:
+    """{id: words} in the answer to the command `ends`."""
+    rows = (line.partition(";") for line in text.splitlines())
+    return {name: words for name, _, words in rows if words}
 
 
 def modules_of(text: str) -> list[Module]:
@@ -169,6 +181,16 @@ class Pack(Client):
         """What opened a FET last, in words (REC-03)."""
         return self.question("why")
 
+    def ends(self) -> dict[str, str]:
+        """{id: what ends it} of each alarm, protection and fault that is up, as the pack says.
+
+        {} from a firmware that cannot tell.
+        """
+        try:
+            return ends_of(self.question("ends"))
+        except Refused:
+            return {}
+
     def limits(self) -> list[str]:
         """Why each limit is below nominal, a line each (DER-05)."""
         return self.question("limits").splitlines()
@@ -189,16 +211,18 @@ class Pack(Client):
         """The packs on the parallel bus that are summed up here (COM-03)."""
         return modules_of(self.question("fleet"))
 
-    def causes(self, ids: list[str] | None, kind: str) -> list[Cause]:
-        """The words of *ids*; kind: "item" or "fault"."""
+    def causes(self, ids: list[str] | None, kind: str,
+               ends: Mapping[str, str] | None = None) -> list[Cause]:
+        """The words of *ids*; kind: "item" or "fault"; ends: what `ends()` says of them."""
         words = {name.id: name.words for (of, _), name in self.names().items() if of == kind}
-        return [Cause(name, words.get(name, "")) for name in ids or ()]
+        return [Cause(name, words.get(name, ""), (ends or {}).get(name, "")) for name in ids or ()]
 
     def status(self) -> Status:
         """What the pack is doing now."""
         report = self.report()
         fets = report.get("fets") or []
-        named = {field: self.causes(report.get(field), kind)
+        ends = self.ends() if any(report.get(field) for field in _EVENT_KINDS) else {}
+        named = {field: self.causes(report.get(field), kind, ends)
                  for field, kind in _EVENT_KINDS.items()}
         return Status(
             state=str(report.get("state")),

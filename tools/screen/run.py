@@ -33,7 +33,7 @@ from rooms import ROOT, TOOLS  # noqa: E402
 import run_day  # noqa: E402 - the path comes first
 from packctl import decisions, units  # noqa: E402
 from packctl.errors import PackError  # noqa: E402
-from packctl.pack import modules_of  # noqa: E402
+from packctl.pack import ends_of, modules_of  # noqa: E402
 from packctl.schema import Name, Param  # noqa: E402
 from packctl.screen import draw  # noqa: E402
 from packctl.screen.view import View  # noqa: E402
@@ -227,6 +227,7 @@ class Session:
         self.rig = rig
         self.view = view
         self._start_ms = start_ms
+        self._up = ()                           # what is wrong
         self._newest = 0                        # sequence number of the newest event shown
         self._marks = collections.deque()       # (wall s, simulated ms), for the speed
         self._day = Day(rig, view.controls)
@@ -242,6 +243,9 @@ class Session:
             view.take(self.rig.ask("get"))
             view.t_ms = view.got["t_ms"] - self._start_ms
             self._day.update(view.controls, view.t_ms)
+            if view.is_up != self._up:
+                view.ends = ends_of(self._asked("ends"))
+                self._up = view.is_up
             newest = (view.got.get("report") or {}).get("events")
             if newest is not None and newest != self._newest:
                 self._fetch_events(newest)
@@ -256,15 +260,15 @@ class Session:
         """What the pages show beyond the report."""
         try:
             if page == "limits":
-                self.view.limits = self._typed("limits").splitlines()
-                self.view.why = self._typed("why")
+                self.view.limits = self._asked("limits").splitlines()
+                self.view.why = self._asked("why")
             elif page == "fleet":
-                self.view.modules = modules_of(self._typed("fleet"))
+                self.view.modules = modules_of(self._asked("fleet"))
         except (Refused, RigFailed) as error:
             self._say(str(error), True)
 
-    def _typed(self, text):
-        return self.rig.ask("command", text=text)["text"]
+    def _asked(self, text):
+        return self.rig.ask("command", text=text, framed=True)["text"]
 
     def fetch_params(self):
         """All parameters, anew."""

@@ -18,7 +18,7 @@ COMMANDS = {
     "can": ("can", ("since_ms", "send"), ()),
     "param": ("param", ("name", "value", "restore", "values"), ()),
     "params": ("params", (), ()),
-    "command": ("typed", ("text",), ("text",)),
+    "command": ("typed", ("text", "framed"), ("text",)),
     "power": ("power", ("on",), ("on",)),
     "reset": ("reset", (), ()),
     "fleet": ("fleet", ("modules", "plant", "board", "profile", "seed", "params", "dip", "spread",

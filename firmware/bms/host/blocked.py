@@ -11,11 +11,16 @@ from bms.words.states import SELF_TEST
 
 _WAYS = ((CHARGE, "charging"), (DISCHARGE, "discharging"))
 # conditions that a release needs, or that release by themselves
-_NEEDS = ((rules.SOC_BELOW_FULL, "the state of charge is below ov_release_soc_cpct"),)
 _ANY = ((rules.CHARGING, "charge current releases it at once"),
         (rules.DISCHARGING, "discharge current releases it at once"),
         (rules.RELIEF, "discharge current releases it at once"),
         (rules.CHARGED, "a charger releases it at once"))
+# ... and of rows that no threshold of theirs releases
+_BY_ITSELF = {"PRO-08": "it releases once the load is taken off",
+              "PRO-18": "it releases once the charger is the right way round for 3 s",
+              "PWR-03": "it is tried again once what pulls the terminals down is taken off"}
+_FAULT_ENDS = ("it ends with its cause", "it stays until the command `clear`",
+               "it ends when its sensor is borne out again, or with the command `clear`")
 
 
 def lines(pack):
@@ -45,10 +50,8 @@ def _causes(pack, way, offered):
             pw.MODES[mode], pw.REASONS[pack.power.reason])
     for row in rules.FAULTS if pack.faults or pack.faults_more else ():
         if row[rules.FAULT_BLOCKS] & way and pack.has(rules.bit_of(row[rules.FAULT_NUMBER])):
-            yield "fault: %s (%s); %s" % (
-                row[rules.FAULT_WORDS], row[rules.FAULT_NAME],
-                "it stays until the command `clear`" if row[rules.FAULT_LATCHED] else
-                "it ends with its cause")
+            yield "fault: %s (%s); %s" % (row[rules.FAULT_WORDS], row[rules.FAULT_NAME],
+                                          _FAULT_ENDS[row[rules.FAULT_LATCHED]])
     for i in range(len(ITEMS)):
         if pack.protection.trips >> i & 1 and ITEMS[i][rules.BLOCKS] & way:
             for text in _protection(pack, i):
@@ -82,25 +85,63 @@ def _protection(pack, i):
         text += "; now " + (phrases.quantity(value, unit) if value != NO_READING else
                             "not measured")
     yield text
+    yield "  " + _release(pack, i)
+
+
+def _release(pack, i):
+    """What releases protection *i*."""
+    row = ITEMS[i]
     if pack.protection.locks >> i & 1:
-        yield "  it is locked after too many trips in a row; the command `clear` unlocks it"
-        return
+        return "it is locked after too many trips in a row; the command `clear` unlocks it"
+    params = pack.params
     ways = []
     release = row[rules.RELEASE]
     if isinstance(release, str):
-        text = "at or %s %s" % ("below" if row[rules.WORSE] == ABOVE else "above",
-                                phrases.quantity(pack.params[release], unit))
-        for bit, words in _NEEDS:
-            if row[rules.NEED] & bit:
-                text += ", once " + words
+        text = _at(row, params[release])
+        if row[rules.NEED] & rules.SOC_BELOW_FULL:
+            text += " and a state of charge below " + phrases.quantity(
+                params["ov_release_soc_cpct"], "cpct")
         ways.append("it releases " + text)
+    elif row[rules.ID] in _BY_ITSELF:
+        ways.append(_BY_ITSELF[row[rules.ID]])
     if row[rules.AFTER]:
-        ways.append("it releases %d s after the trip" % (pack.params[row[rules.AFTER]] // 1000))
+        ways.append("it releases %d s after the trip" % (params[row[rules.AFTER]] // 1000))
     for bit, words in _ANY:
         if row[rules.ANY] & bit:
             ways.append(words)
-    if ways:
-        yield "  " + "; ".join(ways)
+    return "; ".join(ways)
+
+
+def _at(row, value):
+    return "at or %s %s" % ("below" if row[rules.WORSE] == ABOVE else "above",
+                            phrases.quantity(value, rd.UNITS.get(row[rules.READING], "")))
+
+
+def _alarm_end(row, params):
+    """Where the alarm of *row* ends."""
+    end = row[rules.ALARM_END]
+    if isinstance(end, str):
+        value = params[end]
+    else:
+        name, more = row[rules.ALARM], 0
+        if isinstance(name, tuple):
+            name, more = name
+        value = params[name] + more - end * row[rules.WORSE]
+    text = "it ends " + _at(row, value)
+    return text + ", or while charging" if row[rules.MUTE] & rules.CHARGE_FLOWS else text
+
+
+def ends(pack):
+    """Pairs (id, what ends it) of every protection, alarm and fault that is up, in words."""
+    protection = pack.protection
+    for i in range(len(ITEMS)):
+        if protection.trips >> i & 1:
+            yield ITEMS[i][rules.ID], _release(pack, i)
+        elif protection.alarms >> i & 1:
+            yield ITEMS[i][rules.ID], _alarm_end(ITEMS[i], pack.params)
+    for row in rules.FAULTS if pack.faults or pack.faults_more else ():
+        if pack.has(rules.bit_of(row[rules.FAULT_NUMBER])):
+            yield row[rules.FAULT_NAME], _FAULT_ENDS[row[rules.FAULT_LATCHED]]
 
 
 def _limits(pack, way):

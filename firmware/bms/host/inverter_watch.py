@@ -11,8 +11,9 @@ class InverterWatch:
     params, events   Parameters and Events of the pack
     was_heard        since the last step
     silent_s         seconds without a word from the inverter, on any port
+    known            there was one since start, or since it was taken away on purpose
     lost             silent for longer than the parameter allows
-    missed           lost, and there was one since start: the panel says so too
+    missed           lost, and known: the panel says so too
     """
 
     def __init__(self, params, events):
@@ -22,11 +23,11 @@ class InverterWatch:
         self.silent_s = 0
         self.lost = False
         self.missed = False
-        self._known = False
+        self.known = False
 
     def forget(self):
         """Host command: the inverter was taken away on purpose."""
-        self._known = self.missed = False
+        self.known = self.missed = False
 
     def heard(self):
         """A request or a keep-alive of the inverter has come, on any port."""
@@ -35,7 +36,7 @@ class InverterWatch:
     def step(self, now_ms, expected):
         """Once a second. *expected*: an inverter may be here; a slave has none."""
         if self.was_heard or not expected:
-            self._known = expected
+            self.known = expected
             self.was_heard = False
             self.silent_s = 0
         elif self.silent_s < _LONGEST_S:
@@ -46,4 +47,4 @@ class InverterWatch:
             self.lost = lost
             self._events.add(now_ms, ev.INVERTER_LOST if lost else ev.INVERTER_BACK, 0, -1,
                              self.silent_s, limit_s)
-        self.missed = lost and self._known
+        self.missed = lost and self.known

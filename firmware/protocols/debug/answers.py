@@ -152,8 +152,9 @@ class Answers:
                 _reading(value[rd.MOS_DC], "dC"), _reading(value[rd.AMBIENT_DC], "dC"))
         soc = pack.soc
         if soc.is_set:
-            yield "charge       %s, off by at most %s; %s of %s; health %d %%, %d cycles" % (
-                quantity(soc.cpct, "cpct"), quantity(soc.uncertainty_cpct, "cpct"),
+            yield "charge       %s%s, off by at most %s; %s of %s; health %d %%, %d cycles" % (
+                quantity(soc.cpct, "cpct"), " (a guess)" if soc.is_guess else "",
+                quantity(soc.uncertainty_cpct, "cpct"),
                 _ah(pack.remaining_mah), _ah(soc.full_mah), soc.soh_pct, soc.cycles)
         else:
             yield "charge       not known yet"
@@ -192,9 +193,10 @@ class Answers:
 
     def _inverter(self):
         inverter = self._parts.pack.inverter
-        if inverter.lost:
-            return "not heard for " + _ago(inverter.silent_s)
-        return "heard %d s ago" % inverter.silent_s
+        ago = _ago(inverter.silent_s)
+        if inverter.known and not inverter.lost:
+            return "heard %s ago" % ago
+        return "not heard for " + ago
 
     def _wrong(self):
         """What is up: alarms, protections, faults, each with its words and id."""

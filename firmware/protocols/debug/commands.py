@@ -7,6 +7,7 @@ refused raises ValueError with the reason; rights are the caller's business (SAF
 import binascii
 
 import civil
+from bms.host import blocked
 from bms.host.products import check, find, names
 from bms.limits import reasons
 from bms.protect import second_line
@@ -18,7 +19,7 @@ from protocols import as1_codes
 from ticks import MASK
 
 # in the order in which a person reads them
-NAMES = ("why", "limits", "power", "fleet", "codes", "counters", "errors", "afe", "clock",
+NAMES = ("why", "ends", "limits", "power", "fleet", "codes", "counters", "errors", "afe", "clock",
          "profile", "pin", "unlock", "save", "clear", "deep_try", "sleep", "reset", "prompt")
 
 
@@ -67,6 +68,10 @@ class Commands:
         if parts.refused and item == FIRST_OUT_FAULT + number_of(FAULT_PROFILE):
             text += ": " + parts.refused
         return "%s; %s" % (text, ago)
+
+    def _ends(self, words):
+        """What ends each protection, alarm and fault that is up: "id;words", a line each."""
+        return "\n".join("%s;%s" % row for row in blocked.ends(self._parts.pack))
 
     def _limits(self, words):
         return reasons.text_of(self._parts.pack)

@@ -25,7 +25,8 @@ _TEXT_ROOM = 704             # the table of 15 packs (command `fleet`) has up to
 _GAP_MS = 500          # a pause this long inside a frame drops it
 
 # Commands that need no PIN: they change nothing. Those of LOOKS do so without a further word
-QUESTIONS = ("why", "limits", "afe", "fleet", "codes", "counters", "errors", "power", "pin")
+QUESTIONS = ("why", "ends", "limits", "afe", "fleet", "codes", "counters", "errors", "power",
+             "pin")
 LOOKS = ("clock", "profile")
 # what a bench may provoke: places are numbers in event records
 PROVOKED = ("task_raise", "task_hang", "heap_full", "self_test", "task_storm")

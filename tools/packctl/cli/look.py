@@ -72,6 +72,8 @@ def status_json(pack: Pack, status: Status) -> dict[str, Any]:
 def _causes(session: Session, title: str, causes: list[Cause], style: str) -> None:
     for cause in causes:
         session.console.print(f"  [{style}]{title:<11}[/] {escape(str(cause))}")
+        if cause.ends:
+            session.console.print(f"  {'':<11} [dim]{escape(cause.ends)}[/]")
 
 
 def print_status(session: Session, pack: Pack, status: Status, cells: bool) -> None:

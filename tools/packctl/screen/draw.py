@@ -18,7 +18,6 @@ from rich.text import Text
 
 from .. import units
 from ..plotting import sparkline
-from ..releases import release_of
 from .view import View
 
 MIN_WIDTH, MIN_HEIGHT = 80, 24
@@ -262,9 +261,8 @@ def causes(view: View) -> list[Text]:
             where = _where(view, name)
             if where:
                 found.append(Text(f"  {where}"))
-            ends = release_of(name, view.params)
-            if ends:
-                found.append(Text("  ends with: ", "grey62").append(ends, "default"))
+            if name in view.ends:
+                found.append(Text(f"  {view.ends[name]}", "grey82"))
     for name in report.get("locked") or ():
         found.append(Text(f"locked: {view.called(name)}", "bold red1"))
     return found

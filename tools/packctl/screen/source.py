@@ -49,6 +49,7 @@ class PackSource:
         self._pack: Pack | None = None
         self._panel: Panel | None = None
         self._newest = 0
+        self._up: tuple[str, ...] = ()
         self._start_s = time.monotonic()
         self.view = View(str(how.get("port") or "the port on USB"))
 
@@ -82,6 +83,9 @@ class PackSource:
             view.take({"report": report, "wire": wire, "t_ms": t_ms})
             view.t_ms = t_ms
             view.lost = ""
+            if view.is_up != self._up:
+                view.ends = pack.ends()
+                self._up = view.is_up
             newest = report.get("events") or 0
             if newest != self._newest:
                 since = max(0, newest - KEPT) if newest < self._newest or not self._newest else (

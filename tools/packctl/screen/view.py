@@ -63,6 +63,7 @@ class View:
     events    newest records, oldest first
     words     {id: what a person reads}; kinds: {id: unit of its value}
     scale     (from, to) mV of the cells' bars
+    ends      {id: what ends it}, as the pack says
     lost      "", or why the pack cannot be seen now
     """
 
@@ -79,6 +80,7 @@ class View:
     params: dict[str, Param] = field(default_factory=dict)
     limits: list[str] = field(default_factory=list)
     why: str = ""
+    ends: dict[str, str] = field(default_factory=dict)
     modules: list[Any] = field(default_factory=list)
     message: str = ""
     is_error: bool = False
@@ -123,6 +125,13 @@ class View:
                 ("bound", self.report.get("soc_uncertainty_cpct"), 100),
                 ("high", max(cells, default=None), 1000), ("low", min(cells, default=None), 1000)):
             self.trends[name].values.append(None if value is None else value / by)
+
+    @property
+    def is_up(self) -> tuple[str, ...]:
+        """Ids of what is wrong; the pack is asked for what ends it when this changes."""
+        report = self.report
+        return tuple(name for kind in ("protections", "alarms", "faults", "locked")
+                     if report.get(kind) for name in (kind, *report[kind]))
 
     def called(self, name: str) -> str:
         """An id with its words."""
