@@ -18,6 +18,7 @@ from bq76952_map import (
     CFGUPDATE,
     CHG_OFF,
     DASTATUS6,
+    DASTATUS7,
     DCHG_TEMP,
     DDSG_TEMP,
     DEVICE_NUMBER,
@@ -74,6 +75,9 @@ _EXECUTES_US = const(40_000)    # longest run time of a sub-command
 _POLLS = const(100)         # of Battery Status
 _LOOKS = const(8)           # at a FET that is permitted and held off
 _LOOK_US = const(2_500)
+# raw counts of thermistors: sub-command, and where the low byte of each of three is
+_RAW_COUNTS = ((DASTATUS6, (_BUFFER + 20, _BUFFER + 24, _BUFFER + 28)),
+               (DASTATUS7, (_BUFFER, _BUFFER + 8, _BUFFER + 12)))
 _ANY_FET = const(0x0F)      # charge, pre-charge, discharge, pre-discharge
 _TRIES = const(3)           # a write that the chip did not take is sent again so often
 _REREADS = const(32)        # registers and pairs that a scan may read again: more is a failure
@@ -156,6 +160,7 @@ class BQ76952:
         self.charge_units = 0
         self.charge_65536ths = 0
         self.charge_s = 0
+        self.raw_counts = bytearray(6)
         self.gap_us = _GAP_US
         self._cells = cells
         unused = range(CELL_1 + 2 * (cells - 1), CELL_1 + 2 * _TOP_INPUT)
@@ -673,6 +678,17 @@ class BQ76952:
         self.charge_units = high << 16 | data[0] | data[1] << 8
         self.charge_65536ths = data[6] | data[7] << 8
         self.charge_s = data[8] | data[9] << 8 | data[10] << 16
+
+    def read_raw_counts(self, half):
+        """Read the low bytes of the raw counts of three thermistors into raw_counts.
+
+        Bytes 0..2: ALERT, TS1, TS2 (half 0); 3..5: TS3, DCHG, DDSG (half 1). They are counts of
+        24 bits, whose last ones are noise. Allocates nothing. AfeError if it fails.
+        """
+        number, places = _RAW_COUNTS[half]
+        self.command(number)
+        for i in range(3):
+            self.raw_counts[3 * half + i] = self.read_register(places[i])
 
     def write_block(self, number, data):
         """Write *data* (1..32 bytes) to data memory or as payload of a sub-command."""

@@ -50,6 +50,8 @@ _RESTARTED, _FAILED, _NEW_PARAMETERS, _CHANGED, _NO_ANSWER, _MISLED, _NOT_HELD =
 _NOT_TRIED, _HELD, _UNHELD = range(3)
 _COUNT_MS = 10_000
 _ASKED_MS = 1_000
+_RAW_MS = 1_000                 # from one look at three raw counts of thermistors to the next ...
+_RAW_SLOW_MS = 2_000            # ... with an AFE that takes long to answer
 _UNIT_UAH = 10_000              # of the integrator, at 10 mA
 _INTEGRATOR_MS = 250            # the AFE's integrator is updated this often
 # safety status bits A, B, C that can hold a FET off
@@ -96,6 +98,8 @@ class Control:
         self._doubts = 0
         self._counting = False      # the integrator was read since the AFE was configured
         self._counted_ms = 0
+        self._raw_ms = 0            # when raw counts were looked at
+        self._raw_half = 0          # which three are next
         self._zero_ms = 0           # when the look at zero began
         self._zero_from_ms = self._zero_to_ms = -1      # its first and last count seen
         self._zero_from = self._zero_to = 0
@@ -256,6 +260,7 @@ class Control:
         self._bleed(fresh)
         if fresh:
             self._count_charge(now_ms)
+            self._look_at_counts(now_ms)
             if pack.afe_misled:
                 self._start_anew(now_ms, _MISLED)
             elif self._update.phase != IDLE:
@@ -288,6 +293,22 @@ class Control:
         if (dt_ms >= (_ASKED_MS if pack.witness.wants_charge else _COUNT_MS)
                 or pack.measurements.pulses.due(dt_ms)):
             self._count_since(now_ms, dt_ms)
+
+    @micropython.native
+    def _look_at_counts(self, now_ms):
+        """Proof of life of the thermistors (MEA-07); an AFE that may SLEEP measures rarely."""
+        if (now_ms - self._raw_ms) & MASK < (_RAW_SLOW_MS if self._parts else _RAW_MS) or (
+                self._rests):
+            return
+        self._raw_ms = now_ms
+        half = self._raw_half
+        try:
+            self._afe.read_raw_counts(half)
+        except AfeError:
+            return
+        self._raw_half = 1 - half
+        pack = self._pack
+        pack.witness.life.look_at_counts(self._afe.raw_counts, half, pack)
 
     def _count_since(self, now_ms, dt_ms):
         afe = self._afe

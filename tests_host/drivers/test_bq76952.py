@@ -400,6 +400,18 @@ class TestCommands(TestCase):
             self.chip.spoil = stuck(pattern)
             self.assertRaises(AfeError, self.afe.command, 0x0095)
 
+    def test_raw_counts_of_thermistors(self):                   # req: MEA-07
+        for i in range(32):
+            self.chip._buffer[0x40 + i] = i + 1
+        self.afe.read_raw_counts(0)
+        self.assertEqual(self.chip.commands.pop(), 0x0076)
+        self.assertEqual(bytes(self.afe.raw_counts), bytes((21, 25, 29, 0, 0, 0)))
+        self.afe.read_raw_counts(1)
+        self.assertEqual(self.chip.commands.pop(), 0x0077)
+        self.assertEqual(bytes(self.afe.raw_counts), bytes((21, 25, 29, 1, 9, 13)))
+        self.chip.spoil = stuck(b"\x00\x00\x00")
+        self.assertRaises(AfeError, self.afe.read_raw_counts, 0)
+
     def test_set_fets(self):                                    # req: PWR-01 PRO-20
         self.afe.set_fets(1, 2)
         self.assertEqual(self.chip.commands.pop(), 0x0096)

@@ -31,6 +31,7 @@ class TestLife(unittest.TestCase):
         self.stuck = ()             # cells and slots that stand still
         self.closed = True
         self.bled = False
+        self.raw = bytearray(6)
 
     def blocks(self, count, moved_uv=0, heat=0):
         """Time passes in blocks of 8 scans; all channels but the stuck ones have their noise."""
@@ -136,6 +137,41 @@ class TestLife(unittest.TestCase):
         self.assertEqual(self.blocks(2), {})
         self.values[rd.DIE_DC] += 1
         self.assertEqual(self.blocks(2), {FAULT_TEMPS: (5, -1)})
+
+    def looks(self, count, stuck=()):
+        """At the raw counts: the noise of 4 counts, but of those places that are *stuck*."""
+        for _ in range(count):
+            for i in range(6):
+                if i not in stuck:
+                    self.raw[i] = 100 + self.noise.below(14)
+            for half in range(2):
+                self.life.look_at_counts(self.raw, half, self.faults)
+        return self.faults.seen
+
+    def test_a_thermistor_without_noise_is_stuck(self):         # req: MEA-07
+        for place, sensor in ((0, 5), (1, 0), (2, 1), (3, 2), (4, 3), (5, 4)):
+            self.setUp()
+            self.looks(5)
+            self.assertEqual(self.looks(11, (place,)), {})
+            self.assertEqual(self.looks(1, (place,)), {FAULT_TEMPS: (sensor, -1)})
+            self.assertEqual(self.life.stuck, 1 << 18 + sensor)
+            self.assertNotEqual(self.looks(1), {})      # three changes are the way back
+            self.assertEqual(self.looks(3), {})
+
+    def test_all_thermistors_without_noise_are_stuck_at_once(self):     # req: MEA-07
+        self.looks(5)
+        self.assertEqual(self.looks(1, range(6)), {})
+        self.assertEqual(list(self.looks(1, range(6))), [FAULT_TEMPS])
+        self.assertEqual(self.life.stuck, 63 << 18)
+        self.life.clear(self.faults)
+        self.assertEqual(self.looks(1, range(6)), {})
+        self.assertEqual(list(self.looks(1, range(6))), [FAULT_TEMPS])
+
+    def test_noise_of_raw_counts_is_life(self):                 # req: MEA-07 MEA-06
+        self.assertEqual(self.looks(20_000), {})
+
+    def test_counts_that_never_moved_are_no_witness(self):      # req: MEA-07 MEA-06
+        self.assertEqual(self.looks(100, range(6)), {})
 
     def test_an_open_thermistor_has_a_name_of_its_own(self):    # req: MEA-03
         self.stuck = (-rd.MOS_DC,)

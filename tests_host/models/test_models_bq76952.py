@@ -1003,6 +1003,29 @@ def test_a_stuck_current_and_a_stuck_thermistor(bench):
     assert bench.read2(0x70) == pytest.approx(2982, abs=2)
 
 
+def test_raw_counts_of_thermistors_have_noise_unless_they_stand_still(bench):
+    """Three a sub-command; the noise is the converter's, and a stuck thermistor has it too."""
+    def look():
+        bench.wait_ms(400)
+        found = []
+        for command, places in ((0x0076, (20, 24, 28)), (0x0077, (0, 8, 12))):
+            data = bench.data(command, 32 if command == 0x0076 else 16)
+            found += [int.from_bytes(data[at:at + 4], "little") for at in places]
+        return found
+
+    bench.afe.ntc_stuck = {4: 250}
+    before = look()
+    for value in before:                # 25 degC: 10 of 28 kOhm, 24 bits beside 0.6 of 2**23
+        assert value == pytest.approx(10 / 28 * 0.6 * 2**23, rel=0.02)
+    after = look()
+    assert all(a != b and abs(a - b) < 25_000 for a, b in zip(before, after, strict=True))
+    bench.afe.freeze_parts(["temps"], bench.now)
+    before = look()
+    assert look() == before
+    bench.afe.freeze_parts([], bench.now)
+    assert all(a != b for a, b in zip(before, look(), strict=True))
+
+
 @pytest.mark.req("MEA-06")
 def test_the_pull_ups_trim_is_bypassed_by_raw_counts_alone(bench):
     bench.afe.pullup_gain = 1.1

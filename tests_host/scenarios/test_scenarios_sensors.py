@@ -165,6 +165,31 @@ def test_frozen_temperatures_are_found_while_the_fets_heat(rig, target):
     assert found and found[1] == ["MEA-07-temp"] and both_open(rig)
 
 
+@pytest.mark.req("MEA-07", "PRO-31")
+@pytest.mark.targets("host", "unix")
+@pytest.mark.parametrize("seed", (1, 2, 3))
+@pytest.mark.parametrize("stimulus", (
+    {"charger_mv": 57_000, "charger_ma": 5_000, "cell_temp_dc": [-50] * 4},
+    {"load_ma": 3_000, "mos_dc": 1300}), ids=("cold-charge", "hot-fets"))
+def test_frozen_temperatures_are_found_by_their_noise(rig, target, seed, stimulus):
+    """No current heats anything, and they stood where all was well (found by make hunt)."""
+    start(rig, target, seed=seed, plant={"temp_c": 20})
+    rig.set(fault={"afe_frozen_part": ["temps"]})
+    rig.set(**stimulus)
+    found = seconds_to_fault(rig, 20)
+    assert found and found[0] <= 13 and found[1] == ["MEA-07-temp"] and both_open(rig)
+    assert not rig.get()["truth"]["harm"]
+
+
+@pytest.mark.req("MEA-06", "MEA-07")
+@pytest.mark.targets("host", "unix")
+@pytest.mark.parametrize("spread", (0, 1))
+def test_a_healthy_pack_at_rest_has_live_thermistors(rig, target, spread):
+    start(rig, target, spread=spread)
+    rig.run(300_000)
+    assert not faults(rig)
+
+
 @pytest.mark.req("MEA-07")
 @pytest.mark.targets("host")
 @pytest.mark.parametrize("stuck_ma, load_ma, most_s", (

@@ -131,6 +131,7 @@ class AfeModel:
         self._offset_uv = rng.uniform(-2.5, 2.5) * scale                    # +-10 mA
         self._stack_gain = 1.0 + rng.uniform(-0.0005, 0.0005) * scale
         self._ntc_offset = [rng.uniform(-0.3, 0.3) * scale for _ in range(6)]
+        self._ntc_noise = 30.0
         # faults of the wires and of the chip
         self.silent = self.stuck_low = self.stuck_high = self.frozen = False
         self.crc_rate = 0.0
@@ -141,6 +142,7 @@ class AfeModel:
         self.ntc_stuck = {}             # sensor: dC that it shows for ever
         self.frozen_parts = ()          # of cells stack terminals current temps
         self._held = ()                 # register words of these
+        self._stood = {}                # pin: raw counts that its thermistor stands at
         # the board's figures
         self.latency_us = self.write_latency_us = T_PROC_US
         self.entry_silence_us = self.exit_silence_us = 0
@@ -215,6 +217,7 @@ class AfeModel:
         self.ld_source_ua = board["ld_source_ua"]
         self.pullup_gain = board["ntc_pull_gain"]
         self._ntc_offset = [dc / 10.0 for dc in board["ntc_offset_dc"]]
+        self._ntc_noise = board["ntc_noise_counts"]
 
     @staticmethod
     def _noise_table(rng, scale):
@@ -1631,13 +1634,35 @@ class AfeModel:
     def _counts(self, pins, now):
         data = bytearray()
         for pin in pins:
-            value = 0
-            if pin in self.cfg.pins:
-                config = self.cfg.memory[THERMISTORS[pin][1] - DM_BASE]
-                ratio = self._ratio(THERMISTORS[pin][2], config, 0)
-                value = int(ratio * 0.6 * 8388608.0)
-            data.extend(self._le(value, 4))
+            data.extend(self._le(self._count(pin, now) if pin in self.cfg.pins else 0, 4))
         return data
+
+    def _count(self, pin, now):
+        """Raw counts, of 24 bits, of a thermistor's last conversion.
+
+        They have the converter's own noise, whatever hangs on the pin.
+        """
+        register, address, sensor = THERMISTORS[pin]
+        word = register >> 1
+        stands = self.frozen or word in self._held or not self._measuring
+        if stands and pin in self._stood:
+            return self._stood[pin]
+        slot, phase = self.cfg.slots[word]
+        period = self._period
+        due = self._loop0 + (slot + 1) * self.cfg.slot_us
+        if phase >= 0 and self.mode != SLEEP:
+            due += phase * period
+            period *= 3
+        k = max(0, (now - due) // period)
+        ratio = self._ratio(sensor, self.cfg.memory[address - DM_BASE], k)
+        dice = (k * 40_503 + pin * 9_973) * 2_654_435_761 >> 13 & 1023
+        noise = (dice - 511.5) / 295.6 * self._ntc_noise
+        value = int(ratio * 0.6 * 8388608.0 + noise)
+        if stands:
+            self._stood[pin] = value
+        elif pin in self._stood:
+            del self._stood[pin]
+        return value
 
     def _command(self, command, now):
         """Sub-commands without data."""

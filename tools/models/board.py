@@ -59,6 +59,8 @@ ROWS = (
     ("host_max_cells", 1, 0.0, LINEAR, (0.0, 1.0), None),
     # CAN controller: recessive bits before its first frame after a change of mode
     ("can_idle_bits", 1, 0.0, LINEAR, (0.0, 11.0), None),
+    # AFE: noise of a thermistor's conversion, in counts of 24 bits: 16 of them are good
+    ("ntc_noise_counts", 1, 30.0, LOG, (4.0, 100.0), None),
 )
 NAMES = tuple([row[0] for row in ROWS])
 

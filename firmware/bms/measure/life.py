@@ -7,6 +7,7 @@ from bms.words.rules import FAULT_CELLS, FAULT_STACK, FAULT_TEMPS, FAULT_TERMINA
 from bms.words.readings import DIE_DC as DIE
 from bms.words.readings import NO_READING, TEMP_DC
 from bms.measure.witness_table import (
+    ALL_SAME_COUNTS,
     BY_CELL_HEAT,
     BY_DIE,
     BY_FET_HEAT,
@@ -17,6 +18,9 @@ from bms.measure.witness_table import (
     FET_HEAT,
     NEIGHBOURS_DC,
     OWED_UV,
+    SAME_COUNTS,
+    SENSOR_OF,
+    SENSORS,
 )
 from bound import bind
 from micropython import const
@@ -55,8 +59,11 @@ class Life:
         self._back = bytearray(count)
         self._at = 0
         self._moved_uv = self._heat = 0
+        self._counts = bytearray(SENSORS)       # raw counts of the thermistors, low bytes
+        self._same = bytearray(SENSORS)         # looks at which they were the same
+        self._counts_move = False               # on this board
         self.stuck = 0
-        bind(self, "visit", "_is_owed")
+        bind(self, "visit", "look_at_counts", "_is_owed")
 
     @micropython.native
     def warm(self, heat):
@@ -111,6 +118,31 @@ class Life:
             if at >= len(rows):
                 at = 0
         self._at = at
+
+    @micropython.native
+    def look_at_counts(self, counts, half, faults):
+        """Low bytes of the raw counts of all thermistors; three of them, *half*, are new.
+
+        Beside a single count that moves, those that do not are stuck: the noise is of the
+        converter, which all of them share.
+        """
+        for i in range(3 * half, 3 * half + 3):
+            if counts[i] != self._counts[i]:
+                self._counts[i] = counts[i]
+                self._same[i] = 0
+                self._counts_move = True
+                at = self._stack + 2 + SENSOR_OF[i]
+                if self.stuck >> at & 1:
+                    self._is_back(at, faults)
+            elif self._same[i] < SAME_COUNTS:
+                self._same[i] += 1
+        if not self._counts_move:
+            return
+        all_stand = min(self._same) >= ALL_SAME_COUNTS
+        for i in range(SENSORS):
+            at = self._stack + 2 + SENSOR_OF[i]
+            if (all_stand or self._same[i] >= SAME_COUNTS) and not self.stuck >> at & 1:
+                self._is_stuck(at, 0, faults)
 
     @micropython.native
     def _is_owed(self, at, kind, slot, values):
@@ -197,5 +229,7 @@ class Life:
         self.stuck = 0
         for i in range(len(self._rows)):
             self._last[i] = NO_READING
+        for i in range(SENSORS):
+            self._same[i] = 0
         for fault in _FAULTS:
             faults.set_fault(fault, False)

@@ -12,6 +12,8 @@ by another channel that measures the same thing in another way.
   terminals   the stack, both FETs closed      8 mV a cell                        life.py
   current     sag of all cells and             a step of 3 A (sign: 1 A)          witness.py
               drop to the terminals            3 A that last, within a minute     witness.py
+  every NTC   the others' noise                24 s of the same raw counts,       life.py
+                                               4 s if all stand still
   cell NTCs   two of the others                1.5 K while it stands still        life.py
               heat of the current              6 (kA)2 s                          life.py
   MOSFET NTC  heat of the current, AFE's die   0.5 (kA)2 s, 5 K                   life.py
@@ -39,6 +41,14 @@ CELL_HEAT = const(7_500_000)
 FET_HEAT = const(625_000)
 NEIGHBOURS_DC = const(15)
 DIE_DC = const(50)
+
+# Raw counts of the thermistors, of 24 bits: their last bits are the converter's noise. Each is
+# looked at every 2 s; so many looks in a row at the same count are no noise, nor fewer of all
+SENSORS = const(6)
+SAME_COUNTS = const(12)
+ALL_SAME_COUNTS = const(2)
+# sensor (cells 0..3, MOSFET 4, ambient 5) of each place in the AFE's raw counts
+SENSOR_OF = (5, 0, 1, 2, 3, 4)
 
 # witness, reading (-1: cells), channels, number of the first one in the fault, fault, visits
 # (each 8 scans) that a channel has to stand still
