@@ -1,9 +1,12 @@
 """State of charge: counting, anchors, knees, learning, what is reported, the stored record."""
 
 import unittest
+from array import array
 
 from bms.words import ocv
+from bms.words import readings as rd
 from bms.words.parameters import Parameters
+from bms.charge.feed import SocFeed
 from bms.charge.knees import Knee
 from bms.charge.soc import StateOfCharge
 from fakes import ON_MICROPYTHON, Lcg
@@ -250,6 +253,21 @@ class TestString(unittest.TestCase):
                 self.assertTrue(abs(soc.full_mah - full_mah) <= 20)
                 self.assertEqual((soc.low.passes, soc.high.passes), passes)
                 self.assertTrue(one_mv not in (3720, 2600) or soc.singles > 0)
+
+    def test_a_single_cell_before_anything_is_counted(self):    # req: SOC-05
+        for one_mv, mean_mv in ((3620, 3300), (2650, 3290)):
+            values = array("i", (0 for _ in range(rd.COUNT)))
+            values[rd.MAX_CELL_MV] = max(one_mv, mean_mv)
+            values[rd.MIN_CELL_MV] = min(one_mv, mean_mv)
+            values[rd.CELL_SUM_MV] = 15 * mean_mv + one_mv
+            values[rd.MIN_TEMP_DC] = 250
+            soc = StateOfCharge(Parameters(), 100_000)
+            soc.start(3300, 250)
+            before_cpct = soc.cpct
+            SocFeed(soc).look(values, 3)
+            soc.anchor_full()
+            soc.anchor_empty()
+            self.assertEqual((soc.cpct, soc.singles > 0), (before_cpct, True))
 
     def test_a_string_that_is_full_but_for_a_cell_is(self):     # req: SOC-01 SOC-05
         pack = self.counted()

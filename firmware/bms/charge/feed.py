@@ -27,6 +27,9 @@ class SocFeed:
         if values[MAX_CELL_MV] != NO_READING and values[MIN_TEMP_DC] != NO_READING:
             self._max_mv = values[MAX_CELL_MV]
             self._min_mv = values[MIN_CELL_MV]
+            if not self._sum_mv:
+                soc.see(values[MAX_CELL_MV], values[MIN_CELL_MV], values[MIN_TEMP_DC],
+                        values[CELL_SUM_MV])
             self._sum_mv = values[CELL_SUM_MV]
             self._temp_dc = values[MIN_TEMP_DC]
             if not soc.is_set:

@@ -301,6 +301,14 @@ class StateOfCharge:
         self._publish()
         return True
 
+    def see(self, max_cell_mv, min_cell_mv, temp_dc, string_mv):
+        """The first trusted readings after a start: nothing is counted yet, and a single cell
+        is to be known as one (SOC-05)."""
+        self._max_mv = max_cell_mv
+        self._min_mv = min_cell_mv
+        self._temp_dc = temp_dc
+        self._string_mv = string_mv
+
     # -- counting --------
 
     def step(self, charge_uah, dt_ms, current_ma, max_cell_mv, min_cell_mv, temp_dc, fets_open,
