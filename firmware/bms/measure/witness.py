@@ -642,7 +642,9 @@ class Witness:
                 unsure += abs(shown) >> 1
                 least = path_uohm * (abs(by_cells_ma) // 10) // 12_500
                 drop = -drop if by_cells_ma < 0 else drop
-                return -1 if drop > unsure else 1 if drop + unsure < least else 0
+                if drop + unsure < least:   # far less than what would move the cells so far
+                    return 1
+                return -1 if drop > unsure else 0
             # beyond half way between the two
             by_cells = path_uohm * (by_cells_ma // 10) // 12_500
             beyond = drop - (shown + by_cells) // 2
