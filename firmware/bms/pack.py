@@ -239,6 +239,8 @@ class Pack(Faults):
         doubtful = doubtful_trips(measured, self.faults) if safety else 0
         if protection.step(values, measured.dt_ms, conditions, safety, doubtful):
             protection.take_changes(self._on_change)
+        if values[MAX_CELL_MV] == NO_READING:
+            protection.doubt(measured.cells_mv, measured.dt_ms)
         if not self.fets.sparing.step(measured, fets_of(measured.fets), protection.trips,
                                       protection.blocked):
             self.set_fault(FAULT_UNPROVEN, True, values[CURRENT_MA])

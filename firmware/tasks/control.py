@@ -112,6 +112,7 @@ class Control:
         self.task = None
         self._held = _NOT_TRIED
         self._sways = False         # scans come a little faster than their period
+        self._hurries = False       # the next scan comes when a delay has passed
         self._parts = 0             # 0: a scan is read at one go | parts that it is read in
         self._part = 0              # the next one
         self._begun_us = 0          # when the scan in parts began
@@ -135,6 +136,8 @@ class Control:
             if self._reads_part(now_ms):
                 return
         self._scan(now_ms)
+        if self._hurries or self._pack.protection.pending:
+            self._set_period()
         if self._parts:
             self._ended_us = self._ticks_us()
         rests = self._pack.power.rests() and self._pack.afe_ready and not self._pack.fets.actual
@@ -184,11 +187,18 @@ class Control:
 
     def _set_period(self):
         """Of the task. A difference that may be a ripple in step with the scans makes them come a
-        little faster: each of them sees another part of the ripple then."""
+        little faster: each of them sees another part of the ripple then. And a scan comes when
+        the delay of a protection has passed, not up to a period after it (PRO-21)."""
         if self.task is not None and not self._rests:
             period_ms = self._pack.scan_ms
             if self._sways:
                 period_ms -= period_ms >> _SWAY
+            left_ms = self._pack.protection.left_ms() if self._pack.protection.pending else 0
+            if period_ms < left_ms < 2 * period_ms:
+                left_ms = left_ms + 1 >> 1          # two scans that are not too near each other
+            self._hurries = period_ms >> 1 <= left_ms < period_ms
+            if self._hurries:
+                period_ms = left_ms
             self.task.set_period(period_ms // (self._parts + 1))
 
     def _change_pace(self, rests, now_ms):

@@ -178,6 +178,77 @@ class TestRows(TestCase):
             self.step()
             self.assertTrue(self.has(name, TRIPPED), name)
 
+    def doubted(self, highest_mv, lowest_mv, dt_ms=100):
+        """A scan whose cells are doubted, and show this."""
+        before = [self.values[slot] for slot in (0, 1, 2, 3)]
+        for slot in (rd.MAX_CELL_MV, rd.MIN_CELL_MV, rd.CELL_DIFF_MV, rd.CELL_SUM_MV):
+            self.values[slot] = NO_READING
+        self.step(dt_ms)
+        self.protection.doubt(array("H", [highest_mv] * 8 + [lowest_mv] * 8), dt_ms)
+        for slot in (0, 1, 2, 3):
+            self.values[slot] = before[slot]
+
+    def show(self, highest_mv, lowest_mv):
+        self.values[rd.MAX_CELL_MV] = highest_mv
+        self.values[rd.MIN_CELL_MV] = lowest_mv
+        self.values[rd.CELL_SUM_MV] = 8 * (highest_mv + lowest_mv)
+
+    def test_a_doubt_that_proves_right_costs_no_time(self):     # req: PRO-21 PRO-01 PRO-02 PRO-03
+        for name, high_mv, low_mv in (("PRO-01", 3610, 3300), ("PRO-02", 3300, 2690),
+                                      ("PRO-03", 3604, 3604), ("PRO-04", 2745, 2745)):
+            for doubts in (0, 1, 2):
+                self.setUp()
+                self.step()
+                for _ in range(doubts):
+                    self.doubted(high_mv, low_mv)
+                self.show(high_mv, low_mv)
+                for _ in range(30 - doubts):
+                    self.step()
+                    self.assertFalse(self.has(name, TRIPPED), (name, doubts))
+                self.step()             # 3.0 s after the first scan that showed it
+                self.assertTrue(self.has(name, TRIPPED), (name, doubts))
+
+    def test_a_doubt_that_proves_wrong_leaves_nothing(self):    # req: PRO-21 MEA-03
+        self.step()
+        for _ in range(50):
+            self.doubted(3700, 2600)
+            self.assertEqual(self.protection.pending, 0)
+        self.show(3310, 3305)
+        self.step()
+        self.assertEqual((self.protection.pending, self.protection.trips), (0, 0))
+        self.show(3610, 2690)           # and what comes then has its own delay
+        for _ in range(30):
+            self.step()
+            self.assertEqual(self.protection.trips, 0)
+        self.step()
+        self.assertTrue(self.has("PRO-01", TRIPPED) and self.has("PRO-02", TRIPPED))
+
+    def test_only_the_doubts_just_before_count(self):           # req: PRO-21
+        self.step()
+        self.doubted(3610, 3300)
+        self.doubted(3500, 3300)        # inside again
+        self.doubted(3610, 3300)
+        self.show(3610, 3300)
+        for _ in range(29):
+            self.step()
+            self.assertEqual(self.protection.trips, 0)
+        self.step()
+        self.assertTrue(self.has("PRO-01", TRIPPED))
+
+    def test_the_time_left_is_that_of_the_first_delay_to_pass(self):    # req: PRO-21
+        self.step()
+        self.assertTrue(self.protection.left_ms() > 1_000_000)
+        self.show(3610, 3300)
+        self.step()
+        self.assertEqual(self.protection.left_ms(), 3000)
+        self.step(97)
+        self.show(3610, 2690)
+        self.step()
+        self.assertEqual(self.protection.left_ms(), 2803)
+        self.values[rd.DISCHARGE_MA] = 160_000
+        self.step()
+        self.assertEqual(self.protection.left_ms(), 100)
+
     def test_alarms_do_not_block(self):                         # req: PRO-01
         self.values[rd.MAX_CELL_MV] = 3550
         self.values[rd.MIN_CELL_MV] = 2750

@@ -575,6 +575,25 @@ class TestRunning(Case):
         self.step(40)
         self.assertEqual(task.period_ms, 100)
 
+    def test_a_scan_comes_when_a_delay_has_passed(self):        # req: PRO-21
+        for first_ms in range(60, 140, 7):                      # scans that were late or early
+            self.setUp()
+            self.run_up()
+            task = self.control.task = FakeTask()
+            self.step()
+            set_cells(self.afe.regs, 3300, 3610)
+            self.step()
+            past_ms, dt_ms = 0, first_ms
+            while self.afe.fets == BOTH:
+                self.step(1, dt_ms)
+                past_ms += dt_ms
+                self.assertTrue(past_ms <= 3000)
+                dt_ms = task.period_ms
+                self.assertTrue(50 <= dt_ms <= 100)
+            self.assertTrue(3000 <= past_ms)
+            self.step()
+            self.assertEqual(task.period_ms, 100)
+
     def test_nothing_is_sent_while_nothing_changes(self):       # req: PWR-01
         self.run_up()
         self.step(50)

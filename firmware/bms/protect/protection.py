@@ -4,6 +4,7 @@ import micropython
 from array import array
 
 from bms.words import rules
+from bms.words.readings import CELL_SUM_MV, MAX_CELL_MV, MIN_CELL_MV
 from bms.words.rules import BELOW, ITEMS
 from bound import bind
 from hot.protect import protect_step
@@ -16,7 +17,10 @@ from hot.protect_py import (
     HELD_MS,
     IN_ROW,
     LOCKED,
+    LONGEST_MS,
+    NO_READING,
     PENDING,
+    READING,
     STATE,
     TRIP_AT,
     TRIP_RUN,
@@ -25,6 +29,8 @@ from hot.protect_py import (
 )
 
 _AT_ONCE_MS = 1         # a delay that the second scan passes, however soon it comes
+_BEGUN_MS = 2           # of TRIP_RUN: the timer began in this scan
+_OF_CELLS = (MAX_CELL_MV, MIN_CELL_MV, CELL_SUM_MV)
 
 
 class Protection:
@@ -46,6 +52,10 @@ class Protection:
         self._state = array("i", (0 for _ in range(STATE * len(ITEMS))))
         self._flags = bytearray(len(ITEMS))
         self._from = self._plan()
+        self._by_cells = bytes(i for i in range(len(ITEMS)) if ITEMS[i][rules.READING] in _OF_CELLS
+                               and ITEMS[i][rules.TRIP] is not None)
+        self._doubted_ms = array("i", (-1 for _ in self._by_cells))
+        self._doubting = False      # the scan before was doubted
         self._forget_ms = 0
         self._safety = 0
         self.stepped = False
@@ -55,7 +65,7 @@ class Protection:
         self.trips = 0
         self.locks = 0
         self.disbelieved = 0
-        bind(self, "step", "take_changes")
+        bind(self, "step", "take_changes", "left_ms")
 
     @property
     def rows(self):
@@ -128,11 +138,58 @@ class Protection:
         result = protect_step(self._at_once if conditions & rules.AT_ONCE else self._rows,
                               self._state, readings, len(ITEMS), dt_ms, conditions,
                               self._forget_ms, new & ~doubtful)
+        if self._doubting and readings[MAX_CELL_MV] != NO_READING:
+            self._resolve(dt_ms)
         self._safety = safety
         self.stepped = True
         self.blocked = result & 3
         self.pending = result >> PENDING & 3
         return result > 0xFF
+
+    def doubt(self, cells_mv, dt_ms):
+        """After the step of a scan whose cells are doubted. Where the next scan that is believed
+        is beyond a threshold, the delay began with the first doubted one that was, too (PRO-21):
+        cells that moved together are newer than the stack's voltage, which then seems wrong."""
+        for k in range(len(self._by_cells)):
+            r = self._by_cells[k] * WIDTH
+            reading = self._rows[r + READING]
+            if reading == MAX_CELL_MV:
+                over_mv = max(cells_mv) - self._rows[r + TRIP_AT]
+            elif reading == MIN_CELL_MV:
+                over_mv = self._rows[r + TRIP_AT] - min(cells_mv)
+            else:
+                over_mv = sum(cells_mv) - self._rows[r + TRIP_AT]
+                if ITEMS[self._by_cells[k]][rules.WORSE] == BELOW:
+                    over_mv = -over_mv
+            before_ms = self._doubted_ms[k]
+            if over_mv < 0:
+                self._doubted_ms[k] = -1
+            elif before_ms < LONGEST_MS:
+                self._doubted_ms[k] = before_ms + dt_ms if before_ms >= 0 else 0
+        self._doubting = True
+
+    def _resolve(self, dt_ms):
+        """Timers that began in this scan, and were doubted before it, began then."""
+        for k in range(len(self._by_cells)):
+            at = self._by_cells[k] * STATE + TRIP_RUN
+            if self._doubted_ms[k] >= 0 and self._state[at] == _BEGUN_MS:
+                self._state[at] += self._doubted_ms[k] + dt_ms
+            self._doubted_ms[k] = -1
+        self._doubting = False
+
+    @micropython.native
+    def left_ms(self):
+        """Time until the first of the delays that run now has passed; LONGEST_MS: none runs."""
+        rows = self._rows
+        state = self._state
+        left_ms = LONGEST_MS
+        s = TRIP_RUN
+        for r in range(DELAY_MS, len(rows), WIDTH):
+            ms = state[s]
+            if ms:
+                left_ms = min(left_ms, rows[r] + _BEGUN_MS - ms)
+            s += STATE
+        return left_ms
 
     def take_changes(self, on_change):
         """Call on_change(item index, flags before, flags now) for each that changed."""
