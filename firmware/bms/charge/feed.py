@@ -18,6 +18,7 @@ class SocFeed:
     def __init__(self, soc):
         self._soc = soc
         self._max_mv = self._min_mv = self._sum_mv = self._temp_dc = 0
+        self._counted = False       # anything since the start
         self._open = True           # no FET was seen closed since charge was counted last
 
     @micropython.native
@@ -27,7 +28,7 @@ class SocFeed:
         if values[MAX_CELL_MV] != NO_READING and values[MIN_TEMP_DC] != NO_READING:
             self._max_mv = values[MAX_CELL_MV]
             self._min_mv = values[MIN_CELL_MV]
-            if not self._sum_mv:
+            if not self._counted:
                 soc.see(values[MAX_CELL_MV], values[MIN_CELL_MV], values[MIN_TEMP_DC],
                         values[CELL_SUM_MV])
             self._sum_mv = values[CELL_SUM_MV]
@@ -48,6 +49,7 @@ class SocFeed:
         soc = self._soc
         if not soc.is_set:
             return
+        self._counted = True
         soc.step(charge_uah, dt_ms, values[CURRENT_MA], self._max_mv, self._min_mv,
                  self._temp_dc, self._open and trusted, self._sum_mv)
         self._open = not actual

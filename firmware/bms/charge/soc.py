@@ -302,8 +302,8 @@ class StateOfCharge:
         return True
 
     def see(self, max_cell_mv, min_cell_mv, temp_dc, string_mv):
-        """The first trusted readings after a start: nothing is counted yet, and a single cell
-        is to be known as one (SOC-05)."""
+        """Trusted readings after a start, before the first step(): a single cell is to be known
+        as one (SOC-05)."""
         self._max_mv = max_cell_mv
         self._min_mv = min_cell_mv
         self._temp_dc = temp_dc
