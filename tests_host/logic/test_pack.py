@@ -54,6 +54,12 @@ class TestCase(unittest.TestCase):
         return [seq for seq in range(log.oldest(), log.newest + 1)
                 if seq and log.get(seq, 2) == kind]
 
+    def make_empty(self):
+        """The estimate of charge becomes 0, whatever the cells are."""
+        self.pack.soc.see(2650, 2650, 250, 16 * 2650)
+        self.pack.soc.anchor_empty()
+        self.assertEqual(self.pack.soc.cpct, 0)
+
     def tripped_under_voltage(self):
         """Cell 5 at 2650 mV, PRO-02 tripped."""
         regs = scan_regs()
@@ -149,9 +155,7 @@ class TestProtections(TestCase):
         self.assertEqual(self.scan(regs, 1), DISCHARGE)
 
     def test_over_voltage_releases_by_voltage_below_96_percent(self):   # req: PRO-01
-        regs = scan_regs()
-        set_cells(regs, 3650)
-        self.hold(regs, 3000)
+        self.hold(scan_regs(cell_mv=3650), 3000)
         self.assertEqual(self.hold(scan_regs(cell_mv=3300), 2000), DISCHARGE)   # SOC is 100 %
         self.pack.soc.cpct = 9600
         self.assertEqual(self.scan(scan_regs(cell_mv=3300)), DISCHARGE)         # 96.00 %
@@ -197,11 +201,11 @@ class TestProtections(TestCase):
         regs = scan_regs(cell_mv=3605)
         self.hold(regs, 3000)
         self.assertEqual(self.pack.protection.trips, CELL_OV | PACK_OV)
-        self.pack.soc.anchor_empty()
+        self.make_empty()
         self.assertEqual(self.scan(scan_regs(cell_mv=3300)), BOTH)
         self.setUp()
         self.hold(regs, 3000)
-        self.pack.soc.anchor_empty()
+        self.make_empty()
         self.assertEqual(self.scan(scan_regs(cell_mv=3375)), DISCHARGE)
         self.assertEqual(self.pack.protection.trips, CELL_OV)
 
@@ -240,14 +244,17 @@ class TestProtections(TestCase):
         set_cells(regs, cell_mv)
         return regs
 
-    def test_protections_set_the_anchors_of_soc(self):          # req: SOC-01
-        regs = scan_regs()
-        set_cells(regs, 3650)
-        self.hold(regs, 3000)
-        self.assertEqual(self.pack.soc.cpct, 10_000)
-        self.setUp()
-        self.tripped_under_voltage()
-        self.assertEqual(self.pack.soc.cpct, 0)
+    def test_protections_set_the_anchors_of_soc(self):          # req: SOC-01 SOC-05
+        """Of the string: one cell of 16 sets none, from the first scan on."""
+        for cell_mv, alone, cpct in ((3650, False, 10_000), (3650, True, None),
+                                     (2650, False, 0), (2650, True, None)):
+            self.setUp()
+            self.scan(scan_regs())
+            before_cpct = self.pack.soc.cpct
+            regs = self.with_cell(cell_mv) if alone else scan_regs(cell_mv=cell_mv)
+            self.hold(regs, 3000)
+            self.assertTrue(self.pack.protection.trips & (CELL_OV | CELL_UV))
+            self.assertEqual(self.pack.soc.cpct, before_cpct if cpct is None else cpct)
 
     def test_the_fifth_failed_scan_in_a_row_opens_both(self):   # req: MEA-02
         self.scan(scan_regs())
@@ -613,7 +620,7 @@ class TestDoubts(TestCase):
         regs = scan_regs(cell_mv=3290)
         set_cells(regs, 3650)
         self.hold(regs, 3000)
-        self.pack.soc.anchor_empty()
+        self.make_empty()
         set_cells(regs, 5000)
         for _ in range(40):
             self.assertEqual(self.scan(regs) & CHARGE, 0)
@@ -628,7 +635,7 @@ class TestDoubts(TestCase):
         self.setUp()
         for cell in (3, 9):             # the sum is as wrong when cells are missing
             self.hold(scan_regs(cell_mv=3610), 3000)
-            self.pack.soc.anchor_empty()
+            self.make_empty()
             regs = scan_regs(cell_mv=3610)
             put16(regs, 0x14, 0)
             put16(regs, 0x14 + 2 * cell, 0)
@@ -637,7 +644,7 @@ class TestDoubts(TestCase):
             self.assertEqual(self.pack.protection.trips, CELL_OV | PACK_OV)
         self.setUp()
         self.hold(scan_regs(cell_mv=3610, stack_mv=57_760), 3000)
-        self.pack.soc.anchor_empty()
+        self.make_empty()
         for _ in range(5):
             self.scan(scan_regs(cell_mv=3610, stack_mv=50_000))
         self.assertEqual(self.pack.protection.trips, CELL_OV | PACK_OV)
