@@ -1095,7 +1095,7 @@ class TestRecords(Case):
 
     def test_a_release_does_not_set_the_state_of_charge(self):  # req: SOC-01 PRO-01
         regs = scan_regs()
-        set_cells(regs, 3300, 3610)
+        set_cells(regs, *[3610] * 16)
         self.held(regs, 3000)
         self.assertEqual(self.pack.soc.cpct, 10_000)
         self.pack.soc.cpct = 9000
