@@ -16,7 +16,7 @@ SHELL := /bin/bash
 
 # Variables given on the command line (DURATION=20 PLAIN=1) reach the tools as environment.
 
-.PHONY: help setup ready test-ready firmware run rig test test-rp2040 test-fast fuzz lint soc-report dbc pages profile trace days bench campaign hunt mutants powercut update-cuts web web-ready web-serve test-web release mip wheel flash size clean
+.PHONY: help setup ready test-ready firmware run rig test test-rp2040 test-fast report fuzz lint soc-report dbc pages profile trace days bench campaign hunt mutants powercut update-cuts web web-ready web-serve test-web release mip wheel flash size clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,12 @@ test-rp2040: ready ## all tests that run on the emulated RP2040 (one hour)
 
 test-fast: test-ready ## tests on CPython alone
 	@$(PY) -m pytest tests_host -m "not slow and not unix and not rp2040"
+
+# The page and the file for CI that `make report` writes; `make hil` uses them too.
+REPORT = --html=build/report.html --self-contained-html --junitxml=build/report.xml
+
+report: ready ## the bench's scenarios as a page: build/report.html (TARGETS=host,unix,rp2040)
+	@$(PY) -m pytest -n 2 tests_host/scenarios --targets $(or $(TARGETS),host,unix,sample) $(REPORT)
 
 fuzz: ready ## fuzz every port with random bytes: 10 MB on host, 1 MB on unix (BYTES=n, SEED=n)
 	@exec nice $(PY) tools/proof/fuzz.py

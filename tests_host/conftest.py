@@ -34,6 +34,7 @@ def pytest_addoption(parser):
                           "tests that are marked so)")
 
 
+@pytest.hookimpl(tryfirst=True)         # the page's style is read by the plugin that writes it
 def pytest_configure(config):
     config.addinivalue_line("markers", "targets(name, ...): the targets that a test is for")
     config.addinivalue_line("markers", "sample(text, ...): part of what always runs on rp2040; "
@@ -42,6 +43,9 @@ def pytest_configure(config):
         if name not in (*TARGETS, SAMPLE):
             raise pytest.UsageError(f"--targets: {name!r} is none of {', '.join(TARGETS)}, "
                                     f"{SAMPLE}")
+    if config.getoption("htmlpath", None):
+        import scenario_report
+        scenario_report.load(config)
 
 
 def pytest_generate_tests(metafunc):
@@ -107,8 +111,12 @@ def rig(request):
         needs = {"unix": "unix_micropython", "rp2040": "uf2"}.get(target)
         if needs:
             request.getfixturevalue(needs)
-    from rig import Rig
-    with Rig() as bench:
+    report = request.config.pluginmanager.get_plugin("scenario_report")
+    if report:
+        make = report.bench
+    else:
+        from rig import Rig as make
+    with make() as bench:
         yield bench
 
 

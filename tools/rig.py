@@ -807,10 +807,14 @@ class Rig:
                 self.close()
                 raise
 
+    def _another(self):
+        """A rig for another module of a fleet."""
+        return Rig(self._firmware, self._image, self._ticks_start_ms, self._cpu_s)
+
     def _open_fleet(self, board, profile, seed, plants, dips, params, spread):
         members = [self]
         for _ in dips[1:]:
-            members.append(Rig(self._firmware, self._image, self._ticks_start_ms, self._cpu_s))
+            members.append(self._another())
         made = []
         try:
             for i, member in enumerate(members):

@@ -15,7 +15,7 @@ ROOT = TOOLS.parent
 MODELS = TOOLS / "models"
 MOCKS = TOOLS / "mocks"
 ROOMS = ("testbed", "pico", "image", "load", "proof", "trials", "studies", "generate",
-         "screen", "web")
+         "report", "screen", "web")
 
 
 def use(*folders):

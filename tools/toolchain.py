@@ -488,6 +488,17 @@ def sources():
         return _fetched()
 
 
+def micropython_version():
+    """"1.25.0", of the sources that are there already; None: none are."""
+    own = os.environ.get("MICROPY_DIR")
+    tree = _checkout(own) if own else _fetched()
+    if tree is None:
+        return None
+    text = (tree.path / "py/mpconfig.h").read_text(encoding="utf-8")
+    return ".".join(re.search(rf"#define MICROPY_VERSION_{part} (\d+)", text)[1]
+                    for part in ("MAJOR", "MINOR", "MICRO"))
+
+
 # ---- mpy-cross ----------------------------------------------------------------------------
 
 
