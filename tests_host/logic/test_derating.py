@@ -493,13 +493,23 @@ class TestBack(Case):
             set_cells(regs, 3300, cell_mv)
             self.assertTrue(self.settle(regs)[0] > 0, cell_mv)
 
+    def test_noise_of_a_slow_reading_neither_ends_a_limit_nor_moves_it(self):  # req: DER-06 DER-02
+        self.settle(warm(60), 600_000)
+        told = []
+        for i in range(400):                        # 0.3 degrees above the 0, of one scan each
+            self.scan(warm(54 + (-3, 3, 0, 2, -3, 1, 3, -2, 0, 1, -3)[i % 11]), 100)
+            told.append(self.pack.ccl_ma)
+        self.assertTrue(min(told[100:]) >= 1000, told)
+        self.assertTrue(max(told[200:]) - min(told[200:]) <= 4000, told)
+
     def test_temperatures_and_empty_cells_too(self):            # req: DER-06 DER-02
         for at_0, near, back, i in ((warm(560), warm(541), warm(539), 0),
                                     (warm(560), warm(541), warm(539), 1),
                                     (warm(51), warm(70), warm(72), 0),
                                     (warm(-190), warm(-171), warm(-169), 1)):
             self.setUp()
-            told = [self.settle(regs)[i] for regs in (at_0, near, back)]
+            # the mean of a slow reading has come to it after some seconds
+            told = [self.settle(regs, 600_000)[i] for regs in (at_0, near, back)]
             self.assertEqual(told[:2], [0, 0])
             self.assertTrue(told[2] >= 1000, told)
         self.setUp()

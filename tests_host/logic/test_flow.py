@@ -45,8 +45,11 @@ class TestFlow(unittest.TestCase):
         flow = self.flow
         for pack_mv, fets, times, near in (
                 (57_900, 3, 20, False),                 # the charge FET is closed
-                (57_900, 2, 9, False), (57_900, 2, 2, True), (57_760, 2, 1, False),
-                (57_819, 2, 20, False), (57_820, 2, 20, True)):
+                (57_900, 2, 9, False), (57_900, 2, 2, True), (57_760, 2, 30, False),
+                (57_819, 2, 20, False), (57_820, 2, 20, True),
+                # a reading with noise does not make lamps flicker: it ends at half of that
+                (57_790, 2, 30, True), (57_760, 2, 5, True), (57_820, 2, 10, True),
+                (57_789, 2, 30, False)):
             for _ in range(times):
                 flow.look(Seen(pack_mv, 57_760), fets, 1, fets)
             self.assertEqual((flow.charger_near, flow.charger_seen), (near, False), pack_mv)

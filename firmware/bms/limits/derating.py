@@ -26,6 +26,11 @@ BACK = {
     rd.MIN_TEMP_DC: 20, rd.MOS_DC: 50, rd.SOC_CPCT: 100,
 }
 _LEAST_MA = const(1000)
+# Temperatures move slowly and read with some tenths of noise: a curve sees their mean over some
+# seconds, so that one sample neither ends a limit nor moves it. A step is taken as it is.
+_SLOW = (rd.MIN_TEMP_DC, rd.MAX_TEMP_DC, rd.MOS_DC)
+_FAST = const(-32768)
+_STEP = const(160)              # 1 degree, in 1/16 dC
 
 SLEW_MA_S = const(2000)
 FULL = const(1000)
@@ -73,6 +78,8 @@ class Derating:
         self.zeros = 0
         # reading less this is worse: where the curve would be if the reading were not back enough
         self._back = array("h", (_back_of(points, reading) for _, reading, points, _ in curves))
+        # what a curve sees of a slow reading, 1/16 dC | _FAST: not one
+        self._calm = array("h", (0 if reading in _SLOW else _FAST for _, reading, _, _ in curves))
         self.at_least = False
         self._least_cpct = 0
         self._emptied = False       # min_soc_cpct was reached, and is not left yet
@@ -175,6 +182,8 @@ class Derating:
             value = values[reading]
             share = 0
             if value != NO_READING:
+                if self._calm[i] != _FAST:
+                    value = self._calmed(i, value)
                 value -= self._shifts[i]
                 share = interpolate(points, value)
                 if share == 0:
@@ -190,6 +199,15 @@ class Derating:
                 if share < lowest:
                     lowest = share
         return lowest * most_ma // FULL
+
+    @micropython.native
+    def _calmed(self, i, value):
+        """The slow reading *value* of curve *i* without its noise."""
+        calm = self._calm[i]
+        change = value * 16 - calm
+        calm += (change + 2) >> 2 if -_STEP < change < _STEP else change
+        self._calm[i] = calm
+        return (calm + 8) >> 4
 
     @micropython.native
     def _follow(self, now_ma, target_ma, step_ma):

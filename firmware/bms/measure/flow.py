@@ -70,6 +70,7 @@ class Flow:
         self._relieved = False      # an over-voltage was given a release by discharge
         self._charger_ms = -1       # leaky: a charger is seen
         self._near_ms = -1          # leaky: terminals a little above the stack
+        self._is_near = False       # ... long enough; lamps do not follow the noise of a reading
         self._polarity = Polarity()
         self.wrong_scans = 0
         self._free_scans = 0
@@ -133,10 +134,12 @@ class Flow:
         self._charger_ms = min(leaky(self._charger_ms, dt_ms, seen), least_ms)
         if seen and self._charger_ms >= least_ms:
             conditions |= rules.CHARGER_SEEN
-        near = (above_mv >= _NEAR_MV and measured.terminals_known
-                and not (actual | wanted) & CHARGE)
+        near = (above_mv >= (_NEAR_MV // 2 if self._is_near else _NEAR_MV)
+                and measured.terminals_known and not (actual | wanted) & CHARGE)
         self._near_ms = min(leaky(self._near_ms, dt_ms, near), _NEAR_MS)
-        self.charger_near = seen or near and self._near_ms >= _NEAR_MS
+        if self._near_ms < 0 or self._near_ms >= _NEAR_MS:      # between the two: as it was
+            self._is_near = near
+        self.charger_near = seen or self._is_near
         values[SHORTED] = TRY if self._retry.step(trips & _SHORT != 0, dt_ms) else 0
         if conditions & rules.CHARGER_SEEN:
             values[SHORTED] = OVER
