@@ -20,6 +20,9 @@ from bms.host.prompt import PromptWish
 from bms.words.rules import FAULT_HOT, FAULT_PROFILE
 from hot.agree import fast_functions_agree
 from bms.protect.trip_memory import TripMemory
+from bms.records.kept import SET_VERSION
+from bms.update.key import UpdateKey
+from bms.update.receiver import Receiver
 from bq76952 import BQ76952
 from checked_pin import CheckedPin, GuardedPin
 from clock import Clock
@@ -57,6 +60,7 @@ from tasks.storage import Storage
 from tasks.supervisor import PERIOD_MS as SUPERVISOR_MS
 from tasks.supervisor import REST_MS as SUPERVISOR_REST_MS
 from tasks.supervisor import Supervisor
+from tasks.update import Update
 from tca9534 import TCA9534
 
 if sys.platform == "rp2":
@@ -84,8 +88,8 @@ class App:
 
     scheduler  Scheduler; pack: Pack
     clock, storage, choice, installed, control, can, system, parallel, reporter, supervisor,
-    self_tests, prompt, params, shunt_uohm, identity_text   what commands, the console and provoked
-    faults look at
+    self_tests, prompt, params, shunt_uohm, identity_text, update, update_key   what commands, the
+    console and provoked faults look at
     """
 
     def __init__(self, name, refused=None, installed=None):
@@ -122,6 +126,9 @@ class App:
         storage.keep("levels", pack.measurements.levels)
         self._trips = TripMemory(pack.protection)
         storage.keep("trips", self._trips)
+        self.update_key = key = UpdateKey(pack.events)
+        storage.keep("update_key", key)
+        key.lost |= any(name == "update_key" for name, _ in storage.losses.noticed)
         pack.recall_over_charge()
         storage.open(port.ticks_ms())
         starts = pack.cautions.starts
@@ -183,6 +190,10 @@ class App:
         self.supervisor.tests = self.self_tests
         self.prompt = self.supervisor.prompt = PromptWish(pack)
         self.reporter = Reporter(pack, self.control, self.supervisor)
+        slots = port.image_slots() if hasattr(port, "image_slots") else None
+        self.update = storage.update = Update(
+            pack, Receiver(slots, port.NAME, version.VERSION, SET_VERSION, key), slots,
+            self.start_anew)
         self.identity_text = self._identity(name, serial)
         pcs_port = SerialPort(pcs, protocol, _out("PCS_DE"))
         commands = Commands(self, port.ticks_ms)
@@ -219,9 +230,10 @@ class App:
         """What serves *uart* as a debug port (COM-10)."""
         pack, storage = self.pack, self.storage
         link = Link(pack, self.reporter, self.identity_text, commands, provoke, storage.records,
-                    storage.stored)
+                    storage.stored, self.update)
         ascii_port = AsciiPort(self.system, pack, identity, Trusted(pack.rights.pin))
-        return ConsolePort(uart, DebugPort(link, ascii_port, Console(answers, port.ticks_us)))
+        return ConsolePort(uart, DebugPort(link, ascii_port, Console(answers, port.ticks_us)),
+                           link)
 
     def boot(self):
         """Start the schedule; the control task brings the AFE up with both FETs off."""
@@ -294,8 +306,12 @@ class App:
 
     def restart(self):
         """An orderly reset (RST-02): what has to last is stored."""
-        self.stop()
         self._trips.reset()
+        self.start_anew()
+
+    def start_anew(self):
+        """A reset that ends no protection and opens no lock (SAF-06)."""
+        self.stop()
         self.storage.save_all(port.ticks_ms())
         self.mark[0] = self.mark[8] = 0     # nobody was stuck
         machine.reset()

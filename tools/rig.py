@@ -45,7 +45,7 @@ BOARDS = ("host", "unix", "rp2040")
 PORTS = ("pcs", "parallel", "debug", "usb")
 _CONSOLE_PROMPT = b"\rpylon>"
 # words of the console that change something, and those of the framed protocol alone
-_ACTS = ("clock", "profile", "pin", "unlock", "save", "clear", "deep_try", "sleep", "reset",
+_ACTS = ("clock", "profile", "pin", "key", "unlock", "save", "clear", "deep_try", "sleep", "reset",
          "prompt", "fleet")
 PCS_BAUD = 9600
 PARALLEL_BAUD = 9600          # of a monitor

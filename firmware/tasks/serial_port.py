@@ -4,6 +4,7 @@ import micropython
 from bound import bind
 
 _AT_ONCE = 64
+_PIECES = 8             # of as many bytes, that a step of a console port takes of an update
 
 
 class SerialPort:
@@ -100,7 +101,44 @@ class ConsolePort(SerialPort):
     """A port with a console behind it, which has more to say than an answer a request.
 
     protocol   as SerialPort's, and more(now_ms) -> length of what is in protocol.out, or 0
+    link       Link: the pages of an update are taken in pieces, and many of them in a step
     """
+
+    def __init__(self, uart, protocol, link=None):
+        self._link = link
+        super().__init__(uart, protocol)
+
+    def _take(self, now_ms):
+        link = self._link
+        if link is None:
+            SerialPort._take(self, now_ms)
+            return
+        protocol, buf = self._protocol, self._buf
+        length = 0
+        for _ in range(_PIECES):
+            while self._left:
+                if link.pieces:
+                    count = link.take_piece(buf, self._at, self._left, now_ms)
+                    self._at += count
+                    self._left -= count
+                    continue
+                byte = buf[self._at]
+                self._at += 1
+                self._left -= 1
+                answer = protocol.take(byte, now_ms)
+                if answer:
+                    length = answer
+                    if not link.pours:
+                        self._send(length)
+                        return
+            waiting = self._uart.any() if link.pours or link.pieces else 0
+            if not waiting:
+                break
+            self._at = 0
+            self._left = self._uart.readinto(buf, min(waiting, _AT_ONCE)) or 0
+            self.received += self._left
+        if length:
+            self._send(length)
 
     @micropython.native
     def step(self, now_ms):

@@ -138,6 +138,7 @@ class Storage:
     records   Records; counters: Counters
     errors    writes and readings that failed, since start
     losses    Losses: what was stored once and is not there any more
+    update    Update (tasks/update.py), whose flash operations are done here; None: none
     """
 
     def __init__(self, pack, files, name, ring, clock):
@@ -146,6 +147,7 @@ class Storage:
         self.counters = Counters()
         self.ports: list = []
         self.senders: list = []
+        self.update = None
         self.records = Records(pack.events, ring, clock)
         self.errors = 0
         self.losses = Losses(files)
@@ -272,6 +274,9 @@ class Storage:
             self.save_all(now_ms)
             power.stored()
             return
+        update = self.update
+        if update is not None and update.active and self._update(now_ms, update):
+            return
         ring = self._ring
         waiting = self.records.waiting
         if waiting and not ring.must_erase and (self._is_quiet() or waiting >= _LATE_RECORDS):
@@ -290,6 +295,14 @@ class Storage:
                 ring.erase_ahead()
             else:
                 self._save(due, now_ms)
+
+    def _update(self, now_ms, update):
+        """A step of the update; True if nothing else may take flash time now."""
+        if update.starts:
+            due = self._find_due()
+            if due >= 0:
+                self._save(due, now_ms)     # so that the FETs need not be open for it
+        return update.step(now_ms, not self._waiting and self._is_window())
 
     def _second(self, now_ms):
         measured = self.pack.measurements

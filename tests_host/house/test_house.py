@@ -9,8 +9,8 @@ FIRMWARE = pathlib.Path(__file__).resolve().parents[2] / "firmware"
 
 # from the ground up; README of bms/ says the same
 FLOORS = ("bms.words", "bms.measure", "bms.protect", "bms.limits", "bms.charge", "bms.power",
-          "bms.fleet", "bms.records", "bms.panel", "bms.host", "bms.pack", "protocols", "tasks",
-          "main")
+          "bms.fleet", "bms.records", "bms.panel", "bms.host", "bms.update", "bms.pack",
+          "protocols", "tasks", "main")
 BESIDE = ("hot", "profiles", "version", "boot")     # anybody may use these; they use the words
 
 

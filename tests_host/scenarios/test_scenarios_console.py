@@ -10,7 +10,7 @@ import pytest
 import serial
 
 WORDS = ("status", "cells", "limits", "why", "power", "bus", "codes", "afe", "version", "help",
-         "params", "get cvl_mv", "clock", "profile", "pin", "log 20", "counters", "errors",
+         "params", "get cvl_mv", "clock", "profile", "pin", "key", "log 20", "counters", "errors",
          "update", "pwr", "pwr 1", "bat", "bat 1", "soh 1", "stat", "stat 1", "info", "getpwr",
          "unit", "time", "log", "tasks")
 
@@ -282,7 +282,7 @@ def test_without_the_pin_the_console_only_answers_questions(rig, target):
         assert "locked:" not in rig.console(word), word
     for line in ("set cvl_mv 55V", "save", "restore all", "restore cvl_mv", "clear", "unlock 5",
                  "sleep", "prompt", "reset", "deep_try", "clock 2027-01-01T00:00:00",
-                 "profile b1-5.1-48", "time 2027 1 1 0 0 0"):
+                 "profile b1-5.1-48", "key off", "time 2027 1 1 0 0 0"):
         assert "give the PIN first" in rig.console(line), line
     assert "prompt` stands alone" in rig.console("prompt now")
     assert rig.param("cvl_mv")["value"] == 55_600 and rig.get()["report"]["faults"] == []

@@ -7,6 +7,7 @@ import gc
 
 import machine
 from machine import hw
+from slots_sim import SimSlots
 
 NAME = "sim"
 AFE_SPI = 0
@@ -16,6 +17,7 @@ PAR_UART = 1
 I2C = 1
 FILE_SECTORS = 64
 LOG_SECTORS = 32
+SLOT_BYTES = 864 * 1024
 FOLDER = "/packctl-flash"
 
 _PERIOD = 1 << 30
@@ -45,6 +47,7 @@ def boot(now_us):
     global boot_us, stopped_us
     boot_us = now_us
     stopped_us = -1
+    _slots.boot()
 
 
 def stop_clock(stopped):
@@ -196,6 +199,14 @@ class LittleFiles:
     def write(self, name, data):
         with open(FOLDER + "/" + name, "wb") as file:
             file.write(data)
+
+
+_slots = SimSlots(SLOT_BYTES, hw.clock.advance)
+
+
+def image_slots():
+    """Two places for an image; what is in them is never run here."""
+    return _slots
 
 
 files = Files()

@@ -113,6 +113,62 @@ class NotInstalled(PackError):
     exit_code = 25
 
 
+class NotAPackage(BadFile):
+    """The file is no update file, or one of a kind that this tool does not know."""
+
+    exit_code = 26
+
+
+class DamagedPackage(BadFile):
+    """The update file does not fit its own sums."""
+
+    exit_code = 27
+
+
+class BadKey(BadFile):
+    """A key of an owner cannot be read or written, or is no Ed25519 key."""
+
+    exit_code = 28
+
+
+class UpdateRefused(Refused):
+    """The pack does not take the update; the text is the pack's own."""
+
+    exit_code = 30
+
+
+class WrongBoard(UpdateRefused):
+    """The update is for another board or another division of its flash, or does not fit in."""
+
+    exit_code = 31
+
+
+class OlderVersion(UpdateRefused):
+    """The update is older than what runs, and this was not asked for."""
+
+    exit_code = 32
+
+
+class NotSigned(UpdateRefused):
+    """The owner of the pack wants a signature, and there is none, or it is not his."""
+
+    exit_code = 33
+
+
+class UpdateBusy(UpdateRefused):
+    """Somebody else is updating this pack, or its present firmware is still on trial."""
+
+    exit_code = 34
+
+
+class UpdateFailed(PackError):
+    """The update ended without the new version: the one before runs."""
+
+    exit_code = 35
+
+
 ALL: tuple[type[PackError], ...] = (
     NoSuchPort, PortInUse, NoPermission, LinkError, NoAnswer, WrongSpeed, OtherVersion, Unplugged,
-    TwoPrograms, Refused, PinNeeded, NoSuchParameter, WrongUnit, BadFile, NotInstalled)
+    TwoPrograms, Refused, PinNeeded, NoSuchParameter, WrongUnit, BadFile, NotInstalled,
+    NotAPackage, DamagedPackage, BadKey, UpdateRefused, WrongBoard, OlderVersion, NotSigned,
+    UpdateBusy, UpdateFailed)

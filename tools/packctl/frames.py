@@ -9,7 +9,9 @@ from __future__ import annotations
 import binascii
 import struct
 
-from .errors import LinkError, PinNeeded, Refused
+from .errors import (
+    LinkError, NotSigned, OlderVersion, PinNeeded, Refused, UpdateBusy, UpdateRefused, WrongBoard,
+)
 
 SOF = 0xB5
 VERSION = 1
@@ -20,6 +22,7 @@ _OVERHEAD = 8
 HELLO, SCHEMA, REPORT, EVENTS, EVENT_SCHEMA = 0x01, 0x02, 0x03, 0x04, 0x05
 PARAM_LIST, PARAM_GET, PARAM_SET, PARAM_RESTORE = 0x06, 0x07, 0x08, 0x09
 COMMAND, PROVOKE, ITEM_NAMES = 0x0A, 0x0B, 0x0C
+UPDATE_BEGIN, UPDATE_PAGE, UPDATE_STATE, UPDATE_DO = 0x10, 0x11, 0x12, 0x13
 ANSWER = 0x80
 ERROR = 0xFF
 
@@ -27,12 +30,18 @@ NAMES = {HELLO: "hello", SCHEMA: "schema", REPORT: "report", EVENTS: "events",
          EVENT_SCHEMA: "event schema", PARAM_LIST: "parameter list",
          PARAM_GET: "parameter get", PARAM_SET: "parameter set",
          PARAM_RESTORE: "parameter restore", COMMAND: "command", PROVOKE: "provoke",
-         ITEM_NAMES: "list of names"}
+         ITEM_NAMES: "list of names", UPDATE_BEGIN: "update", UPDATE_PAGE: "page of an update",
+         UPDATE_STATE: "state of the update", UPDATE_DO: "order for the update"}
 CODES = {1: "unknown type", 2: "bad length", 3: "bad value", 4: "refused", 5: "busy"}
 _REFUSED = 4
+_NO_UPDATE = 16         # a code from here on: why an update is not taken
+_UPDATE_ERRORS: dict[int, type[UpdateRefused]] = {
+    3: WrongBoard, 4: WrongBoard, 5: WrongBoard, 6: OlderVersion, 7: OlderVersion, 8: NotSigned,
+    9: NotSigned, 10: UpdateBusy, 14: UpdateBusy, 16: NotSigned}
 # Asked twice they do the same as asked once, so a lost answer may be asked for again.
 REPEATABLE = frozenset((HELLO, SCHEMA, REPORT, EVENTS, EVENT_SCHEMA, PARAM_LIST, PARAM_GET,
-                        PARAM_SET, PARAM_RESTORE, ITEM_NAMES))
+                        PARAM_SET, PARAM_RESTORE, ITEM_NAMES, UPDATE_BEGIN, UPDATE_STATE,
+                        UPDATE_DO))
 
 SEQ_CLIENT = (0x01, 0x7F)       # sequence numbers of programs on the port
 SEQ_RIG = (0x80, 0xFF)          # those of the bench rig, which shares the port with them
@@ -137,6 +146,14 @@ def other_version(data: bytes) -> int | None:
     return None
 
 
+def update_error(reason: int, text: str, request: int = UPDATE_BEGIN) -> UpdateRefused:
+    """The error for the *reason* (firmware/bms/update/header.py) that a pack gives."""
+    kind = _UPDATE_ERRORS.get(reason, UpdateRefused)
+    hint = " --older installs it all the same." if reason == 6 else ""
+    return kind(request, _NO_UPDATE + reason, text,
+                f"The pack does not take the update: {text}.{hint}")
+
+
 def check_answer(request: int, frame: Frame) -> bytes:
     """Payload of the answer *frame* to a request of type *request*; raises Refused."""
     if frame.kind == ERROR:
@@ -147,6 +164,8 @@ def check_answer(request: int, frame: Frame) -> bytes:
         if code == _REFUSED and "PIN" in text:
             raise PinNeeded(request, code, text,
                             "An owner's PIN is set on this pack: give it with --pin NUMBER.")
+        if code > _NO_UPDATE and request in (UPDATE_BEGIN, UPDATE_PAGE, UPDATE_DO):
+            raise update_error(code - _NO_UPDATE, text, request)
         name = NAMES.get(request, f"request 0x{request:02X}")
         raise Refused(request, code, text, f"{name}: {text or CODES.get(code, f'error {code}')}")
     if frame.kind != request | ANSWER:

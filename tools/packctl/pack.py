@@ -170,6 +170,10 @@ class Pack(Client):
         """Answers heard that were to another program on the same port."""
         return self._stream_exchange.others
 
+    def request(self, kind: int, payload: bytes = b"") -> bytes:
+        """Payload of the answer to a request that this class has no name for."""
+        return self._with_pin(kind, payload)
+
     # -- questions --------------------------------------------------------------------------
 
     def question(self, text: str) -> str:
@@ -296,6 +300,13 @@ class Pack(Client):
     def off(self) -> str:
         """Ask for an orderly shutdown and sleep (PWR-10); any question after it wakes the pack."""
         return self.command("sleep")
+
+    def update_key(self, key: bytes | None = None) -> str:
+        """The owner's public key for updates in the pack's words; set if *key* is given, b"" for
+        none (SAF-06)."""
+        if key is None:
+            return self.question("key")
+        return self.command(f"key set {key.hex()}" if key else "key off")
 
     def profile(self, name: str | None = None) -> str:
         """The profiles there are, or choose one for the next reset."""

@@ -17,12 +17,13 @@ from .errors import (
     Unplugged, WrongSpeed,
 )
 from .frames import (
-    ANSWER, ERROR, NAMES, REPEATABLE, SEQ_CLIENT, Frame, Splitter, check_answer, encode,
-    other_version,
+    ANSWER, ERROR, NAMES, REPEATABLE, SEQ_CLIENT, UPDATE_PAGE, UPDATE_STATE, Frame, Splitter,
+    check_answer, encode, other_version,
 )
 
 BAUD = 115_200                  # of the debug port
 _READ_S = 0.02
+_UNASKED = (UPDATE_PAGE | ANSWER, UPDATE_STATE | ANSWER)    # updating.py sends many at once
 _OURS = 16                      # requests whose late answers are still ours
 _HEARD = 2048                   # bytes kept of what makes no sense
 
@@ -222,6 +223,7 @@ class StreamExchange:
                         self._on_text(piece)
                 elif piece.seq == seq and piece.kind in (kind | ANSWER, ERROR):
                     return piece
-                elif piece.kind & ANSWER and piece.seq not in self._ours:
+                elif (piece.kind & ANSWER and piece.seq not in self._ours
+                      and piece.kind not in _UNASKED):
                     self.others += 1
         return None

@@ -11,7 +11,7 @@ NAMES = ("boot", "alarm", "alarm_clear", "trip", "release", "lock", "fault", "fa
          "held", "ports_locked", "can_error", "can_good", "balance", "balance_end",
          "slave_lost", "slave_back", "first_out", "clock", "param_dropped", "store_error",
          "sleep", "wake", "sleep_refused", "store_lost", "ports_unlocked", "pin_open",
-         "pin_wrong", "pin_set", "profile", "clear", "provoke", "stored")
+         "pin_wrong", "pin_set", "profile", "clear", "provoke", "stored", "update", "update_key")
 # what a person reads, in the same order
 WORDS = ("the controller started", "alarm", "the alarm ended", "protection",
          "the protection released", "the protection is locked", "fault", "the fault ended",
@@ -27,13 +27,14 @@ WORDS = ("the controller started", "alarm", "the alarm ended", "protection",
          "the pack stayed awake instead of sleeping", "a stored record is lost",
          "the ports are unlocked for writing", "the PIN was given", "a wrong PIN was given",
          "the PIN was set or removed", "another profile was chosen", "faults were cleared",
-         "a fault was provoked", "a record was stored")
+         "a fault was provoked", "a record was stored", "update of the firmware",
+         "the owner's key for updates was set or removed")
 (BOOT, ALARM, ALARM_CLEAR, TRIP, RELEASE, LOCK, FAULT, FAULT_CLEAR, STATE, AFE_CONFIGURED,
  AFE_ERROR, AFE_TRIP, FET_MISMATCH, TASK_ERROR, PARAMETER, DIP, RESET, UNLOCK, INVERTER_LOST,
  INVERTER_BACK, HELD, PORTS_LOCKED, CAN_ERROR, CAN_GOOD, BALANCE, BALANCE_END, SLAVE_LOST,
  SLAVE_BACK, FIRST_OUT, CLOCK, PARAM_DROPPED, STORE_ERROR, SLEEP, WAKE,
  SLEEP_REFUSED, STORE_LOST, PORTS_UNLOCKED, PIN_OPEN, PIN_WRONG, PIN_SET, PROFILE, CLEAR,
- PROVOKE, STORED) = range(len(NAMES))
+ PROVOKE, STORED, UPDATE, UPDATE_KEY) = range(len(NAMES))
 
 NO_CELL = -1
 # columns; CONTEXT is direction | state << 4 | SOC in 0.01 % << 8

@@ -434,7 +434,9 @@ class Answers:
         yield "free memory: %d bytes, at its newest look" % self._parts.supervisor.heap_free
 
     def _update(self, words, name):
-        yield "a new firmware comes over the USB port: `make flash PORT=...` on the computer"
+        """How an update stands (SAF-06)."""
+        yield self._parts.update.text()
+        yield "a new firmware comes over this port: `packctl update FILE` on the computer"
 
 
 def _shown(params, name, value):

@@ -20,7 +20,8 @@ from ticks import MASK
 
 # in the order in which a person reads them
 NAMES = ("why", "ends", "limits", "power", "fleet", "codes", "counters", "errors", "afe", "clock",
-         "profile", "pin", "unlock", "save", "clear", "deep_try", "sleep", "reset", "prompt")
+         "profile", "pin", "key", "unlock", "save", "clear", "deep_try", "sleep", "reset",
+         "prompt")
 
 
 def _whole(word):
@@ -34,7 +35,7 @@ class Commands:
     """The commands by name.
 
     parts     what main has put together: pack, params, storage, clock, choice, system, parallel,
-              reporter, supervisor, prompt, refused, shunt_uohm, restart()
+              reporter, supervisor, prompt, refused, shunt_uohm, update_key, restart()
     ticks_ms  function
     """
 
@@ -197,6 +198,19 @@ class Commands:
             "open for %d s" % pin.open_s if pin.open_s else
             "locked, wait %d s" % pin.locked_s if pin.locked_s else "locked")
         return text if stored else text + "; the flash does not take it"
+
+    def _key(self, words):
+        """The owner's public key for updates (SAF-06): `key set 64_DIGITS`, `key off`."""
+        parts = self._parts
+        key = parts.update_key
+        if words:
+            if words != ["off"] and (len(words) != 2 or words[0] != "set"):
+                raise ValueError("key set 64_DIGITS, key off")
+            now_ms = self._ticks_ms()
+            key.set(words[1] if len(words) == 2 else "", now_ms)
+            if not parts.storage.save(key, now_ms):
+                raise ValueError("the flash does not take it")
+        return key.text()
 
     def _unlock(self, words):
         """Let the inverter ports write for some minutes (COM-07); 0 ends it."""

@@ -10,6 +10,7 @@ import struct
 from bms.words import events as ev
 from bms.words import parameters
 from bms.records.records import Records
+from bms.update.header import UpdateRefused
 from crc16 import crc16
 from protocols.debug import report
 from ticks import MASK
@@ -27,7 +28,7 @@ _GAP_MS = 500          # a pause this long inside a frame drops it
 # Commands that need no PIN: they change nothing. Those of LOOKS do so without a further word
 QUESTIONS = ("why", "ends", "limits", "afe", "fleet", "codes", "counters", "errors", "power",
              "pin")
-LOOKS = ("clock", "profile")
+LOOKS = ("clock", "profile", "key")
 # what a bench may provoke: places are numbers in event records
 PROVOKED = ("task_raise", "task_hang", "heap_full", "self_test", "task_storm")
 
@@ -35,6 +36,9 @@ _UNKNOWN = 1
 _BAD_LENGTH = 2
 _BAD_VALUE = 3
 _REFUSED = 4
+_NO_UPDATE = 16         # and the reason of bms/update/header.py added
+
+_PAGE = 0x11            # a page of an update
 
 
 class Refused(Exception):
@@ -51,13 +55,18 @@ class Link:
     records    Records; None: those in RAM
     stored     function: 0 the parameters as they are now are in flash, 1 not yet, 2 the flash
                does not take them
+    update     Update (tasks/update.py), or None
 
     used       bytes of the frame begun, 0: between frames
+    pieces     of it: bytes that take_piece() takes at one go, 0: none
+    pours      the newest frame was a page of an update: a later answer says all that its does
     out        the newest answer
     """
 
-    def __init__(self, pack, reporter, identity, commands, provoke, records=None, stored=None):
+    def __init__(self, pack, reporter, identity, commands, provoke, records=None, stored=None,
+                 update=None):
         self._pack = pack
+        self._update = update
         self._reporter = reporter
         self._identity = identity
         self._commands = commands
@@ -65,7 +74,8 @@ class Link:
         self._stored = stored
         self._records = records or Records(pack.events)
         self._in = bytearray(_HEAD + _LONGEST_IN + 2)
-        self.used = 0
+        self.used = self.pieces = 0
+        self.pours = False
         self._last_ms = 0
         self._schema = report.schema_id(reporter.fields)
         self.out = bytearray(_HEAD + _LONGEST_OUT + 2)
@@ -74,7 +84,8 @@ class Link:
             0x01: self._hello, 0x02: self._fields, 0x03: self._report, 0x04: self._events,
             0x05: self._event_fields, 0x06: self._param_list, 0x07: self._param_get,
             0x08: self._param_set, 0x09: self._param_restore, 0x0A: self._command,
-            0x0B: self._provoked, 0x0C: self._names,
+            0x0B: self._provoked, 0x0C: self._names, 0x10: self._update_begin,
+            0x11: self._update_page, 0x12: self._update_state, 0x13: self._update_do,
         }
 
     @property
@@ -114,12 +125,28 @@ class Link:
         if length > _LONGEST_IN:
             return self.drop()
         if used < _HEAD + length + 2:
+            if used == _HEAD and buf[3] == _PAGE:
+                self.pieces = length + 1        # the last byte is for this function
             return 0
         self.used = 0
         end = _HEAD + length
         if crc16(buf, 1, end, 0xFFFF) != buf[end] | buf[end + 1] << 8:
             return self.drop()
         return self._answer(length, now_ms)
+
+    def take_piece(self, buf, at, count, now_ms):
+        """Take up to *count* received bytes of *buf* from *at* on at one go while there are
+        `pieces`; returns how many that were."""
+        if (now_ms - self._last_ms) & MASK > _GAP_MS:
+            self.drop()
+            return 0
+        count = min(count, self.pieces)
+        used = self.used
+        self._in[used:used + count] = memoryview(buf)[at:at + count]
+        self.used = used + count
+        self.pieces -= count
+        self._last_ms = now_ms
+        return count
 
     def hear(self):
         """Somebody uses the port (PWR-11)."""
@@ -128,20 +155,24 @@ class Link:
     def drop(self):
         """Discard the frame that has begun."""
         self.hear()
-        self.used = 0
+        self.used = self.pieces = 0
         self.dropped += 1
         return 0
 
     def _answer(self, length, now_ms):
         kind = self._in[3]
+        self.pours = kind == _PAGE
         handler = self._handlers.get(kind)
         try:
             if handler is None:
                 raise Refused(_UNKNOWN, "type 0x%02x is not known" % kind)
             size = handler(length, now_ms)
             return self._finish(kind | 0x80, size)
-        except Refused as refused:
-            code, text = refused.args
+        except (Refused, UpdateRefused) as refused:
+            if isinstance(refused, UpdateRefused):
+                code, text = _NO_UPDATE + refused.reason, str(refused)
+            else:
+                code, text = refused.args
             self.out[_HEAD] = kind
             self.out[_HEAD + 1] = code
             return self._finish(0xFF, 2 + self._put(2, text.encode()))
@@ -330,3 +361,42 @@ class Link:
         self._pack.events.add(now_ms, ev.PROVOKE,
                               PROVOKED.index(kind) if kind in PROVOKED else 0xFF)
         return 0
+
+    # -- update (docs/protocol.md): answers say how it stands ---------------------------------
+
+    def _stands(self):
+        return self._update.answer_into(self.out, _HEAD)
+
+    def _need_update(self):
+        if self._update is None:
+            raise Refused(_UNKNOWN, "this board takes no update over this port")
+
+    def _update_begin(self, length, now_ms):
+        """Flags, 1 byte: 1 an older version is wanted; then the file's header and signature."""
+        self._need_update()
+        self._need_right()
+        if not length:
+            raise Refused(_BAD_LENGTH, "no header")
+        self._update.begin(bytes(memoryview(self._in)[_HEAD + 1:_HEAD + length]),
+                           self._in[_HEAD] & 1, self, now_ms)
+        return self._stands()
+
+    def _update_page(self, length, now_ms):
+        self._need_update()
+        if length < 3:
+            raise Refused(_BAD_LENGTH, "a page with %d bytes" % length)
+        self._update.receiver.take(self._in, _HEAD, length, self, now_ms)
+        return self._stands()
+
+    def _update_state(self, length, now_ms):
+        self._need_update()
+        size = self._stands()
+        return size + self._put(size, self._update.text().encode())
+
+    def _update_do(self, length, now_ms):
+        """1 start the image that was received, 2 give up, 3 go back to the image before."""
+        self._need_update()
+        self._need_right()
+        self._need(length, 1)
+        self._update.order(self._in[_HEAD], self, now_ms)
+        return self._update_state(0, now_ms)

@@ -46,6 +46,8 @@ WORDS: tuple = (
      "profile b1-5.1-48"),
     (_SETTINGS, "pin", "[NUMBER | set NUMBER | off | lock]", ASKS,
      "give the owner's PIN, set one, remove it, or lock again", "pin 4711"),
+    (_SETTINGS, "key", "[set KEY | off]", MAY_SET,
+     "the owner's public key: where one is set, a new firmware needs his signature", "key off"),
     (_SETTINGS, "unlock", "[MINUTES]", SETS,
      "let the inverter's ports write for some minutes; 0 ends it", "unlock 10"),
     (_RECORDS, "log", "[COUNT]", ASKS,
@@ -64,7 +66,8 @@ WORDS: tuple = (
     (_ACT, "prompt", "", SETS,
      "leave the firmware for the interpreter's prompt at the USB port: limits go to 0 first, then "
      "both FETs open", "prompt"),
-    (_ACT, "update", "", ASKS, "how a new firmware gets into this controller", "update"),
+    (_ACT, "update", "", ASKS, "how the update of the firmware stands, and how one is begun",
+     "update"),
     (PYLON, "pwr", "[PACK]", ASKS, "all packs, or one", "pwr 1"),
     (PYLON, "bat", "[PACK]", ASKS, "the cells of a pack", "bat 1"),
     (PYLON, "soh", "[PACK]", ASKS, "the health of the cells of a pack", "soh 1"),

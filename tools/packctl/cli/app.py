@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from . import act, house, look, params, records
+from . import act, house, look, params, records, update
 
 HELP = """Look after a battery pack with packctl's firmware, over its debug port or USB port.
 
@@ -27,6 +27,9 @@ Exit codes:  0 done          1 an error of this program   2 a wrong command line
 16 other version            17 unplugged meanwhile       18 two programs at once
 20 refused by the pack      21 PIN needed                22 no such parameter
 23 wrong unit or value      24 a bad file                25 a part is not installed
+26 no update file           27 a damaged update file     28 a bad key
+30 update refused           31 for another board         32 older than what runs
+33 signature is missing     34 another update runs       35 the update failed
 130 Ctrl-C
 
 packctl --install-completion teaches your shell the commands.
@@ -61,7 +64,7 @@ def build() -> typer.Typer:
             if as_json:
                 chosen["as_json"] = True
 
-    for module in (look, params, act, house, records):
+    for module in (look, params, act, update, house, records):
         module.add_to(app)
     return app
 
