@@ -1467,6 +1467,40 @@ class AfeModel:
             self._start(self._sub_lo | data << 8, now)
         return True
 
+    # -- for somebody who answers on the wire in its place --------
+
+    def taken(self, address, data, now):
+        """A write that was taken and echoed already: whatever it is at work on is over."""
+        self.advance(now)
+        if self._sub_us != FAR_US:
+            self._sub_us = FAR_US
+            self._execute(self._sub, now)
+        self.heard(now)
+        self._write(address, data, now)
+        self._schedule()
+
+    def heard(self, now):
+        """A frame with a right CRC."""
+        self._ok_us = now
+        if self.status_c & 0x02:
+            self.status_c &= ~0x02
+            self._put_safety()
+            self._drive(now)
+            self._hwd_us = now + self.cfg.hwd_s * 1_000_000
+            self._schedule()
+
+    def image(self, now):
+        """What all 128 registers would read."""
+        self.advance(now)
+        for word in range(64):
+            if now >= self._valid_us[word]:
+                self._measure(word, now)
+        return bytes(self.regs)
+
+    def payload(self, command, now):
+        """What sub-command *command* would give now, or None."""
+        return self._answer(command, now)
+
     # -- sub-commands and data memory --------
 
     def _start(self, command, now):

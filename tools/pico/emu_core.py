@@ -287,27 +287,33 @@ def _cache_dir():
 
 def _library():
     """emu_core.c compiled and loaded; None without a compiler."""
+    library = compiled(_SOURCE)
+    if library is not None:
+        library.core_run.restype = ctypes.c_uint32
+        library.core_size.restype = ctypes.c_uint32
+    return library
+
+
+def compiled(path):
+    """The C file *path* compiled, kept in the cache and loaded; None without a compiler."""
     compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc")
     if not compiler:
         return None
-    source = _SOURCE.read_bytes()
+    source = path.read_bytes()
     key = hashlib.sha256(source + repr((_FLAGS, platform.machine())).encode()).hexdigest()[:16]
-    path = _cache_dir() / ("emu_core-%s.so" % key)
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(suffix=".so", dir=path.parent)
+    made = _cache_dir() / ("%s-%s.so" % (path.stem, key))
+    if not made.exists():
+        made.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(suffix=".so", dir=made.parent)
         os.close(handle)
         try:
-            subprocess.run([*compiler.split(), *_FLAGS, "-o", temporary, str(_SOURCE)],
+            subprocess.run([*compiler.split(), *_FLAGS, "-o", temporary, str(path)],
                            check=True, capture_output=True)
-            os.replace(temporary, path)
+            os.replace(temporary, made)
         except (OSError, subprocess.CalledProcessError):
             os.unlink(temporary)
             return None
-    library = ctypes.CDLL(str(path))
-    library.core_run.restype = ctypes.c_uint32
-    library.core_size.restype = ctypes.c_uint32
-    return library
+    return ctypes.CDLL(str(made))
 
 
 def make(kind="auto"):

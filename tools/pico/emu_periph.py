@@ -9,6 +9,7 @@ import os
 import select
 import tty
 
+import emu_pio
 from mocks.uart_wave import heard_at
 from rp2040py.gpio_pin import GPIOPinState
 from rp2040py.peripherals import _pio
@@ -29,8 +30,11 @@ from rp2040py.usb.cdc import USBCDC
 from rp2040py.utils.fifo import FIFO
 
 
-def install(pico, flash_times):
-    """Replace the peripherals of *pico*.chip that this module improves."""
+def install(pico, flash_times, compiled_pio=None):
+    """Replace the peripherals of *pico*.chip that this module improves.
+
+    compiled_pio  None | the library of emu_pio.py, for programs that wait for pins
+    """
     chip = pico.chip
     bases = {id(block): base for base, block in chip.peripherals.items()}
 
@@ -46,7 +50,8 @@ def install(pico, flash_times):
         old = chip.i2c[n]
         chip.i2c[n] = place(BenchI2c(pico, n == 1, old), old)
         old = chip.pio[n]
-        chip.pio[n] = place(AlarmPio(pico, old), old)
+        chip.pio[n] = place(AlarmPio(pico, old) if compiled_pio is None
+                            else emu_pio.CompiledPio(pico, old, compiled_pio), old)
     old = chip.watchdog
     chip.watchdog = place(BenchWatchdog(pico, old.name), old)
     old = chip.timer
@@ -91,7 +96,7 @@ class BenchUart(RPUART):
         self._ifls = _IFLS_RESET
         self._dmacr = 0
         de_name = ("PCS_DE", "PAR_DE")[number]
-        self._de_name = de_name if de_name in pico.pins else None
+        self._de_name = de_name if de_name in pico.pins and not pico.peer else None
 
     def reset(self):
         """Registers to power-on; a byte half sent is lost, the far end keeps sending."""

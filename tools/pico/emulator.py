@@ -29,6 +29,7 @@ from rp2040py.utils.logging import ConsoleLogger, LogLevel
 
 import emu_core
 import emu_periph
+import emu_pio
 
 FLASH_BYTES = 2 * 1024 * 1024
 PINS_CSV = pathlib.Path(__file__).resolve().parents[2] / "boards" / "PACKCTL_PICO" / "pins.csv"
@@ -91,6 +92,8 @@ class EmulatedPico:
                  comes from image_path
     engine       "auto", "c" (compiled core, needs a C compiler) or "py" (rp2040py's own core)
     flash_times  (erase_us, program_us): what a 4 KiB erase and a 256-byte page take
+    peer         another Pico on the wires: it has none of the controller's signals, and the PIO of
+                 emu_pio.py
 
     Callbacks, all optional: on_uart_tx[n](byte, now_us) for a byte that left UART n on the wire
     with its DE pin high; on_debug(byte, now_us); on_reset: list of f(cause, now_us), cause being
@@ -98,7 +101,7 @@ class EmulatedPico:
     """
 
     def __init__(self, image_path, stand=None, flash=None, engine="auto", pins_csv=PINS_CSV,
-                 flash_times=(45_000, 400), power=True):
+                 flash_times=(45_000, 400), power=True, peer=False):
         self.stand = stand if stand is not None else NoStand()
         self.pins = read_pins(pins_csv)
         self.on_uart_tx = [None, None]
@@ -124,15 +127,20 @@ class EmulatedPico:
         self._stand_alarm = self.clock.create_alarm(self._stand_due)
         self._stand_due_us = _NEVER_US
 
-        emu_periph.install(self, flash_times)
+        self.peer = peer
+        library = emu_pio.library() if peer else None
+        if peer and library is None:
+            raise RuntimeError("no C compiler (cc) to build tools/pico/emu_pio.c with")
+        emu_periph.install(self, flash_times, library)
         self.usb = None
         self._levels = {}
-        for name in OUTPUTS:
+        for name in () if peer else OUTPUTS:
             if name in self.pins:
                 pin = self.chip.gpio[self.pins[name]]
                 pin.add_listener(self._watch(name, pin))
         self.debug_port = emu_periph.SoftUart(
-            self, self.pins["DBG_TX"], self.pins["DBG_RX"], DEBUG_BAUD)
+            self, self.pins["DBG_TX"], self.pins["DBG_RX"], DEBUG_BAUD) \
+            if not peer else None
         if flash is not None:
             self.set_flash_image(flash)
         self._load(image_path)
@@ -323,7 +331,7 @@ class EmulatedPico:
 
     def sync_inputs(self):
         """Take the levels of the input pins from the stand."""
-        for name in INPUTS:
+        for name in () if self.peer else INPUTS:
             if name in self.pins:
                 pin = self.chip.gpio[self.pins[name]]
                 level = bool(self.stand.pin_in(name))

@@ -1,0 +1,3 @@
+import box_app
+
+box_app.main()
