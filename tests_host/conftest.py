@@ -8,6 +8,8 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TARGETS = ("host", "unix", "rp2040")
+# the scenarios that rp2040 runs, on benches with a box (tools/packbox); only where they are named
+BOXED = {"rp2040+box": "box", "serial": "serial"}
 SAMPLE = "sample"               # on rp2040 those tests alone that are marked so
 
 # The mocks' machine, micropython and port_sim stand in for the device's.
@@ -31,7 +33,8 @@ def pytest_addoption(parser):
     parser.addoption("--targets", default=",".join(TARGETS), metavar="NAMES",
                      help="what tests with a `target` run the firmware on, by commas: "
                           "host, unix, rp2040 (default: all), sample (on rp2040, but only the "
-                          "tests that are marked so)")
+                          "tests that are marked so), rp2040+box, serial (board and box at the "
+                          "ports PACKCTL_PORT and PACKCTL_BOX)")
 
 
 @pytest.hookimpl(tryfirst=True)         # the page's style is read by the plugin that writes it
@@ -40,7 +43,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "sample(text, ...): part of what always runs on rp2040; "
                             "with texts only the cases whose id has one of them")
     for name in config.getoption("--targets").split(","):
-        if name not in (*TARGETS, SAMPLE):
+        if name not in (*TARGETS, SAMPLE, *BOXED):
             raise pytest.UsageError(f"--targets: {name!r} is none of {', '.join(TARGETS)}, "
                                     f"{SAMPLE}")
     if config.getoption("htmlpath", None):
@@ -60,8 +63,12 @@ def pytest_generate_tests(metafunc):
         own = metafunc.definition.get_closest_marker("targets")
         names = [name for name in TARGETS
                  if name in chosen and (own is None or name in own.args)]
-        metafunc.parametrize(
-            "target", [pytest.param(name, marks=getattr(pytest.mark, name)) for name in names])
+        names += [name for name in BOXED
+                  if name in chosen and (own is None or "rp2040" in own.args
+                                         or name in own.args)]
+        metafunc.parametrize("target", [
+            pytest.param(name, marks=getattr(pytest.mark, BOXED.get(name, name)))
+            for name in names])
 
 
 def pytest_collection_modifyitems(config, items):
@@ -108,7 +115,7 @@ def rig(request):
     """A rig, closed at the end. With a `target`, what that one needs is there."""
     if "target" in request.fixturenames:
         target = request.getfixturevalue("target")
-        needs = {"unix": "unix_micropython", "rp2040": "uf2"}.get(target)
+        needs = {"unix": "unix_micropython", "rp2040": "uf2", "rp2040+box": "uf2"}.get(target)
         if needs:
             request.getfixturevalue(needs)
     report = request.config.pluginmanager.get_plugin("scenario_report")
@@ -116,6 +123,9 @@ def rig(request):
         make = report.bench
     else:
         from rig import Rig as make
+    if "target" in request.fixturenames and target in BOXED:
+        from boxed import Boxed
+        make = type("BoxedRig", (Boxed, make), {})
     with make() as bench:
         yield bench
 

@@ -42,6 +42,7 @@ from rig_targets import (                                       # noqa: E402
 )
 
 BOARDS = ("host", "unix", "rp2040")
+PAIR = "rp2040+box"             # two emulated Picos, see tools/packbox
 PORTS = ("pcs", "parallel", "debug", "usb")
 _CONSOLE_PROMPT = b"\rpylon>"
 # words of the console that change something, and those of the framed protocol alone
@@ -191,8 +192,9 @@ class Rig:
 
         spread   how much of its tolerances this seed's board has: 0 is an ideal one
         """
-        if not isinstance(board, str) or not (board in BOARDS or board.startswith("serial:")):
-            refuse("board", board, "host, unix, rp2040 or serial:<port>")
+        if not isinstance(board, str) or not (board in (*BOARDS, PAIR)
+                                              or board.startswith("serial:")):
+            refuse("board", board, "host, unix, rp2040, rp2040+box or serial:<port>")
         is_text("profile", profile)
         if profile_module(profile) not in profiles() and self._firmware is FIRMWARE:
             refuse("profile", profile, "one of " + ", ".join(profiles()))
@@ -233,6 +235,9 @@ class Rig:
             stand["spread"] = min(spread, self._noise)
         if board == "rp2040":
             self._target = PicoTarget(stand, self._image)
+        elif board == PAIR:
+            from rig_box import EmulatedPair
+            self._target = EmulatedPair(stand, self._image)
         else:
             self._target = SimTarget(board, stand, profile, self._firmware,
                                      self._ticks_start_ms, cpu_s=self._cpu_s, uid=uid,

@@ -14,7 +14,7 @@ TOOLS = pathlib.Path(__file__).resolve().parent
 ROOT = TOOLS.parent
 MODELS = TOOLS / "models"
 MOCKS = TOOLS / "mocks"
-ROOMS = ("testbed", "pico", "image", "load", "proof", "trials", "studies", "generate",
+ROOMS = ("packbox", "testbed", "pico", "image", "load", "proof", "trials", "studies", "generate",
          "report", "screen", "web")
 
 

@@ -4,7 +4,7 @@ import os
 
 freeze("$(PORT_DIR)/modules", ("rp2.py", "_boot.py"))
 freeze("modules")
-freeze("../../tools/packbox", ("box_app.py", "box_chip.py", "box_frames.py", "box_front.py"))
+freeze("../../tools/packbox", ("box_app.py", "box_rp2.py", "box_frames.py", "box_front.py"))
 freeze("../../lib", "idle_rp2.py")
 
 folder = "../../build/generated/packbox"

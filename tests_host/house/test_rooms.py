@@ -13,7 +13,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 TESTS = ROOT / "tests_host"
 
 # from the ground up
-FLOORS = ("", "mocks", "models", "pico", "testbed", "image", "load", "proof", "trials",
+FLOORS = ("", "mocks", "models", "packbox", "pico", "testbed", "image", "load", "proof", "trials",
           "studies", "generate", "report", "screen", "web")
 # What others start by its path, and the room it belongs to.
 DOORS = {"rig": "testbed", "as1": "testbed", "toolchain": "", "pico_image": "", "rooms": ""}

@@ -1,7 +1,8 @@
 """The box's program: what is on its pins goes to the computer, what comes from there goes on them.
 
-Every half millisecond: what the controller has written to the AFE is done, inputs are looked at,
-comparators step. Events bear the time of the box, in microseconds modulo 2**30.
+Every half millisecond what the controller has written to the AFE is done and inputs are looked at;
+in every other turn comparators step and the computer is listened to. Events bear the time of the
+box, in microseconds modulo 2**30.
 """
 
 import select
@@ -14,13 +15,13 @@ import micropython
 from machine import Pin, UART
 from micropython import const
 
-import box_chip
+import box_rp2
 import box_frames as bf
 from box_front import Front
 from idle_rp2 import wait_us
 from pins import PINS
 
-_PERIOD_US = const(400)
+_PERIOD_US = const(430)
 _STAY_US = const(300)           # after a write the next one is looked for without a pause
 _ALIVE_US = const(10_000)
 _REST_MS = const(20)            # without a frame for so long: the machines have to be at rest
@@ -29,7 +30,7 @@ _BAUD = const(9600)
 
 class Box:
     def __init__(self):
-        self.bus = box_chip.Bus(PINS)
+        self.bus = box_rp2.Bus(PINS)
         self.front = Front(self.bus.show)
         pins = [PINS[name] for name in bf.INPUTS]
         for name in bf.INPUTS:
@@ -43,7 +44,7 @@ class Box:
                 self._watched |= mask
         self._bothoff = self._masks[0]
         self._cs = 1 << PINS["AFE_CS"]
-        self._seen = box_chip.levels() & self._watched
+        self._seen = box_rp2.levels() & self._watched
         self._rocker = Pin(PINS["ROCKER"], Pin.OUT, value=0)
         self._run = Pin(PINS["RUN"], Pin.OPEN_DRAIN, value=1)
         self._power = Pin(PINS["POWER"], Pin.OUT, value=1)
@@ -61,6 +62,7 @@ class Box:
         self._spoil = 0
         self._silent = False
         self._worst_us = 0
+        self._turn_about = False        # the computer is listened to in every other turn
         self._frames = 0
         self._frames_ms = 0
         self._alive = bytearray(12)
@@ -72,12 +74,8 @@ class Box:
         out[0] = bf.START
         out[1] = kind
         out[2] = length
-        total = kind + length
-        for i in range(length):
-            byte = data[i]
-            out[3 + i] = byte
-            total += byte
-        out[3 + length] = total & 0xFF
+        box_rp2.copy(out, 3, data, length)
+        out[3 + length] = box_rp2.total(data, length) + kind + length & 0xFF
         sys.stdout.buffer.write(out, 0, length + 4)
 
     @micropython.native
@@ -108,12 +106,14 @@ class Box:
     def serve(self):
         """What has come on the AFE's bus and on the inputs; True if there was a write."""
         bus = self.bus
+        if box_rp2.nothing_new(bus.ring_dma, bus.ring, bus.tail, self._watched, self._seen):
+            return False
         front = self.front
         wrote = False
         while True:
             word = bus.next_write()
             if word < 0:
-                if wrote and not box_chip.levels() & self._cs:
+                if wrote and not box_rp2.levels() & self._cs:
                     continue            # a frame is under way: it may be a write too
                 break
             wrote = True
@@ -123,7 +123,7 @@ class Box:
         if wrote:
             if not front.was_reset:
                 bus.go_on()
-        levels = box_chip.levels() & self._watched
+        levels = box_rp2.levels() & self._watched
         if levels != self._seen:
             changed = levels ^ self._seen
             self._seen = levels
@@ -140,6 +140,7 @@ class Box:
             word = bus.lamps()
         return wrote
 
+    @micropython.native
     def run(self):
         micropython.kbd_intr(-1)
         alive_us = time.ticks_us()
@@ -154,15 +155,20 @@ class Box:
                 stay_us = now_us
             if time.ticks_diff(now_us, stay_us) < _STAY_US:
                 continue
+            if self._turn_about:
+                self._turn_about = False
+                wait_us(_PERIOD_US)
+                continue
+            self._turn_about = True
             now_ms = time.ticks_ms()
-            if self.front.step(now_ms):
+            if self.front.active and self.front.step(now_ms):
                 self.event(bf.TRIP, self.front.tripped, 0)
             for _ in self._poll.ipoll(0):
                 self.receive()
             if self._event_count:
                 self.flush()
             if self._spoil:
-                self.bus.spoil(self._spoil, box_chip.random)
+                self.bus.spoil(self._spoil, box_rp2.random)
             if time.ticks_diff(now_us, alive_us) >= _ALIVE_US:
                 alive_us = now_us
                 self.tell_alive(now_us, now_ms)
@@ -174,7 +180,7 @@ class Box:
             self._frames = counts[0]
             self._frames_ms = now_ms
         elif time.ticks_diff(now_ms, self._frames_ms) > _REST_MS:
-            if box_chip.levels() & self._cs:
+            if box_rp2.levels() & self._cs:
                 self.bus.restart()
         struct.pack_into("<IHHHH", self._alive, 0, now_us, self.front.turn, counts[0] & 0xFFFF,
                          counts[1] & 0xFFFF, min(self._worst_us, 0xFFFF))
@@ -204,10 +210,7 @@ class Box:
             return
         body = memoryview(self._body)
         sys.stdin.buffer.readinto(body[:length + 1])
-        total = kind + length
-        for i in range(length):
-            total += body[i]
-        if total & 0xFF == body[length]:
+        if box_rp2.total(body, length) + kind + length & 0xFF == body[length]:
             self.do(kind, bytes(body[:length]))
 
     def do(self, kind, data):
@@ -215,7 +218,7 @@ class Box:
         if kind == bf.REGISTERS:
             front.image(data[0] | data[1] << 8, data[2], data[3:])
         elif kind == bf.CURRENT:
-            front.current_ma = struct.unpack("<i", data)[0]
+            front.set_current(struct.unpack("<i", data)[0])
         elif kind == bf.ANSWER:
             front.answer(data[0] | data[1] << 8, data[2:])
         elif kind == bf.MEMORY:
@@ -230,7 +233,7 @@ class Box:
             self._silent = data[0] == bf.SILENT
             self.bus.set_miso(2 if data[0] == bf.LOW else 3 if data[0] != bf.NORMAL else 0)
             self._spoil = data[1]
-            self.bus.spoil(self._spoil, box_chip.random)
+            self.bus.spoil(self._spoil, box_rp2.random)
             front.bothoff_works = data[2] != bf.BOTHOFF_DEAD
             front.bothoff_inverted = data[2] == bf.BOTHOFF_INVERTED
         elif kind == bf.ROWS:

@@ -1,9 +1,9 @@
 """What a BQ76952 does with a write, for a box that stands in its place: no hardware in here.
 
-Reads are answered by a table that somebody else shows to the bus. Measurements, thresholds and what
-the FETs may do come from the models on the computer, as the registers they would be; that takes
-some milliseconds each way. What a controller may expect at once is done here: the transfer buffer,
-data memory, sub-commands, and opening a FET. Closing waits for the models.
+Reads are answered by a table that somebody else shows to the bus. Measurements, thresholds and
+what the FETs may do come from the models on the computer, as the registers they would be; that
+takes some milliseconds each way. What a controller may expect at once is done here: the transfer
+buffer, data memory, sub-commands, and opening a FET. Closing waits for the models.
 
 A *turn* is the number of writes so far. The computer says up to which turn its registers go; of
 those that are older than the newest write, only measurements are taken.
@@ -52,6 +52,7 @@ class Front:
     memory    data memory, from MEMORY_BASE on
     answers   {sub-command: bytes} that the computer keeps up to date
     turn      writes taken so far; bothoff: level of the line
+    tripped   bits of Safety A that step() has set and the models have not confirmed yet
     asked     -1 | sub-command whose answer the computer is to give
     was_reset RESET was asked for: the bus is to be dead until the computer says otherwise
     """
@@ -71,11 +72,12 @@ class Front:
         self._host_off = 0
         self._fet_en = False
         self._driven = 0            # FET status as the models have it
-        self._tripped = 0           # bits of Safety A that the box has set itself
+        self.tripped = 0            # bits of Safety A that the models have not confirmed yet
         self._tripped_ms = 0
         self.rows = ()              # (bit of Safety A, mA, ms) of discharge comparators
-        self._beyond_ms = [-1, -1, -1, -1]
+        self._beyond_ms = [-1, -1, -1]
         self.current_ma = 0
+        self.active = False         # step() has something to do
 
     # -- from the bus ----------------------------------------------------------------------
 
@@ -109,29 +111,33 @@ class Front:
         """Comparators of the discharge current; True if one has tripped now."""
         hit = False
         k = 0
+        active = False
         for bit, limit_ma, delay_ms in self.rows:
             if self.current_ma > -limit_ma:
                 self._beyond_ms[k] = -1
-            elif self._beyond_ms[k] < 0:
-                self._beyond_ms[k] = now_ms
+            else:
+                active = True
+                if self._beyond_ms[k] < 0:
+                    self._beyond_ms[k] = now_ms
             if (self._beyond_ms[k] >= 0 and now_ms - self._beyond_ms[k] >= delay_ms
-                    and not (self.regs[_SAFETY_A] | self._tripped) & bit):
-                self._tripped |= bit
+                    and not (self.regs[_SAFETY_A] | self.tripped) & bit):
+                self.tripped |= bit
                 self._tripped_ms = now_ms
                 hit = True
             k += 1
-        if self._tripped and now_ms - self._tripped_ms > _BUSY_MS:
-            self._tripped = 0
+        if self.tripped and now_ms - self._tripped_ms > _BUSY_MS:
+            self.tripped = 0
             self._drive()
         if hit:
-            self._put(_SAFETY_A, self.regs[_SAFETY_A] | self._tripped)
+            self._put(_SAFETY_A, self.regs[_SAFETY_A] | self.tripped)
             self._drive()
+        self.active = active or self.tripped != 0
         return hit
 
-    @property
-    def tripped(self):
-        """Bits of Safety A that the box has set and the models have not confirmed yet."""
-        return self._tripped
+    def set_current(self, current_ma):
+        """The current is another one from now on: charging positive."""
+        self.current_ma = current_ma
+        self.active = True
 
     # -- from the computer -----------------------------------------------------------------
 
@@ -139,19 +145,23 @@ class Front:
     def image(self, turn, first, data):
         """Registers from *first* on, as the models had them after *turn* writes."""
         now = turn == self.turn
-        for i in range(len(data)):
-            register = first + i
-            if now or 0x14 <= register <= 0x3B or 0x68 <= register <= 0x7B:
-                value = data[i]
-                if register == _FETS:
+        regs = self.regs
+        register = first
+        for value in data:
+            if register == _FETS:
+                if now:
                     self._driven = value
                     self._drive()
-                elif register == _SAFETY_A and self._tripped:
-                    if value & self._tripped == self._tripped:
-                        self._tripped = 0
-                    self._put(register, value | self._tripped)
-                elif self.regs[register] != value:
-                    self._put(register, value)
+            elif register == _SAFETY_A and self.tripped:
+                if now:
+                    if value & self.tripped == self.tripped:
+                        self.tripped = 0
+                    self._put(register, value | self.tripped)
+            elif regs[register] != value and (
+                    now or 0x14 <= register <= 0x3B or 0x68 <= register <= 0x7B):
+                regs[register] = value
+                self._show(register, value)
+            register += 1
 
     def answer(self, command, data):
         """What sub-command *command* gives from now on; ends the wait for it."""
@@ -168,7 +178,7 @@ class Front:
         """Power-on, as far as it is not in what the computer sends."""
         self._host_off = 0
         self._fet_en = False
-        self._tripped = 0
+        self.tripped = 0
         self.asked = -1
         self.was_reset = False
         self._drive()
@@ -181,7 +191,7 @@ class Front:
 
     def _off(self):
         """FETs that are held off here, bits of the FET status."""
-        if self.regs[_STATUS] & _CFGUPDATE or self._tripped:
+        if self.regs[_STATUS] & _CFGUPDATE or self.tripped:
             return _ALL
         pin = self.memory[_DSG_PIN - MEMORY_BASE]
         if pin & 3 == 2 and self.bothoff_works:
@@ -191,9 +201,10 @@ class Front:
         return _HELD[self._host_off] if self._fet_en else 0
 
     def _drive(self):
-        value = self._driven & ~self._off()
-        if self.regs[_FETS] != value:
-            self._put(_FETS, value)
+        """Open what is held off; it stays open until the models have it closed again."""
+        self._driven &= ~self._off()
+        if self.regs[_FETS] != self._driven:
+            self._put(_FETS, self._driven)
 
     def _start(self, command):
         self.asked = -1

@@ -1,18 +1,18 @@
 """Two emulated Picos, pin by pin: a controller and the box that plays the pack (tools/packbox).
 
 The controller's clock leads. Whatever changes on a wire is brought to the box at that time: the
-box's processor is run up to it first, then its pin moves. Bits on an SPI bus go edge by edge through
-the box's PIO (emu_pio.py). What the box puts on a wire is seen by the controller at the end of a
-step of STEP_US at the latest.
+box's processor is run up to it first, then its pin moves. Bits on an SPI bus go edge by edge
+through the box's PIO (emu_pio.py). What the box puts on a wire is seen by the controller at the
+end of a step of STEP_US at the latest.
 
-A wire that is missing or in the wrong hole is a line of `routes`: {signal of the controller: signal
-of the box where it arrives, or None}.
+A wire that is missing or in the wrong hole is a line of `routes`: {signal of the controller:
+signal of the box where it arrives, or None}.
 """
 
 from emulator import NoStand
 from rp2040py.gpio_pin import GPIOPinState
 
-STEP_US = 1_000
+STEP_US = 2_000
 _PULLED_UP = ("AFE_CS", "CAN_CS")
 _HIGH = (GPIOPinState.HIGH, GPIOPinState.INPUT_PULL_UP)
 _HALF = 62                          # clocks of half a bit at 1 MHz

@@ -1,29 +1,32 @@
 """The computer's side of the box (tools/packbox): models here, what they show on the wires there.
 
-The models run on the computer and not on the box: they are the same files as on every other target,
-so there is no second copy that could disagree, and 264 kB of RAM without a floating-point unit would
-not carry them. The registers that they show go to the box each PUSH_US.
+The models run on the computer and not on the box: they are the same files as on every other
+target, so there is no second copy that could disagree, and 264 kB of RAM without a floating-point
+unit would not carry them. The registers that they show go to the box each PUSH_US.
 
-A bench has the box's time. What the box reports bears the time at which it was seen, and the models
-are brought to that time before they learn of it; they never run ahead of the box.
+A bench has the box's time. What the box reports bears the time at which it was seen, and the
+models are brought to that time before they learn of it; they never run ahead of the box.
 """
 
 import struct
+import sys
 
 import rooms
 
-rooms.use(rooms.MODELS, rooms.TOOLS / "packbox", rooms.MOCKS)
+rooms.use(rooms.MODELS)
+if str(rooms.MOCKS) not in sys.path:
+    sys.path.append(str(rooms.MOCKS))       # for its `micropython`, behind all else
 
-import box_frames as bf  # noqa: E402
+import box_frames as bf  # noqa: E402 - the path comes first
 from afe_model import NORMAL as AFE_NORMAL  # noqa: E402
 from afe_model import SLEEP as AFE_SLEEP  # noqa: E402
 from box_front import KEPT, LATE, MEMORY_SIZE  # noqa: E402
 
-PUSH_US = 10_000
+PUSH_US = 20_000
 _KEPT_US = 100_000              # answers of sub-commands that are kept up to date
 _WRAP = 1 << 30
 _OCD1, _OCD2, _SCD = 5, 6, 7    # bits of Safety A
-# registers that the box takes only up to its newest write: sent each time
+# registers that the box takes only where the computer knows of its newest write
 _STATUS = ((0x00, 0x14), (0x62, 0x68), (0x7F, 0x80))
 _MEASURED = ((0x14, 0x3C), (0x68, 0x7C))
 _ALIVE_US = 2_000_000
@@ -70,6 +73,7 @@ class BoxBench:
         self._frames_seen = None
         self._push_us = self._kept_us = -1
         self._sent = None               # image that the box has
+        self._sent_turn = None          # None | turn of the status that it has taken for sure
         self._current = None
         self._rows = None
         self._bus = (bf.NORMAL, 0, bf.BOTHOFF_WELL)
@@ -104,6 +108,11 @@ class BoxBench:
         self._last += step
         self.t_us = max(self.t_us, self._last - self._zero)
         return self.t_us
+
+    @property
+    def zero_us(self):
+        """What the box's clock showed at t_us = 0."""
+        return self._zero or 0
 
     def _alive(self, ticks, turn, frames, bad, worst_us):
         now_us = self._time(ticks)
@@ -183,7 +192,10 @@ class BoxBench:
             for command in KEPT:
                 self._answer(command)
         for first, end in _STATUS:
-            self.message(bf.REGISTERS, turn + bytes((first,)) + image[first:end])
+            if self._sent is None or self._sent_turn != self._turn or (
+                    self._sent[first:end] != image[first:end]):
+                self.message(bf.REGISTERS, turn + bytes((first,)) + image[first:end])
+        self._sent_turn = self._turn if self._box_turn == self._turn else None
         for first, end in _MEASURED:
             if self._sent is None or self._sent[first:end] != image[first:end]:
                 self.message(bf.REGISTERS, turn + bytes((first,)) + image[first:end])

@@ -1,4 +1,4 @@
-"""Targets with a box (tools/packbox) on the controller's pins: two emulated Picos, or two real ones.
+"""Targets with a box (tools/packbox) on the controller's pins: both emulated, or both real.
 
     rp2040+box              the UF2 of the product and the UF2 of the box, wired pin by pin
     serial:<port>, stimulus a real board and a real box
@@ -6,11 +6,11 @@
 What a bench with a box cannot do is refused by name.
 """
 
-import time
+import os
 
 import rooms
-from box_bench import BoxBench, BoxError, right_box
-from rig_targets import PINS_CSV, PicoTarget, TargetError, find_uf2, make_stand
+from box_bench import BoxBench, bf, right_box
+from rig_targets import PicoTarget, TargetError, find_uf2, make_stand
 
 BOX_PINS_CSV = rooms.ROOT / "boards" / "PACKBOX_PICO" / "pins.csv"
 # faults of the models that the box shows itself
@@ -26,8 +26,6 @@ _BOOT_LIMIT_US = 3_000_000
 
 def box_uf2():
     """The box's image, built if need be: PACKBOX_UF2 names another one."""
-    import os
-
     import toolchain
     own = os.environ.get("PACKBOX_UF2")
     if own:
@@ -64,11 +62,13 @@ class EmulatedPair(PicoTarget):
         self._pico = EmulatedPico(image or find_uf2(), stand=self._wires, power=False)
         self._pico.run_until(self._box.now_us)
         self._wires.join(self._pico)
-        for number, port in enumerate(_UARTS):
+        for number in range(len(_UARTS)):
             self._pico.on_uart_tx[number] = self._to_box(number)
             self._box.on_uart_tx[number] = self._from_box_uart(number)
         self._pico.on_debug = self._heard("debug")
-        self._offset_us = self._bench.t_us - self._pico.now_us
+        self._zero_us = self._pico.now_us
+        # from the bench's time to ours
+        self._bench_ms = (self._bench.zero_us - self._zero_us) / 1000
         if on:
             self.power(True)
 
@@ -81,7 +81,7 @@ class EmulatedPair(PicoTarget):
             box.run_for(1_000)
         box.run_for(200_000)
         while box.now_us < _BOOT_LIMIT_US and bench.identity is None:
-            bench.message(0x01)
+            bench.message(bf.HELLO)
             box.run_for(20_000)
             self._pump()
         if bench.identity is None:
@@ -113,30 +113,27 @@ class EmulatedPair(PicoTarget):
         return sent
 
     def _uart_heard(self, port, data):
-        self._sent.extend((_UARTS[port], self._pico.now_us, byte,
-                           self._pico.uart_baud(port)) for byte in data)
+        now_us, baud = self._pico.now_us, self._pico.uart_baud(port)
+        self._sent.extend((_UARTS[port], now_us, byte, baud) for byte in data)
 
     # -- time
 
     def run(self, us, feeds):
-        for port, _delay_us, data, baud in feeds:
+        for port, _delay_us, data, _baud in feeds:
             if port in _UARTS:
                 number = _UARTS.index(port)
                 for at in range(0, len(data), 56):
-                    self._bench.message(0x0A, bytes((number,)) + data[at:at + 56])
+                    self._bench.message(bf.UART, bytes((number,)) + data[at:at + 56])
         direct = [feed for feed in feeds if feed[0] not in _UARTS]
         self._stand = self._chips           # whose CAN bus it is
-        return super().run(us, direct)
+        return [(port, at_us - self._zero_us, data, baud)
+                for port, at_us, data, baud in super().run(us, direct)]
+
+    @property
+    def t_us(self):
+        return self._pico.now_us - self._zero_us
 
     def _run_until(self, us):
-        pico, wires, bench = self._pico, self._wires, self._bench
-        if self._dip_end_us is not None and self._dip_end_us <= us:
-            self._steps(self._dip_end_us)
-            self.power(True)
-        self._steps(us)
-        pico, wires, bench = pico, wires, bench
-
-    def _steps(self, us):
         pico, wires = self._pico, self._wires
         while pico.now_us < us:
             pico.run_until(min(us, pico.now_us + self._step_us))
@@ -195,7 +192,10 @@ class EmulatedPair(PicoTarget):
         return stand.wire(self._bench.t_us), stand.truth()
 
     def edges(self, since_us):
-        return self._bench.stand.edges(max(0, since_us + self._offset_us))
+        since_ms = since_us / 1000
+        return [[t_ms + self._bench_ms, signal, value]
+                for t_ms, signal, value in self._bench.stand.edges(0)
+                if t_ms + self._bench_ms >= since_ms]
 
     def power(self, on):
         self._dip_end_us = None

@@ -138,6 +138,21 @@ def find_write(base: int, tail: int, head: int, crc: ptr8, counts: ptr32) -> int
 
 
 @micropython.viper
+def total(data: ptr8, count: int) -> int:
+    """Sum of the first *count* bytes, modulo 256."""
+    found = 0
+    for i in range(count):
+        found += data[i]
+    return found & 0xFF
+
+
+@micropython.viper
+def copy(target: ptr8, at: int, source: ptr8, count: int):
+    for i in range(count):
+        target[at + i] = source[i]
+
+
+@micropython.viper
 def levels() -> int:
     """The pins, as bits; GP29 to GP31 are left out."""
     return ptr32(int(0xD0000000))[1] & 0x1FFFFFFF
@@ -159,6 +174,16 @@ def _pio_get1(pio: int) -> int:
     if not (ptr32(pio)[3] >> 12) & 15:              # FLEVEL
         return -1
     return ptr32(pio)[9] & 0xFFFF
+
+
+@micropython.viper
+def nothing_new(channel: int, base: int, tail: int, watched: int, seen: int) -> bool:
+    """No frame, no input and no lamp word has come since: the quick look of most turns."""
+    if (ptr32(int(0x50000000) + channel * 0x40)[1] - base) >> 2 & (_RING - 1) != tail:
+        return False
+    if ptr32(int(0xD0000000))[1] & watched != seen:
+        return False
+    return bool((ptr32(int(0x50300000))[3] >> 12) & 15 == 0)
 
 
 _PIO0 = const(0x50200000)
@@ -186,7 +211,7 @@ class Bus:
         self._keep = room
         self.table = uctypes.addressof(room[at:])
         self.ring = self.table + 1024
-        self._tail = 0
+        self.tail = 0
         self._spoilt = 0
         for name in ("AFE_SCK", "AFE_MOSI", "AFE_CS", "AUX_SCK", "AUX_MOSI", "CAN_CS"):
             Pin(pins[name], Pin.IN, Pin.PULL_UP if name.endswith("CS") else Pin.PULL_DOWN)
@@ -203,7 +228,7 @@ class Bus:
         self._shift.exec("pull(noblock)")
         self._shift.exec("mov(x, osr)")
         to_b, answer, keep = rp2.DMA(), rp2.DMA(), rp2.DMA()
-        self._ring_dma = keep.channel
+        self.ring_dma = keep.channel
         answer.config(read=self.table, write=_PIO0 + 0x10, count=1, ctrl=answer.pack_ctrl(
             size=2, inc_read=False, inc_write=False, treq_sel=0x3F, irq_quiet=True))
         to_b.config(read=_PIO1 + 0x20, write=0x50000000 + answer.channel * 0x40 + 0x3C,
@@ -226,14 +251,14 @@ class Bus:
     @micropython.native
     def next_write(self):
         """register << 8 | value of the next write that was not looked at yet, or -1."""
-        head = write_index(self._ring_dma, self.ring)
-        if head == self._tail:
+        head = write_index(self.ring_dma, self.ring)
+        if head == self.tail:
             return -1
-        at = find_write(self.ring, self._tail, head, self.crc, self.counts)
+        at = find_write(self.ring, self.tail, head, self.crc, self.counts)
         if at < 0:
-            self._tail = head
+            self.tail = head
             return -1
-        self._tail = at + 1 & _RING - 1
+        self.tail = at + 1 & _RING - 1
         return self.counts[2]
 
     @micropython.native
