@@ -17,7 +17,8 @@ def later_ms(target):
 
 
 class Boxed:
-    """Before a class of rigs. The target "serial" is the board at PACKCTL_PORT with the box at PACKCTL_BOX."""
+    """Before a class of rigs. The target "serial" is the board at PACKCTL_PORT with the box at
+    PACKCTL_BOX."""
 
     def open(self, board="rp2040+box", **fields):
         if board == "serial":
