@@ -17,6 +17,7 @@ from bq76952_map import (
     CELL_1,
     CFGUPDATE,
     CHG_OFF,
+    DASTATUS5,
     DASTATUS6,
     DASTATUS7,
     DCHG_TEMP,
@@ -75,9 +76,9 @@ _EXECUTES_US = const(40_000)    # longest run time of a sub-command
 _POLLS = const(100)         # of Battery Status
 _LOOKS = const(8)           # at a FET that is permitted and held off
 _LOOK_US = const(2_500)
-# raw counts of thermistors: sub-command, and where the low byte of each of three is
+# raw counts of thermistors and current: sub-command, and where the low bytes are
 _RAW_COUNTS = ((DASTATUS6, (_BUFFER + 20, _BUFFER + 24, _BUFFER + 28)),
-               (DASTATUS7, (_BUFFER, _BUFFER + 8, _BUFFER + 12)))
+               (DASTATUS7, (_BUFFER, _BUFFER + 8, _BUFFER + 12)), (DASTATUS5, (_BUFFER + 24,)))
 _ANY_FET = const(0x0F)      # charge, pre-charge, discharge, pre-discharge
 _TRIES = const(3)           # a write that the chip did not take is sent again so often
 _REREADS = const(32)        # registers and pairs that a scan may read again: more is a failure
@@ -160,7 +161,7 @@ class BQ76952:
         self.charge_units = 0
         self.charge_65536ths = 0
         self.charge_s = 0
-        self.raw_counts = bytearray(6)
+        self.raw_counts = bytearray(7)
         self.gap_us = _GAP_US
         self._cells = cells
         unused = range(CELL_1 + 2 * (cells - 1), CELL_1 + 2 * _TOP_INPUT)
@@ -679,16 +680,17 @@ class BQ76952:
         self.charge_65536ths = data[6] | data[7] << 8
         self.charge_s = data[8] | data[9] << 8 | data[10] << 16
 
-    def read_raw_counts(self, half):
-        """Read the low bytes of the raw counts of three thermistors into raw_counts.
+    def read_raw_counts(self, part):
+        """Read the low bytes of some raw counts into raw_counts.
 
-        Bytes 0..2: ALERT, TS1, TS2 (half 0); 3..5: TS3, DCHG, DDSG (half 1). They are counts of
-        24 bits, whose last ones are noise. Allocates nothing. AfeError if it fails.
+        Bytes 0..2: thermistors at ALERT, TS1, TS2 (part 0); 3..5: at TS3, DCHG, DDSG (part 1);
+        6: the current (part 2). They are counts of 24 bits, whose last ones are noise.
+        Allocates nothing. AfeError if it fails.
         """
-        number, places = _RAW_COUNTS[half]
+        number, places = _RAW_COUNTS[part]
         self.command(number)
-        for i in range(3):
-            self.raw_counts[3 * half + i] = self.read_register(places[i])
+        for i in range(len(places)):
+            self.raw_counts[3 * part + i] = self.read_register(places[i])
 
     def write_block(self, number, data):
         """Write *data* (1..32 bytes) to data memory or as payload of a sub-command."""

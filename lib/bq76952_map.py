@@ -45,6 +45,7 @@ STATIC_CFG_SIG = 0x0005
 RESET = 0x0012
 FET_ENABLE = 0x0022             # toggles FET_EN
 MANUFACTURING_STATUS = 0x0057
+DASTATUS5 = 0x0075              # raw counts of the current
 DASTATUS6 = 0x0076              # charge; raw counts of ALERT, TS1, TS2
 DASTATUS7 = 0x0077              # raw counts of TS3, DCHG, DDSG
 CB_ACTIVE_CELLS = 0x0083

@@ -50,8 +50,8 @@ _RESTARTED, _FAILED, _NEW_PARAMETERS, _CHANGED, _NO_ANSWER, _MISLED, _NOT_HELD =
 _NOT_TRIED, _HELD, _UNHELD = range(3)
 _COUNT_MS = 10_000
 _ASKED_MS = 1_000
-_RAW_MS = 1_000                 # from one look at three raw counts of thermistors to the next ...
-_RAW_SLOW_MS = 2_000            # ... with an AFE that takes long to answer
+_RAW_MS = 700                   # from one look at some raw counts to the next ...
+_RAW_SLOW_MS = 1_400            # ... with an AFE that takes long to answer
 _UNIT_UAH = 10_000              # of the integrator, at 10 mA
 _INTEGRATOR_MS = 250            # the AFE's integrator is updated this often
 # safety status bits A, B, C that can hold a FET off
@@ -99,7 +99,7 @@ class Control:
         self._counting = False      # the integrator was read since the AFE was configured
         self._counted_ms = 0
         self._raw_ms = 0            # when raw counts were looked at
-        self._raw_half = 0          # which three are next
+        self._raw_part = 0          # which of three parts is next
         self._zero_ms = 0           # when the look at zero began
         self._zero_from_ms = self._zero_to_ms = -1      # its first and last count seen
         self._zero_from = self._zero_to = 0
@@ -306,19 +306,18 @@ class Control:
 
     @micropython.native
     def _look_at_counts(self, now_ms):
-        """Proof of life of the thermistors (MEA-07); an AFE that may SLEEP measures rarely."""
-        if (now_ms - self._raw_ms) & MASK < (_RAW_SLOW_MS if self._parts else _RAW_MS) or (
-                self._rests):
+        """Proof of life of thermistors and current (MEA-07); an AFE in SLEEP measures rarely."""
+        least_ms = _RAW_SLOW_MS if self._parts else _RAW_MS
+        if (now_ms - self._raw_ms) & MASK < least_ms or self._rests:
             return
         self._raw_ms = now_ms
-        half = self._raw_half
+        part = self._raw_part
         try:
-            self._afe.read_raw_counts(half)
+            self._afe.read_raw_counts(part)
         except AfeError:
             return
-        self._raw_half = 1 - half
-        pack = self._pack
-        pack.witness.life.look_at_counts(self._afe.raw_counts, half, pack)
+        self._raw_part = part + 1 if part < 2 else 0
+        self._pack.witness.look_at_counts(self._afe.raw_counts, part, self._pack)
 
     def _count_since(self, now_ms, dt_ms):
         afe = self._afe

@@ -405,10 +405,13 @@ class TestCommands(TestCase):
             self.chip._buffer[0x40 + i] = i + 1
         self.afe.read_raw_counts(0)
         self.assertEqual(self.chip.commands.pop(), 0x0076)
-        self.assertEqual(bytes(self.afe.raw_counts), bytes((21, 25, 29, 0, 0, 0)))
+        self.assertEqual(bytes(self.afe.raw_counts), bytes((21, 25, 29, 0, 0, 0, 0)))
         self.afe.read_raw_counts(1)
         self.assertEqual(self.chip.commands.pop(), 0x0077)
-        self.assertEqual(bytes(self.afe.raw_counts), bytes((21, 25, 29, 1, 9, 13)))
+        self.assertEqual(bytes(self.afe.raw_counts), bytes((21, 25, 29, 1, 9, 13, 0)))
+        self.afe.read_raw_counts(2)
+        self.assertEqual(self.chip.commands.pop(), 0x0075)
+        self.assertEqual(self.afe.raw_counts[6], 25)
         self.chip.spoil = stuck(b"\x00\x00\x00")
         self.assertRaises(AfeError, self.afe.read_raw_counts, 0)
 

@@ -106,6 +106,45 @@ class Pack:
         return None
 
 
+class TestNoise(unittest.TestCase):
+    """Raw counts of the current: the noise of its converter."""
+
+    def setUp(self):
+        self.pack = Pack()
+        self.raw = bytearray(7)
+
+    def looks(self, *counts):
+        for count in counts:
+            self.raw[6] = count
+            self.pack.witness.look_at_counts(self.raw, 2, self.pack)
+        return self.pack.faults
+
+    def test_counts_that_stand_still_are_a_dead_current(self):      # req: MEA-07
+        self.assertEqual(self.looks(7, 9, 5, 5, 5, 5, 5, 5), 0)
+        self.assertEqual(self.looks(5), FAULT_CURRENT)
+        self.assertTrue(self.pack.witness.offset_suspected)
+
+    def test_six_in_a_row_are_needed(self):                         # req: MEA-07 MEA-06
+        self.assertEqual(self.looks(*(7, 5, 5, 5, 5, 5, 5) * 50), 0)
+
+    def test_counts_that_never_moved_are_no_witness(self):          # req: MEA-07 MEA-06
+        self.assertEqual(self.looks(*[5] * 1000), 0)
+
+    def test_they_have_to_move_before_it_is_tried_again(self):      # req: MEA-07
+        self.looks(7, 9, *[5] * 7)
+        self.pack.actual = 0
+        self.pack.run(120)
+        self.assertEqual(self.pack.faults, FAULT_CURRENT)
+        self.looks(6, 7)
+        self.pack.run(61)
+        self.assertEqual(self.pack.faults, 0)
+        self.looks(*[5] * 7)
+        self.assertEqual(self.pack.faults, FAULT_CURRENT)
+        self.pack.witness.clear(self.pack)
+        self.assertEqual(self.looks(*[5] * 5), 0)
+        self.assertEqual(self.looks(5), FAULT_CURRENT)
+
+
 class TestFaults(unittest.TestCase):
     def setUp(self):
         self.pack = Pack()

@@ -37,7 +37,7 @@ class FakeAfe:
         self.noise = 0
         self.charge_units = self.charge_65536ths = 0
         self.charge = 0, 0          # what the integrator shows
-        self.raw_counts = bytearray(6)
+        self.raw_counts = bytearray(7)
         self.charge_of = None       # or a function that gives it, in 65536ths
 
     def read_charge(self):
@@ -49,9 +49,9 @@ class FakeAfe:
         self.charge_units, self.charge_65536ths = self.charge
         self.charge_s = self.seconds
 
-    def read_raw_counts(self, half):
-        for i in range(3):
-            self.raw_counts[3 * half + i] += 1
+    def read_raw_counts(self, part):
+        for i in range(1 if part == 2 else 3):
+            self.raw_counts[3 * part + i] ^= 1
 
     def update(self, rows):
         self._try("update")

@@ -1003,6 +1003,26 @@ def test_a_stuck_current_and_a_stuck_thermistor(bench):
     assert bench.read2(0x70) == pytest.approx(2982, abs=2)
 
 
+def test_raw_counts_of_the_current_have_noise_unless_it_stands_still(bench):
+    def look():
+        bench.wait_ms(100)
+        return int.from_bytes(bench.data(0x0075, 32)[24:28], "little", signed=True)
+
+    bench.plant_set(force_ma=-20_000.0)
+    before = look()
+    assert before == pytest.approx(-20_000 * 0.25 / 0.02956, rel=0.02)      # 250 uOhm
+    after = look()
+    assert before != after and abs(after - before) < 500
+    bench.afe.freeze_parts(["current"], bench.now)
+    before = look()
+    assert look() == before
+    bench.afe.freeze_parts([], bench.now)
+    assert look() != before
+    bench.afe.shunt_stuck_ma = 3000.0
+    bench.afe.faults_changed(bench.now)
+    assert look() == look() == pytest.approx(3000 * 0.25 / 0.02956, rel=0.001)
+
+
 def test_raw_counts_of_thermistors_have_noise_unless_they_stand_still(bench):
     """Three a sub-command; the noise is the converter's, and a stuck thermistor has it too."""
     def look():

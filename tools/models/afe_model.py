@@ -131,7 +131,7 @@ class AfeModel:
         self._offset_uv = rng.uniform(-2.5, 2.5) * scale                    # +-10 mA
         self._stack_gain = 1.0 + rng.uniform(-0.0005, 0.0005) * scale
         self._ntc_offset = [rng.uniform(-0.3, 0.3) * scale for _ in range(6)]
-        self._ntc_noise = 30.0
+        self._ntc_noise, self._cc_noise = 30.0, 50.0
         # faults of the wires and of the chip
         self.silent = self.stuck_low = self.stuck_high = self.frozen = False
         self.crc_rate = 0.0
@@ -218,6 +218,7 @@ class AfeModel:
         self.pullup_gain = board["ntc_pull_gain"]
         self._ntc_offset = [dc / 10.0 for dc in board["ntc_offset_dc"]]
         self._ntc_noise = board["ntc_noise_counts"]
+        self._cc_noise = board["cc_noise_counts"]
 
     @staticmethod
     def _noise_table(rng, scale):
@@ -1610,11 +1611,28 @@ class AfeModel:
             data.extend(self._le(self._raw_current(now), 4))
         return data
 
+    @staticmethod
+    def _dice(k, pin):
+        """Noise of conversion *k*, of a deviation of 1."""
+        return (((k * 40_503 + pin * 9_973) * 2_654_435_761 >> 13 & 1023) - 511.5) / 295.6
+
     def _raw_current(self, now):
+        """CC2's counts, of 24 bits, with the converter's own noise."""
+        slot = self.cfg.slot_us
+        k = (now - self._loop0) // slot
+        stands = self.frozen or 0x1D in self._held or not self._measuring
+        if stands and 0x1D in self._stood:
+            return self._stood[0x1D]
         uv = self._at(now)[2] * self._uv_ma * self._sense_gain + self._offset_uv
         if self.shunt_stuck_ma is not None:
             uv = self.shunt_stuck_ma * self._uv_ma
-        return int(uv / 0.02956)
+            return int(uv / 0.02956)
+        value = int(uv / 0.02956 + self._dice(k, 0x1D) * self._cc_noise)
+        if stands:
+            self._stood[0x1D] = value
+        elif 0x1D in self._stood:
+            del self._stood[0x1D]
+        return value
 
     def _mean_ma(self, now):
         """CC3: mean current of its last full window."""
@@ -1689,9 +1707,7 @@ class AfeModel:
             period *= 3
         k = max(0, (now - due) // period)
         ratio = self._ratio(sensor, self.cfg.memory[address - DM_BASE], k)
-        dice = (k * 40_503 + pin * 9_973) * 2_654_435_761 >> 13 & 1023
-        noise = (dice - 511.5) / 295.6 * self._ntc_noise
-        value = int(ratio * 0.6 * 8388608.0 + noise)
+        value = int(ratio * 0.6 * 8388608.0 + self._dice(k, pin) * self._ntc_noise)
         if stands:
             self._stood[pin] = value
         elif pin in self._stood:

@@ -61,6 +61,8 @@ ROWS = (
     ("can_idle_bits", 1, 0.0, LINEAR, (0.0, 11.0), None),
     # AFE: noise of a thermistor's conversion, in counts of 24 bits: 16 of them are good
     ("ntc_noise_counts", 1, 30.0, LOG, (4.0, 100.0), None),
+    # AFE: noise of the current's conversion, likewise; 34 are 1 uV
+    ("cc_noise_counts", 1, 50.0, LOG, (10.0, 100.0), None),
 )
 NAMES = tuple([row[0] for row in ROWS])
 

@@ -121,7 +121,7 @@ class Life:
 
     @micropython.native
     def look_at_counts(self, counts, half, faults):
-        """Low bytes of the raw counts of all thermistors; three of them, *half*, are new.
+        """Low bytes of the raw counts of all thermistors; those of *half* are new.
 
         Beside a single count that moves, those that do not are stuck: the noise is of the
         converter, which all of them share.

@@ -21,6 +21,7 @@ from array import array
 
 from bms.words import ocv
 from bms.measure.life import Life
+from bms.measure.witness_table import SAME_CURRENT
 from bms.measure.unrest import Unrest
 from bms.words.rules import BOTH, CHARGE, DISCHARGE, FAULT_CURRENT, FAULT_SIGN
 from bms.words.readings import (
@@ -152,6 +153,9 @@ class Witness:
         self._votes = 0             # suspicions that lasted without the terminals' word
         self._base_i = self._base_t = self._base_s = 0
         self._event_i = self._event_t = 0
+        self._raw = -1              # raw count of the current, its low byte
+        self._raw_same = 0          # looks at which it was the same
+        self._raw_moves = False     # it is noise, on this board
         self._sync = -1             # counts of the integrator: -1 none | 0 one | 1 borne out
         bind(self, "step", "_block")
 
@@ -219,7 +223,7 @@ class Witness:
         if self._tries_ms >= _TRIES_MS:
             self._tries_ms = 0
             self._tries = max(0, self._tries - 1)
-        if actual or abs(values[CURRENT_MA]) > _ZERO_MA:
+        if actual or abs(values[CURRENT_MA]) > _ZERO_MA or self._raw_same > 1:
             self._zero_ms = 0
             return
         self._zero_ms += dt_ms
@@ -227,8 +231,25 @@ class Witness:
             self._tries += 1
             self._forgive(faults)
 
+    def look_at_counts(self, counts, part, faults):
+        """Low bytes of raw counts: thermistors, and the current as part 2."""
+        if part < 2:
+            self.life.look_at_counts(counts, part, faults)
+            return
+        if counts[6] != self._raw:
+            self._raw_moves = self._raw >= 0
+            self._raw = counts[6]
+            self._raw_same = 0
+            return
+        if self._raw_same < SAME_CURRENT:
+            self._raw_same += 1
+        if self._raw_same == SAME_CURRENT and self._raw_moves and not self.offset_suspected:
+            self._kind = DEAD
+            self._accuse(DEAD, self._i // (self._n or 1), faults)
+
     def clear(self, faults):
         """Host command: what is wrong comes back."""
+        self._raw_same = 0
         self._tries = self._votes = 0
         self._forgive(faults)
         self.life.clear(faults)
@@ -445,7 +466,7 @@ class Witness:
                 return self._suspect(ALONE)
         if size_ma >= _STEP_MA or not known and age > _NEAR:
             return False
-        still = self._i_still >= _CALM
+        still = self._i_still > 0           # _follow() sees whether it stays so
         moved = abs(moved)
         if moved > 4 * _SURE:
             self._sum_n = 0             # what the drop was before is over
@@ -568,6 +589,10 @@ class Witness:
             return
         if kind >= UNBORNE and not steady:
             self._drop()
+            return
+        if kind == DEAD and abs(i_ma) > _QUIET_MA and self._i_still < _CALM:
+            if age > _CALM:
+                self._drop()
             return
         said = self._terminals(kind, t, known)
         if kind == ALONE and age and self.life.all_still():

@@ -10,7 +10,8 @@ by another channel that measures the same thing in another way.
   stack       the cells                        8 mV a cell                        life.py
               sum of the cells                 0.6 V of change, 4 % in all        levels.py
   terminals   the stack, both FETs closed      8 mV a cell                        life.py
-  current     sag of all cells and             a step of 3 A (sign: 1 A)          witness.py
+  current     its own noise                    13 s of the same raw counts        witness.py
+              sag of all cells and             a step of 3 A (sign: 1 A)          witness.py
               drop to the terminals            3 A that last, within a minute     witness.py
   every NTC   the others' noise                24 s of the same raw counts,       life.py
                                                4 s if all stand still
@@ -42,10 +43,11 @@ FET_HEAT = const(625_000)
 NEIGHBOURS_DC = const(15)
 DIE_DC = const(50)
 
-# Raw counts of the thermistors, of 24 bits: their last bits are the converter's noise. Each is
-# looked at every 2 s; so many looks in a row at the same count are no noise, nor fewer of all
+# Raw counts of thermistors and current, of 24 bits: the last bits are the converter's noise. Each
+# is looked at every 2.1 s; so many looks in a row at one count are no noise, nor fewer of all
 SENSORS = const(6)
 SAME_COUNTS = const(12)
+SAME_CURRENT = const(6)
 ALL_SAME_COUNTS = const(2)
 # sensor (cells 0..3, MOSFET 4, ambient 5) of each place in the AFE's raw counts
 SENSOR_OF = (5, 0, 1, 2, 3, 4)
