@@ -307,12 +307,15 @@ class App:
     def restart(self):
         """An orderly reset (RST-02): what has to last is stored."""
         self._trips.reset()
-        self.start_anew()
+        self.start_anew(False)
 
-    def start_anew(self):
-        """A reset that ends no protection and opens no lock (SAF-06)."""
+    def start_anew(self, prepared=True):
+        """A reset that ends no protection and opens no lock (SAF-06).
+
+        prepared   the storage has written nearly all ahead
+        """
         self.stop()
-        self.storage.save_all(port.ticks_ms())
+        self.storage.save_all(port.ticks_ms(), prepared)
         self.mark[0] = self.mark[8] = 0     # nobody was stuck
         machine.reset()
 

@@ -153,6 +153,8 @@ class Storage:
         self.losses = Losses(files)
         self.keepers: list = []
         self._names: list = []      # of the keepers
+        self._sums: dict = {}       # of what was saved last, by number of the keeper
+        self._prepared = 0          # keepers saved ahead of a start that the update wants
         self._refused_of = 0        # params.changed when it was refused
         self._refused = False       # the file system refused the last write
         self._torn = 0              # records in a row that the ring did not take
@@ -298,10 +300,11 @@ class Storage:
 
     def _update(self, now_ms, update):
         """A step of the update; True if nothing else may take flash time now."""
-        if update.starts:
-            due = self._find_due()
-            if due >= 0:
-                self._save(due, now_ms)     # so that the FETs need not be open for it
+        if not update.starts:
+            self._prepared = 0
+        elif self._prepared < len(self.keepers):
+            self._save(self._prepared, now_ms)      # so that the FETs are not open for it
+            self._prepared += 1
         return update.step(now_ms, not self._waiting and self._is_window())
 
     def _second(self, now_ms):
@@ -377,11 +380,19 @@ class Storage:
         """SAF-09: flash that takes no more writes is an alarm at once."""
         self.pack.set_fault(FAULT_FLASH, self._refused or self._torn >= _TORN_MOST, value, limit)
 
-    def _save(self, i, now_ms):
-        """Write what keeper *i* keeps; a file system that refuses is tried again later."""
+    def _save(self, i, now_ms, changed=False):
+        """Write what keeper *i* keeps; a file system that refuses is tried again later.
+
+        changed   not if the same was written by this program already
+        """
         slots, source = self.keepers[i]
+        data = source.to_bytes()
+        mark = crc16(data, 0, len(data), 0xFFFF)
+        if changed and not source.dirty and self._sums.get(i) == mark:
+            return True
         try:
-            slots.save(source.to_bytes())
+            slots.save(data)
+            self._sums[i] = mark
         except OSError as error:
             self.errors += 1
             self._retry = _RETRY_STEPS
@@ -428,14 +439,15 @@ class Storage:
             return STORED
         return NOT_STORED if self.pack.has(FAULT_FLASH) else WAITING
 
-    def save_all(self, now_ms):
+    def save_all(self, now_ms, changed=False):
         """Write everything now: before a reset, a sleep, or the rocker's off.
 
         Takes some tenths of a second, in the worst case some seconds; both FETs should be off.
+        changed   only what is not in flash as it is
         """
         self._retry = 0
         for i in range(len(self.keepers)):
-            self._save(i, now_ms)
+            self._save(i, now_ms, changed)
         self._retry = 0
         while self.records.waiting:
             self._write_records(now_ms)

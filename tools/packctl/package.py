@@ -8,7 +8,7 @@ these words; the pack adds the distance where it writes slot B.
     2     length of the signature, 0 or 64
     0|64  Ed25519 signature over the header's SHA-256
     ...   a record for each page of 256 bytes:
-            1    count of places, at most 63; 255: the page differs otherwise
+            1    count of places, at most 64; 255: the page differs otherwise
             n    places: offsets in the page of words to which the distance is added
             256  the page for slot A; behind a count of 255, also the one for slot B
     32    SHA-256 of everything before
@@ -56,14 +56,14 @@ def _record_of(first: bytes, second: bytes, distance: int) -> Record:
     low = next((k for k in range(4) if distance >> 8 * k & 0xFF), 0)    # changes in each word
     places = []
     at = 0
-    while at < PAGE and len(places) < 64:
+    while at < PAGE and len(places) <= 64:
         if first[at] != second[at]:
             start = at - low
             places.append(start)
             at = start + 3
         at += 1
     fits = all(0 <= place <= PAGE - 4 for place in places)
-    if len(places) < 64 and fits and _moved(first, bytes(places), distance) == second:
+    if len(places) <= 64 and fits and _moved(first, bytes(places), distance) == second:
         return Record(first, bytes(places), None)
     return Record(first, b"", second)
 
