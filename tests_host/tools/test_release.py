@@ -13,6 +13,7 @@ sys.path.append(str(ROOT / "tools" / "image"))
 
 import mip                                          # noqa: E402
 import release                                      # noqa: E402
+import update_file                                  # noqa: E402
 
 MAP = """
 Discarded input sections
@@ -87,3 +88,19 @@ def test_a_release_of_the_image(uf2, tmp_path):
     text = (out / "TAG.md").read_text()
     assert text.startswith(f"packctl {version}\n\n") and "What is new" in text
     assert len(list((out / "mip").glob("*/package.json"))) == len(mip.PACKAGES)
+
+
+def test_the_update_file_is_of_what_the_slots_hold():
+    """Board and version are in the first sector, which differs as a whole."""
+    def slot(fill, word):
+        info = b"INFO" + b"PACKCTL_PICO".ljust(16, b"\0") + b"1.2.3".ljust(16, b"\0")
+        sums = (bytes((fill,)) * 0xF00 + info).ljust(4096, b"\xff")
+        return sums + word.to_bytes(4, "little") * 1024
+    flash_map = {"INFO": 0xF00, "SLOT_A": 0x3000, "SLOT_B": 0xDB000}
+    first, second = slot(1, 0x10004100), slot(2, 0x100DC100)
+    made = update_file.of_slots(first, second, flash_map)
+    assert made.name == "packctl-PACKCTL_PICO-1.2.3.pkg" and made.distance == 0xD8000
+    assert (made.image(0), made.image(1)) == (first, second)
+    assert {len(record.places) for record in made.records[16:]} == {64}
+    with pytest.raises(ValueError, match="no board and version"):
+        update_file.of_slots(bytes(8192), bytes(8192), flash_map)

@@ -2,6 +2,7 @@
 """Puts everything that a release consists of into build/release/ (make release).
 
     packctl-VERSION-pico.uf2    the image, to be copied to a Pico in BOOTSEL
+    packctl-BOARD-VERSION.pkg   the same for `packctl update`, not signed
     packctl-VERSION.cdx.json    what is in the image, as CycloneDX 1.6
     packctl-VERSION-*.whl       the host tool, for pip and pipx
     sizes.md                    bytes of the image: by component, by module of the application
@@ -27,6 +28,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import toolchain                                    # noqa: E402
 sys.path.append(str(toolchain.ROOT / "tools" / "image"))
 import mip                                          # noqa: E402
+import update_file                                  # noqa: E402
 
 ROOT = toolchain.ROOT
 OUT = ROOT / "build" / "release"
@@ -208,6 +210,8 @@ def make(image, source, out=OUT, when=None):
     out.mkdir(parents=True)
     mip.build(out / "mip")
     (out / f"packctl-{version}-pico.uf2").write_bytes(uf2)
+    if image.slot_b is not None:
+        update_file.write(image.slot_a.read_bytes(), image.slot_b.read_bytes(), out)
     parts = bill(version, uf2, sizes, image.size["modules"], versions(source), stamp)
     (out / f"packctl-{version}.cdx.json").write_text(json.dumps(parts, indent=1) + "\n")
     (out / "sizes.md").write_text(size_table(version, image.size, sizes), "utf-8")
