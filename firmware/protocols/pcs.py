@@ -4,6 +4,7 @@ Pylontech's and PACE's ASCII frames are told apart by the VER of each request; M
 mark, so it has to be chosen by parameter.
 """
 
+from protocols import pace_names
 from protocols.ascii.port import AsciiPort
 from protocols.modbus import Modbus, PaceRegisters, VoltronicRegisters
 
@@ -29,7 +30,7 @@ class Pcs(AsciiPort):
     def _load(self):
         p = self._pack.params
         self._taken = p.changed
-        self._spoken = p["pcs_protocol"]
+        self._spoken = pace_names.base_of(pace_names.RS485, p["pcs_protocol"])
         self._modbus.registers = self._registers[1 if self._spoken == _VOLTRONIC else 0]
         self._silent = p["inverter_port"] == CAN_ONLY
 

@@ -14,7 +14,7 @@ from protocols.parallel.nodes import Master, Slave
 from protocols.pcs import Pcs
 from protocols.snapshot import Identity, System
 
-NOT_ON = ("rp2040",)        # minutes of traffic; the frames and the port's task run there
+NOT_ON = ("rp2040", "rv32")        # minutes of traffic; the frames and the port's task run there
 _STEP_MS = 10
 
 

@@ -557,7 +557,7 @@ class TestRights(TestCase):
             self.assertEqual((p["can_variant"], p["pcs_protocol"]), (can, rs485), sent)
             p.set("pcs_protocol", 0)            # else nothing of PACE is answered
             self.assertEqual(self.ask(request("EB", "", "00", "25"))[13:-5], read[:5] + "0")
-        for wrong in ("131400", "7F0101", "011801"):
+        for wrong in ("171400", "7F0101", "011901"):
             self.assertEqual(self.rtn(request("EC", wrong, "00", "25")), "09", wrong)
         self.assertEqual(p["can_variant"], 0)
         self.assertEqual(self.rtn(request("EC", "FF0001", "00", "25")), "00")

@@ -105,6 +105,10 @@ def test_the_other_questions_are_answered(ok):
     assert "am5000" in ok("profile").out
     assert ok("bus", "--json").json[0]["address"] == 1
     assert "SOC" in ok("bus").out
+    names = ok("bus", "--names").out
+    assert ("can_variant 17  Must: no frames of it are published, so as Pylontech 1.2 (PACE 0B)"
+            in names)
+    assert "pcs_protocol  4  Voltronic Modbus (PACE 03)" in names
     assert isinstance(ok("ports", "--json").json, list)
 
 

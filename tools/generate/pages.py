@@ -29,7 +29,7 @@ from bms.host import products                               # noqa: E402
 from bms.limits import derating, reasons                    # noqa: E402
 from bms.words import events, parameters, rules             # noqa: E402
 from bms.words import readings as rd                        # noqa: E402
-from protocols import as1_codes                             # noqa: E402
+from protocols import as1_codes, pace_names                 # noqa: E402
 from protocols.can import layout                            # noqa: E402
 from protocols.debug import words as console_words          # noqa: E402
 
@@ -238,6 +238,19 @@ def can_page():
         out.append(f"| {number} | {row[layout.NAME]} | "
                    + " ".join(f"{frame[0]:03X}" for frame in row[layout.FRAMES])
                    + f" | {heard} |")
+    out += ["", "## Names", "",
+            "What PACE's boards offer by name (COM-11). Where no frames are published, a name "
+            "speaks as another one, and `bus names` on the console says so.", "",
+            "| parameter | name | PACE's code | speaks as |", "| --- | --- | --- | --- |"]
+    for row in (pace_names.CAN, pace_names.RS485):
+        own = len(row[pace_names.OWN_CODES])
+        for number in range(own + len(row[pace_names.CODES])):
+            name, _, _ = pace_names.name_of(row, number).partition(":")
+            code = pace_names.code_of(row, number)
+            base = pace_names.base_of(row, number)
+            out.append(f"| `{row[pace_names.PARAM]}` {number} | {name} | "
+                       + ("" if code == pace_names.NO_CODE else f"{code:02X}") + " | "
+                       + ("" if base == number else pace_names.name_of(row, base)) + " |")
     for message in database.messages:
         if message.senders != ["Pack"]:
             continue

@@ -96,7 +96,7 @@ def can_tables():
     return {frame[0]: [[name, bit, bits, bool(big), sign == "-", float(factor), float(offset),
                         unit] for name, bit, bits, big, sign, factor, offset, unit
                        in can_dbc.signals_of(frame)]
-            for frame in can_dbc.layout.VARIANTS[0][1]}
+            for frame in can_dbc.layout.VARIANTS[0][can_dbc.layout.FRAMES]}
 
 
 def page_data():

@@ -171,9 +171,9 @@ TABLE = (
     (100, "pcs_baud", "", 1200, 115200, 9600, "COM-01 bit/s of RS485 to the inverter"),
     (101, "inverter_lost_s", "s", 0, 3600, 60,
      "COM-08 the inverter is lost after this time of silence, 0 = not watched"),
-    (102, "pcs_protocol", "", 0, 4, 0,
+    (102, "pcs_protocol", "", 0, 26, 0,
      "COM-01 RS485 protocol: 0 = as each request asks, 1 = Pylontech, 2 = PACE, 3 = PACE Modbus, "
-     "4 = Voltronic Modbus"),
+     "4 = Voltronic Modbus, 5 to 26 = other names of PACE's list, as Pylontech (`bus names`)"),
     (103, "pcs_for_slaves", "", 0, 1, 1,
      "COM-03 1 = the master also answers at the addresses of its slaves"),
     (104, "pcs_unlock_min", "min", 1, 1440, 10, "COM-07 `unlock` allows writing for this time"),
@@ -183,10 +183,10 @@ TABLE = (
      "COM-05 the pack asks to be charged at or below this state of charge"),
     (107, "full_request_days", "", 0, 365, 30,
      "COM-05 the pack asks for a full charge after this many days, 0 = never"),
-    (110, "can_variant", "", 0, 13, 0,
+    (110, "can_variant", "", 0, 25, 0,
      "COM-02 CAN frames for: 0 = Pylontech 1.2, 1 = Pylontech 1.3, 2 = Pylontech 2, 3 = Victron, "
      "4 = SMA, 5 = Deye, 6 = Growatt, 7 = Growatt LV, 8 = Goodwe, 9 = Solis, 10 = Luxpower, 11 = "
-     "Sofar, 12 = Schneider, 13 = Pytes"),
+     "Sofar, 12 = Schneider, 13 = Pytes, 14 to 25 = other names of PACE's list (`bus names`)"),
     (111, "can_keep_alive", "", 0, 2, 0,
      "COM-08 a CAN inverter is heard by: 0 = what its variant does, 1 = its frames only, 2 = its "
      "frames or its acknowledging ours"),

@@ -11,8 +11,8 @@ from bms.words.rules import BOTH, CHARGE, DISCHARGE
 from civil import civil_of, is_date, seconds_of
 from clock import SET
 from hot.hex_text import put_words
+from protocols import pace_names
 from protocols.ascii import settings
-from protocols.can import layout
 from protocols.ascii.frame import BAD_FORMAT, OK
 from protocols.conditions import PACE, alarm_word, bit, protection_word
 from protocols.fields import put_i16, put_temp, put_text, put_u16, rounded
@@ -65,9 +65,6 @@ _SHORT_READ, _SHORT_WRITE = 0xE5, 0xE4
 _SWITCHES = {0x0A: ("limiter_enable", 1), 0x0B: ("limiter_enable", 0),
              0x0C: ("buzzer_enable", 0), 0x0D: ("buzzer_enable", 1)}
 
-# EB, EC: number of the protocol for each can_variant and pcs_protocol; NONE: as it is, or not one
-_CAN_CODES = bytes(row[layout.PACE] for row in layout.VARIANTS)
-_RS485_CODES = b"\x01\x01\xff\x00\x03"
 _AUTOMATIC = 0x00
 
 
@@ -339,8 +336,8 @@ class Pace:
             return 0
         params = self._pack.params
         spoken = params["pcs_protocol"]
-        self._info[0] = _CAN_CODES[params["can_variant"]]
-        self._info[1] = _RS485_CODES[spoken]
+        self._info[0] = pace_names.code_of(pace_names.CAN, params["can_variant"])
+        self._info[1] = pace_names.code_of(pace_names.RS485, spoken)
         self._info[2] = 0x01 if spoken else _AUTOMATIC
         return 3
 
@@ -352,12 +349,12 @@ class Pace:
             return self._fail(RTN_REFUSED)
         can, rs485, kind = self._parser.info[0:3]
         values = {}
-        if can != layout.NO_CODE:
-            values["can_variant"] = _CAN_CODES.find(bytes((can,)))
+        if can != pace_names.NO_CODE:
+            values["can_variant"] = pace_names.number_of(pace_names.CAN, can)
         if kind == _AUTOMATIC:
             values["pcs_protocol"] = 0
-        elif rs485 != layout.NO_CODE:
-            values["pcs_protocol"] = _RS485_CODES.find(bytes((rs485,)), 1)
+        elif rs485 != pace_names.NO_CODE:
+            values["pcs_protocol"] = pace_names.number_of(pace_names.RS485, rs485, 1)
         try:
             self._pack.change(values, now_ms)
         except ValueError:

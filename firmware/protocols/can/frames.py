@@ -3,7 +3,7 @@
 import micropython
 from bms.words.readings import NO_READING
 from protocols.can import layout
-from protocols import conditions
+from protocols import conditions, pace_names
 
 _STATUS = 26            # not folded into a constant: a frozen one of so many bits is no small int
 # by kind of field; 32 bits as far as small integers go
@@ -148,8 +148,8 @@ class CanFrames:
         self.choose(number)
 
     def choose(self, number):
-        """Encode for the inverter number *number* of VARIANTS from now on."""
-        self.variant = layout.VARIANTS[number]
+        """Encode for the inverter number *number* of can_variant from now on."""
+        self.variant = layout.VARIANTS[pace_names.base_of(pace_names.CAN, number)]
         maker = self.variant[layout.MAKER]
         self.values.manufacturer = self.values.own_name if maker is None else maker
 

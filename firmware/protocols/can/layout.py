@@ -203,54 +203,53 @@ ON_REQUEST = const(4)       # the set answers the inverter's frame; it is not se
 
 _KEEP = (0x305, 0x306, 0x307)
 
-NO_CODE = const(0xFF)       # PACE has no number for it
-
-# (name, words of the parameter's help, number in PACE's EB and EC, frames in order, manufacturer
-# told (None: ours), keep-alive identifiers (-1: any extended one), what counts as heard, quirks)
-(NAME, LABEL, PACE, FRAMES, MAKER, KEEP_ALIVE, HEARD, QUIRKS) = range(8)
+# (name, frames in order, manufacturer told (None: ours), keep-alive identifiers (-1: any extended
+# one), what counts as heard, quirks). Words for a person, PACE's codes and the names that have no
+# frames of their own: pace_names.py
+(NAME, FRAMES, MAKER, KEEP_ALIVE, HEARD, QUIRKS) = range(6)
 
 VARIANTS: tuple = (
-    ("pylontech", "Pylontech 1.2", 0x01,
+    ("pylontech",
      (F351, F355, F356, F359, F35C, F35E),
      b"PYLON   ", _KEEP, FRAMES_ONLY, 0),
-    ("pylontech-1.3", "Pylontech 1.3", 0x01,
+    ("pylontech-1.3",
      (F351, F355_LONG, F356, F35A_PLAIN, F35E, F35F),
      b"PYLON   ", _KEEP, FRAMES_ONLY, 0),
-    ("pylontech-2", "Pylontech 2", 0x10,
+    ("pylontech-2",
      (F351, F355, F356, F359, F35C, F35E, F35A, F372, F373, F374, F375, F376, F377, F379),
      b"PYLON   ", _KEEP, OR_ACKNOWLEDGED, 0),
-    ("victron", "Victron", 0x03,
+    ("victron",
      (F351, F355_FINE, F356, F35A, F35E, F35F, F372, F373, F374, F375, F376, F377, F378,
       F379, F370_NAME, F371_NAME, F380, F381, F382, F360),
      None, _KEEP, FRAMES_ONLY, HOLD_VOLTAGE),
-    ("sma", "SMA", 0x07,
+    ("sma",
      (F351, F355_FINE, F356, F35A, F35E, F35F),
      None, (0x305, 0x306, 0x300, 0x301), FRAMES_ONLY, 0),
-    ("deye", "Deye", 0x01,
+    ("deye",
      (F351, F355_EIGHT, F356_EIGHT, F359_EIGHT, F35C_EIGHT, F35E, F370_DEYE, F371_DEYE),
      b"PYLON   ", _KEEP, FRAMES_ONLY, 0),
-    ("growatt", "Growatt", 0x11,
+    ("growatt",
      (F351, F355, F356, F359, F35C, F35E),
      b"PYLON   ", _KEEP, OR_ACKNOWLEDGED, 0),
-    ("growatt-lv", "Growatt LV", 0x02,
+    ("growatt-lv",
      (G311, G312, G313, G314, G315, G316, G317, G318, G319, G320, G321),
      None, (0x301,), FRAMES_ONLY, ON_REQUEST),
-    ("goodwe", "Goodwe", 0x08,
+    ("goodwe",
      (F351, F355, F356, F359, F35C, F35E, F35A, F372, F373, F374, F375, F376, F377, F379),
      b"GOODWE  ", _KEEP, FRAMES_ONLY, 0),
-    ("solis", "Solis", 0x0C,
+    ("solis",
      (F351, F355, F356, F359, F35C, F35E),
      b"PYLON   ", _KEEP, OR_ACKNOWLEDGED, 0),
-    ("luxpower", "Luxpower", 0x05,
+    ("luxpower",
      (F351, F355_LUX, F356_LUX, F359_LUX, F35C_LUX, F35E),
      b"PYLON   ", _KEEP, OR_ACKNOWLEDGED, 0),
-    ("sofar", "Sofar", 0x0A,
+    ("sofar",
      (F351, F355_SOFAR, F356_SOFAR, F359, F35C, F35E),
      b"PYLON   ", _KEEP, OR_ACKNOWLEDGED, NEVER_ZERO),
-    ("schneider", "Schneider", 0x04,
+    ("schneider",
      (F351, F355, F356, F359, F35C, F35E, F35A, F372, F373, F374, F375, F376, F377, F379),
      b"PYLON   ", (0x305, -1), OR_ACKNOWLEDGED, 0),
-    ("pytes", "Pytes", NO_CODE,
+    ("pytes",
      (P400, P401, P402, P403, P404, P405, P406, P408, P409, P40A, P40B, P41E),
      None, _KEEP, OR_ACKNOWLEDGED, 0),
 )

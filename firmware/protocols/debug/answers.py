@@ -18,6 +18,7 @@ from bms.words.phrases import quantity
 from bms.words.readings import NO_READING
 from bms.words.rules import CHARGE, DISCHARGE
 from civil import text_of
+from protocols import pace_names
 from protocols.debug import words as w
 from protocols.debug.pylon import Pylon
 
@@ -267,6 +268,11 @@ class Answers:
         now_ms = self._ticks_ms()
         system = parts.system
         system.update(now_ms)
+        if words == ["names"]:
+            for row in (pace_names.CAN, pace_names.RS485):
+                for line in pace_names.lines(row):
+                    yield line
+            return
         if words:
             address = _count(words[0], 99)
             for seen in system.modules:
@@ -279,6 +285,8 @@ class Answers:
         can = parts.can
         yield "CAN        %s; sent %d, not taken %d, heard %d" % (
             _CAN_STATES[can.state], can.sent, can.timeouts, can.received)
+        for row, title in ((pace_names.CAN, "CAN for"), (pace_names.RS485, "RS485 for")):
+            yield "%-10s %s" % (title, pace_names.name_of(row, pack.params[row[0]]))
         yield "address    %d%s" % (pack.dip, " (alone)" if not pack.dip else "")
         if not system.fleet.is_alone():
             whole = system.whole

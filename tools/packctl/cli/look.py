@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from .. import files
+from .. import decisions, files
 from ..errors import BadFile, PackError
 from ..pack import Cause, Pack, Status, connect
 from ..ports import list_ports, there_are
@@ -218,8 +218,20 @@ def codes(session: Session, code: Annotated[Optional[int], typer.Argument(
     session.tell(lines, "\n".join(lines))
 
 
-def bus(session: Session) -> None:
-    """The packs on the parallel bus that are summed up here."""
+def bus(session: Session, names: Annotated[bool, typer.Option(
+        "--names", help="The inverters that can be chosen by name, each with the parameter and "
+        "the value that does it.")] = False) -> None:
+    """The packs on the parallel bus that are summed up here.
+
+    \b
+    packctl bus
+    packctl bus --names
+    """
+    if names:
+        listed = decisions.module("protocols.pace_names")
+        lines = [line for row in (listed.CAN, listed.RS485) for line in listed.lines(row)]
+        session.tell(lines, "\n".join(lines))
+        return
     modules = session.pack.modules()
 
     def text() -> None:
