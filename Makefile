@@ -16,7 +16,7 @@ SHELL := /bin/bash
 
 # Variables given on the command line (DURATION=20 PLAIN=1) reach the tools as environment.
 
-.PHONY: help setup ready test-ready firmware run rig test test-rp2040 test-fast report fuzz lint soc-report dbc pages profile trace days bench campaign hunt mutants powercut update-cuts web web-ready web-serve test-web release mip wheel flash size clean
+.PHONY: help setup ready test-ready firmware run rig test test-rp2040 test-rv32 test-fast report fuzz lint soc-report dbc pages profile trace days bench campaign hunt mutants powercut update-cuts web web-ready web-serve test-web release mip wheel flash size clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,14 +64,18 @@ rig: ready ## the bench: JSON lines on standard input and output (make -s rig)
 test-ready: ready
 	@$(TOOLCHAIN) test-packages >/dev/null
 
-test: test-ready lint ## lint, all tests on CPython and the unix port, a sample on the emulated RP2040
+test: test-ready lint ## lint, all tests on CPython and the unix port, samples on the emulated RP2040 and RISC-V
 	@$(PY) -m pytest -n 2 tests_host --targets host,unix,sample
 
 test-rp2040: ready ## all tests that run on the emulated RP2040 (one hour)
 	@$(PY) -m pytest -n 2 tests_host --targets rp2040 -m rp2040
 
+test-rv32: ready ## all unit tests as code of the ESP32-C3 and C6 (rv32imc), on QEMU
+	@$(TOOLCHAIN) rv32 >/dev/null
+	@$(PY) -m pytest -n 2 tests_host/test_on_target.py --targets rv32
+
 test-fast: test-ready ## tests on CPython alone
-	@$(PY) -m pytest tests_host -m "not slow and not unix and not rp2040"
+	@$(PY) -m pytest tests_host -m "not slow and not unix and not rp2040 and not rv32"
 
 # The page and the file for CI that `make report` writes; `make hil` uses them too.
 REPORT = --html=build/report.html --self-contained-html --junitxml=build/report.xml

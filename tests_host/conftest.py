@@ -10,7 +10,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 TARGETS = ("host", "unix", "rp2040")
 # the scenarios that rp2040 runs, on benches with a box (tools/packbox); only where they are named
 BOXED = {"rp2040+box": "box", "serial": "serial"}
-SAMPLE = "sample"               # on rp2040 those tests alone that are marked so
+UNITS = ("rv32",)               # unit tests alone run there (test_on_target.py)
+SAMPLE = "sample"               # on rp2040 and rv32 those tests alone that are marked so
 
 # The mocks' machine, micropython and port_sim stand in for the device's.
 sys.path[:0] = [str(ROOT / folder) for folder in
@@ -30,11 +31,11 @@ except ImportError:
 
 
 def pytest_addoption(parser):
-    parser.addoption("--targets", default=",".join(TARGETS), metavar="NAMES",
+    parser.addoption("--targets", default=",".join((*TARGETS, *UNITS)), metavar="NAMES",
                      help="what tests with a `target` run the firmware on, by commas: "
-                          "host, unix, rp2040 (default: all), sample (on rp2040, but only the "
-                          "tests that are marked so), rp2040+box, serial (board and box at the "
-                          "ports PACKCTL_PORT and PACKCTL_BOX)")
+                          "host, unix, rp2040, rv32 (default: all), sample (on rp2040 and rv32, "
+                          "but only the tests that are marked so), rp2040+box, serial (board and "
+                          "box at the ports PACKCTL_PORT and PACKCTL_BOX)")
 
 
 @pytest.hookimpl(tryfirst=True)         # the page's style is read by the plugin that writes it
@@ -43,9 +44,9 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "sample(text, ...): part of what always runs on rp2040; "
                             "with texts only the cases whose id has one of them")
     for name in config.getoption("--targets").split(","):
-        if name not in (*TARGETS, SAMPLE, *BOXED):
-            raise pytest.UsageError(f"--targets: {name!r} is none of {', '.join(TARGETS)}, "
-                                    f"{SAMPLE}")
+        if name not in (*TARGETS, *UNITS, SAMPLE, *BOXED):
+            raise pytest.UsageError(f"--targets: {name!r} is none of "
+                                    f"{', '.join((*TARGETS, *UNITS, SAMPLE, *BOXED))}")
     if config.getoption("htmlpath", None):
         import scenario_report
         scenario_report.load(config)

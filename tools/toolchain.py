@@ -65,6 +65,8 @@ HOST_PACKAGES = ("build-essential", "pkg-config", "python3")
 TEST_PACKAGES = ("mosquitto",)      # each is named as its program is
 WEB_PACKAGES = ("npm",)                 # brings the interpreter of the page
 BROWSER_PACKAGES = ("npm", "chromium")  # ... and what looks at it
+RV32_PACKAGES = ("gcc-riscv64-unknown-elf", "picolibc-riscv64-unknown-elf", "qemu-system-misc")
+PICOLIBC = pathlib.Path("/usr/lib/picolibc/riscv64-unknown-elf/picolibc.specs")
 ARM_PACKAGES = (
     "gcc-arm-none-eabi",
     "libnewlib-arm-none-eabi",
@@ -637,6 +639,111 @@ def unix():
     return _built("micropython", tree, build)
 
 
+# ---- interpreter for RISC-V ---------------------------------------------------------------
+
+# MicroPython's port for QEMU leaves `time` out; the clock of the machine `virt` runs at 10 MHz.
+_RV32_TIME = """
+#include "shared/timeutils/timeutils.h"
+
+#define MTIME_LOW (*(volatile uint32_t *)0x0200bff8)
+#define MTIME_HIGH (*(volatile uint32_t *)0x0200bffc)
+
+static uint64_t mtime_us(void) {
+    uint32_t high, low;
+    do {
+        high = MTIME_HIGH;
+        low = MTIME_LOW;
+    } while (high != MTIME_HIGH);
+    return (((uint64_t)high << 32) | low) / 10;
+}
+
+mp_uint_t mp_hal_ticks_us(void) { return (mp_uint_t)mtime_us(); }
+mp_uint_t mp_hal_ticks_ms(void) { return (mp_uint_t)(mtime_us() / 1000); }
+mp_uint_t mp_hal_ticks_cpu(void) { return MTIME_LOW; }
+uint64_t mp_hal_time_ns(void) { return mtime_us() * 1000; }
+
+void mp_hal_delay_us(mp_uint_t us) {
+    for (uint64_t end = mtime_us() + us; mtime_us() < end;) {
+    }
+}
+
+void mp_hal_delay_ms(mp_uint_t ms) { mp_hal_delay_us(1000 * ms); }
+"""
+_RV32_HEAP = 1_700_000          # of 2 MB that the port's linker script has
+_RV32_MAKE = (
+    "BOARD=VIRT_RV32",
+    f"MICROPY_HEAP_SIZE={_RV32_HEAP}",
+    f"PICOLIBC_SPECS={PICOLIBC}",   # Debian's compiler does not find it by itself
+    "FROZEN_MANIFEST=",
+)
+_RV32_CHANGES = {
+    "mpconfigport.h": (("MICROPY_PY_TIME             (0)", "MICROPY_PY_TIME             (1)"),),
+    # with the extension that the compiler wants named, the linker takes a libgcc for 64 bits
+    "Makefile": (("LDFLAGS += -mabi=$(RV32_ABI) -march=$(RV32_ARCH)",
+                  "LDFLAGS += -mabi=$(RV32_ABI) -march=rv32imac"),),
+}
+
+
+def missing_rv32():
+    """Names of the packages for RISC-V that are not here."""
+    found = (shutil.which("riscv64-unknown-elf-gcc"), PICOLIBC.exists(),
+             shutil.which("qemu-system-riscv32"))
+    return [name for name, there in zip(RV32_PACKAGES, found) if not there]
+
+
+def ensure_rv32_packages():
+    """Install compiler and emulator for RISC-V if they are missing."""
+    missing = missing_rv32()
+    if missing:
+        _install(missing, missing)
+        if missing_rv32():
+            raise ToolchainError(f"still missing after installation: {' '.join(missing_rv32())}")
+
+
+def rv32():
+    """Path of MicroPython for the 32-bit RISC-V of QEMU's machine `virt`: an ELF file."""
+    tree = sources()
+    key = hash_of("rv32", tree.key, _RV32_TIME, *_RV32_MAKE, _RV32_CHANGES,
+                  inspect.getsource(_build_rv32))
+    folder = cache_dir() / f"rv32-{key}"
+    program = folder / "firmware.elf"
+    ensure_rv32_packages()
+    if not program.exists():
+        ensure_packages()
+        cross = mpy_cross()
+        with locked():
+            if not program.exists():
+                with new_folder(folder) as part:
+                    _build_rv32(part, tree, cross)
+    return program
+
+
+def _build_rv32(folder, tree, cross):
+    """Build in a tree of links to *tree*, with the port itself copied and completed."""
+    top = cache_dir() / "work" / "rv32"
+    shutil.rmtree(top, ignore_errors=True)
+    port = top / "ports" / "qemu"
+    shutil.copytree(tree.path / "ports" / "qemu", port)
+    for path in tree.path.iterdir():
+        if path.name != "ports":
+            (top / path.name).symlink_to(path)
+    for name, changes in _RV32_CHANGES.items():
+        text = (port / name).read_text()
+        for old, new in changes:
+            if old not in text:
+                raise ToolchainError(f"{port / name} has no line {old!r}")
+            text = text.replace(old, new)
+        (port / name).write_text(text)
+    with open(port / "mphalport.c", "a") as file:
+        file.write(_RV32_TIME)
+    build = top / "build"
+    make = ["make", jobs(), "-C", port, f"BUILD={build}", *_RV32_MAKE]
+    env = {**build_env(tree), "MICROPY_MPYCROSS": str(cross)}
+    run_logged("building rv32", [make], env=env)
+    shutil.copy2(build / "firmware.elf", folder / "firmware.elf")
+    shutil.rmtree(top)
+
+
 # ---- firmware -----------------------------------------------------------------------------
 
 
@@ -1016,7 +1123,7 @@ def main(argv=None):
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     sub = parser.add_subparsers(dest="command", required=True)
-    for name in ("sources", "unix", "mpy-cross", "all", "paths", "crosscheck", "clean",
+    for name in ("sources", "unix", "mpy-cross", "rv32", "all", "paths", "crosscheck", "clean",
                  "test-packages", "web-packages", "browser-packages"):
         sub.add_parser(name)
     for name in ("firmware", "size"):
@@ -1033,6 +1140,8 @@ def main(argv=None):
             print(unix())
         elif args.command == "mpy-cross":
             print(mpy_cross())
+        elif args.command == "rv32":
+            print(rv32())
         elif args.command == "all":
             unix()
             firmware()

@@ -6,7 +6,7 @@ from flash_model import SECTOR, Cut, NorFlash, Partition
 from flash_ring import PAYLOAD, FlashRing
 from region import BlockRegion
 
-NOT_ON = ("rp2040", "unix")         # the model of the flash belongs to the bench
+NOT_ON = ("rp2040", "unix", "rv32")         # the model of the flash belongs to the bench
 _IN_A_SECTOR = 127                  # 128 places, one of them the head
 
 

@@ -1,6 +1,7 @@
 """The holes that a collection leaves are filled: what is asked for next is found at once."""
 
 import gc
+import sys
 import unittest
 
 from fakes import ON_MICROPYTHON
@@ -16,6 +17,8 @@ class TestFill(unittest.TestCase):
     def test_many_holes_are_filled_and_then_there_are_none(self):
         if not ON_MICROPYTHON:
             raise unittest.SkipTest("CPython has no such heap")
+        if sys.platform == "qemu":
+            raise unittest.SkipTest("its modules are on the heap: more holes than a look fills")
         kept = [[None] for _ in range(600)]
         for i in range(0, len(kept), 2):
             kept[i] = None                      # holes of two blocks

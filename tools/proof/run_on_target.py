@@ -1,7 +1,8 @@
-"""Runs the plain unittest modules of tests_host on MicroPython: unix port or emulated RP2040.
+"""Runs the plain unittest modules of tests_host on MicroPython: unix port, RISC-V, RP2040.
 
     python tools/proof/run_on_target.py unix                    every module that can run there
     python tools/proof/run_on_target.py rp2040 test_protect     one of them
+    python tools/proof/run_on_target.py rv32                    as code of the ESP32-C3, on QEMU
 
 On the RP2040 the tests are frozen, with the firmware, into an image of their own; it starts no
 firmware and runs one module at a time through the raw REPL, each in a fresh boot. `collect()` and
@@ -13,6 +14,7 @@ A module that is too long for a target says so at its top level: NOT_ON = ("rp20
 import argparse
 import ast
 import collections
+import functools
 import pathlib
 import re
 import shutil
@@ -25,14 +27,16 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from rooms import ROOT  # noqa: E402
 
+import rv32
 import toolchain
 
 TESTS = ROOT / "tests_host"
-TARGETS = ("unix", "rp2040")
+TARGETS = ("unix", "rv32", "rp2040")
 HELPERS = ("fakes.py",)
 _UNITTEST = "micropython-unittest==0.2"
 _UNIX_HEAP = "4M"
 _UNIX_LIMIT_S = 1200               # a loop without end; the machine may be busy
+_RV32_LIMIT_S = 1200
 _RP2040_LIMIT_MS = 240_000     # emulated: the longest module takes about half of it
 
 # What runs on the target: one line before and one after each test, everything else between.
@@ -221,6 +225,8 @@ def run(target, module):
     """Run *module* on *target*; {(case, method): Result} with every test of collect()."""
     if target == "unix":
         output = _run_unix(module)
+    elif target == "rv32":
+        output = _run_rv32(module)
     elif target == "rp2040":
         output = _run_rp2040(module)
     else:
@@ -244,12 +250,34 @@ def _run_unix(module):
     return done.stdout.decode(errors="replace")
 
 
+@functools.cache
+def _rv32_rom():
+    """One ROM holds all modules, so it is made once."""
+    with tempfile.TemporaryDirectory() as folder:
+        _stage(folder, modules("rv32"))
+        try:
+            return rv32.rom_of(rv32.files_of(folder))
+        except rv32.Rv32Error as error:
+            raise RunError(str(error)) from None
+
+
+def _run_rv32(module):
+    return rv32.run(_rv32_rom(), f"import target_run\ntarget_run.run({module!r})\n",
+                    _RV32_LIMIT_S)
+
+
 _PART_BYTES = 300_000   # of test sources in one image, beside the application
 
 # Runs on the emulated RP2040 in each `make test`, the rest in `make test-rp2040`: what depends
 # on the processor, such as words of 32 bits, code compiled for it, memory, pins and buses.
 SAMPLE = ("test_bq76952", "test_bq_frames", "test_crc", "test_dead_man", "test_due", "test_heap",
           "test_hex_text", "test_protect", "test_scan_values", "test_scheduler", "test_self_tests")
+
+# So on RISC-V, with `make test-rv32` for the rest: the code generator of the ESP32-C3 and C6.
+RV32_SAMPLE = ("test_ascii_frame", "test_bq76952", "test_bq_frames", "test_crc", "test_due",
+               "test_hex_text", "test_levels", "test_protect", "test_pulses", "test_scan_values",
+               "test_scheduler", "test_values")
+SAMPLES = {"rp2040": SAMPLE, "rv32": RV32_SAMPLE}
 
 _images: dict = {}  # {part: path of its image}, built once a process
 
@@ -268,10 +296,20 @@ def parts():
     return [list(SAMPLE), *made]
 
 
+def part_of(module):
+    """Number of the image for the RP2040 that has *module*; that of the sample for any other."""
+    return next((i for i, names in enumerate(parts()) if module in names), 0)
+
+
+def image_of(target, module):
+    """What has to be built before *module* runs on *target*: a name that others may share."""
+    return {"unix": "unix", "rv32": "rv32"}.get(target) or f"{target}-{part_of(module)}"
+
+
 def test_image(module=None):
     """The UF2 with the firmware and the part of the tests that *module* is of; None: any."""
     groups = parts()
-    part = next((i for i, names in enumerate(groups) if module in names), 0)
+    part = part_of(module)
     if part not in _images:
         with tempfile.TemporaryDirectory() as folder:
             _stage(folder, groups[part])
