@@ -28,6 +28,7 @@ CSS = pathlib.Path(__file__).with_name("report.css")
 _LATEST_MS = 210                # two scans and what a scan lasts; a module's LATEST_MS
 _LONGEST = 200                  # letters of a value
 _FETS = {"chg": "CHG", "dsg": "DSG"}
+_TARGETS = ("host", "unix", "rp2040", "rp2040+box", "serial")
 _IS_NOT = {"==": "is not", "!=": "is", "in": "is not in", "not in": "is in"}
 
 
@@ -428,8 +429,7 @@ def anchor_of(nodeid):
 def _title(nodeid):
     """(the test's name as a sentence, the case in brackets without its target)."""
     name, _, case = nodeid.split("::")[-1].partition("[")
-    parts = [part for part in case.rstrip("]").split("-") if part not in ("host", "unix",
-                                                                           "rp2040")]
+    parts = [part for part in case.rstrip("]").split("-") if part not in _TARGETS]
     return words_of_test(name), "-".join(parts)
 
 
