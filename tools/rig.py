@@ -849,7 +849,7 @@ class Rig:
             target = self._bench()
             fleet = self._fleet
             return {"t_ms": _ms(target.t_us), "modules": [m.get() for m in fleet.members],
-                    **self._shared(fleet.bar, fleet.bus)}
+                    **self._shared(fleet.wires.bar, fleet.wires.bus)}
 
     @staticmethod
     def _shared(bar, bus):

@@ -33,6 +33,12 @@ def test_the_firmware_in_the_page_is_that_of_the_repository():
     assert not [name for name in sources if "viper" in name or "rp2" in name]
 
 
+def test_what_the_page_has_to_know_is_found():
+    data = build.page_data()
+    assert {"cvl", "ccl", "dcl"} <= {row[0] for row in data["can"][0x351]}
+    assert "am5000" in data["plants"] and data["plants"]["am5000"] and "AFE_CS" in data["pins"]
+
+
 def test_every_fault_of_the_page_is_one_of_the_bench():
     with Rig() as rig:
         rig.open("host")
@@ -195,6 +201,97 @@ def test_the_same_commands_give_the_same_trace_as_on_host_and_unix(page):
     here = [edge for edge in seen if edge[1].startswith(("fets", "do", "limiter"))]
     assert [edge[1:] for edge in here] == [edge[1:] for edge in slow]
     assert all(abs(a[0] - b[0]) < 200 for a, b in zip(here, slow))
+
+
+def test_rs485_is_told_in_words(page):
+    fresh(page)
+    page.select_option("#inverter", "pcs")
+    page.click("#tab-pcs")
+    until(page, "#pcs", "address 2: charge to 55.60 V")
+    until(page, "#pcs", "cells 3.")
+    page.click("#tab-console")
+
+
+def test_a_day_with_demand_response(page):
+    """The sun of the day charges the pack; DRM0 ends that, and its end lets it go on."""
+    fresh(page)
+    page.select_option("#day", "60")
+    page.select_option("#inverter", "can")
+    until(page, "#inverter-words", "battery takes")
+    page.select_option("#drm", "0")
+    until(page, "#inverter-words", "battery takes 0 W")
+    page.select_option("#drm", "")
+    page.wait_for_function(
+        "!document.querySelector('#inverter-words').textContent.includes(' 0 W')")
+
+
+def test_packs_beside_one_another(page):
+    """Three packs share a load; a cell of the second is too full, and the others carry on."""
+    fresh(page)
+    page.select_option("#count", "3")
+    page.wait_for_function("document.querySelector('#headline').textContent.startsWith('Ready')")
+    page.click("text=Load 90 A")
+    page.wait_for_function("""[...document.querySelectorAll('#packs button')].every(
+        one => Math.abs(parseFloat(one.textContent.split(', ')[1]) + 30) < 4)""")
+    page.click("#packs button:nth-child(2)")
+    page.click("text=Cell over-voltage")
+    until(page, "#headline", "cell over-voltage")
+    until(page, "#log", "cell over-voltage, cell 3")
+    page.click("#packs button:nth-child(3)")
+    until(page, "#headline", "Discharging with")
+    assert "over-voltage" not in page.inner_text("#log")
+    page.select_option("#count", "1")
+
+
+def test_a_fleet_of_the_page_is_that_of_the_bench(page):
+    """FETs and contacts, edge by edge, of two packs that share a load."""
+    fresh(page)
+    steps = [{}, {"load_ma": 40000}, {"load_ma": None, "charger_mv": 57600, "charger_ma": 20000}]
+    seen = page.evaluate("""async steps => {
+        const {Fleet} = await import("./bench.mjs");
+        const data = await (await fetch("page.json")).json();
+        const fleet = new Fleet(2, data.pins, data.plants, () => ({}));
+        await fleet.open({seed: 5, plant: {soc: 0.5}});
+        for (const fields of steps) {
+            await fleet.packs[0].set(fields);
+            await fleet.packs[0].run(6000);
+        }
+        const edges = [await fleet.packs[0].trace(), await fleet.packs[1].trace()];
+        fleet.close();
+        return edges;
+    }""", steps)
+    with Rig() as rig:
+        rig.fleet(2, board="host", seed=5, plant={"soc": 0.5})
+        for fields in steps:
+            if fields:
+                rig.module(0).set(**fields)
+            rig.run(6000)
+        wanted = [rig.module(i).trace() for i in range(2)]
+    for here, there in zip(seen, wanted):
+        fets = [[edge for edge in edges if edge[1].startswith(("fets", "do", "limiter"))]
+                for edges in (here, there)]
+        assert len(fets[0]) > 1 and [edge[1:] for edge in fets[0]] == [
+            list(edge[1:]) for edge in fets[1]]
+        assert all(abs(a[0] - b[0]) < 200 for a, b in zip(*fets))
+
+
+def test_memory_is_steady_over_a_day(page):
+    """A pack rests for a day; what browser and interpreters hold does not grow."""
+    fresh(page, "1")
+    page.click("#play")
+    held = page.evaluate("""async () => {
+        const held = [];
+        for (let hour = 1; hour <= 24; hour++) {
+            await bench.run(3_600_000);
+            await bench.talk(pack => pack.report());
+            if (hour === 1 || hour === 12 || hour === 24) {     // each look takes a minute
+                held.push((await performance.measureUserAgentSpecificMemory()).bytes);
+            }
+        }
+        return held;
+    }""")
+    page.click("#play")
+    assert held[2] < 1.1 * held[1] and held[1] < 1.5 * held[0]
 
 
 def test_it_keeps_to_itself_and_says_nothing_wrong(page):

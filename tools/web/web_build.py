@@ -44,7 +44,7 @@ PACKAGES = {
 }
 _OTHERS = re.compile(r".*_(rp2|thumb|esp32|xtensa|viper)\.py$")     # for other machines
 _BENCH = ("testbed/on_device/sim_worker.py", "testbed/rig_inverter.py", "testbed/as1_model.py",
-          "web/page/page_bench.py")
+          "testbed/fleet_wires.py", "web/page/page_bench.py")
 
 
 class BuildError(Exception):

@@ -1,9 +1,10 @@
 // The page: what the bench says is shown, what is clicked is done to the bench.
 
 import uPlot from "./uPlot.esm.js";
-import {Bench} from "./bench.mjs";
+import {Bench, Fleet} from "./bench.mjs";
 import {Decoder} from "./can.mjs";
 import {Panel} from "./panel.mjs";
+import {words as rs485Words} from "./rs485.mjs";
 
 const $ = id => document.getElementById(id);
 const SPEEDS = [1, 5, 20, 60];
@@ -22,14 +23,13 @@ const SIMPLE = [
 const data = await (await fetch("page.json")).json();
 const faults = await (await fetch("faults.json")).json();
 const decoder = new Decoder(data.can);
-let bench, options, steps, playing = true, speed = 1, words = {}, closed = 0;
-let lastEvent = 0, nextReport = 0, nextWords = 0, report = null, history;
+let all, bench, benches = [], views = [], view, options, steps, playing = true, speed = 1, closed = 0;
 const panel = new Panel($("panel"));
 
 // ---- small things ---------------------------------------------------------------------------
 
 const volts = mv => mv == null ? "–" : (mv / 1000).toFixed(2) + " V";
-const amps = ma => ma == null ? "–" : (ma / 1000).toFixed(1) + " A";
+const amps = ma => ma == null ? "–" : (Math.round(ma / 100) / 10 || 0).toFixed(1) + " A";
 const percent = cpct => cpct == null ? "–" : (cpct / 100).toFixed(0) + " %";
 const time = ms => {
   const s = Math.floor(ms / 1000), h = Math.floor(s / 3600);
@@ -49,10 +49,28 @@ function button(parent, name, act) {
   return made;
 }
 
-/** Do something to the bench, and keep it for the link and the script. */
-function act(fields) {
-  steps.push([Math.round(bench.us / 1000), fields]);
-  return bench.set(fields).catch(error => notice(error.message));
+/** Do something to the shown pack, or another, and keep it for the link and the script. */
+function act(fields, index = benches.indexOf(bench)) {
+  steps.push([Math.round(bench.us / 1000), fields, index]);
+  return benches[index].set(fields).catch(error => notice(error.message));
+}
+
+/** What one pack has to show. */
+class View {
+  history = Array.from({length: 9}, () => []);
+  lastEvent = 0;
+  nextReport = 0;
+  nextWords = 0;
+  log = [];
+  can = new Map();
+  terminal = "";
+  pcs = "";
+  heard = "";               // of RS485, not yet whole
+  why = "";
+  limits = "";
+  headline = ["Starting…", ""];
+  report = null;
+  pressed = new Set();
 }
 
 // ---- what is shown --------------------------------------------------------------------------
@@ -80,16 +98,50 @@ function showState(state) {
 function headline(now) {
   const up = [...now.protections, ...now.faults].map(id => now.words[id] ?? id);
   const level = up.length ? "bad" : now.alarms.length ? "warn" : "";
-  const text = up.length ? up.join(", ")
+  return [up.length ? up.join(", ")
     : now.alarms.length ? "Alarm: " + now.alarms.map(id => now.words[id] ?? id).join(", ")
     : {charging: `Charging with ${amps(now.current_ma)}`, discharging: `Discharging with ${amps(-now.current_ma)}`,
-       standby: "Ready, nothing flows", self_test: "Testing itself", sleep: "Asleep", off: "Off"}[now.state] ?? now.state;
+       standby: "Ready, nothing flows", self_test: "Testing itself", sleep: "Asleep", off: "Off"}[now.state] ?? now.state, level];
+}
+
+function showHeadline() {
+  const [text, level] = view.headline;
   if ($("headline").textContent !== text) $("headline").textContent = text;
   $("headline").dataset.level = level;
 }
 
+/** One button a pack, with what it does in a few words. */
+function showPacks() {
+  $("packs").hidden = benches.length < 2;
+  views.forEach((each, i) => {
+    const chosen = each === view, made = $("packs").children[i], now = each.report;
+    if (!made) return;
+    made.setAttribute("aria-pressed", chosen);
+    made.lastChild.textContent = now ? `${percent(now.soc_cpct)}, ${amps(now.current_ma)}` : "…";
+    made.dataset.level = each.headline[1];
+    made.title = each.headline[0];
+  });
+}
+
+function choosePack(index) {
+  bench = benches[index];
+  view = views[index];
+  view.nextReport = view.nextWords = 0;
+  window.bench = bench;                     // for a person at the browser's own console, and tests
+  canRows.clear();
+  $("can").replaceChildren();
+  $("log").replaceChildren(...view.log.map(logRow));
+  for (const id of ["terminal", "pcs", "why", "limits"]) $(id).textContent = view[id];
+  $("dip").value = benches.length > 1 ? index + 1 : options.dip ?? 0;
+  for (const made of document.querySelectorAll("#faults [aria-pressed]")) made.setAttribute("aria-pressed", view.pressed.has(made.textContent));
+  showHeadline();
+  if (view.report) showReport(view.report);
+  draw();
+  showPacks();
+}
+
 function showReport(now) {
-  headline(now);
+  showHeadline();
   const temps = now.temp_dc.filter(dc => dc != null);
   const rows = [["Terminals", volts(now.pack_mv)], ["Current", amps(now.current_ma)],
     ["Charge", now.soc_cpct == null ? "–" : `${percent(now.soc_cpct)} ± ${percent(now.soc_uncertainty_cpct)}`],
@@ -107,32 +159,43 @@ function showReport(now) {
     made.dataset.on = on ? 1 : 0;
     return made;
   }));
-  const t = bench.us / 1e6, soc = now.soc_cpct == null ? null : now.soc_cpct / 100;
-  const bound = now.soc_uncertainty_cpct == null ? 0 : now.soc_uncertainty_cpct / 100;
-  const cells = now.cell_mv.filter(mv => mv != null);
-  keep([t, now.current_ma / 1000, now.ccl_ma / 1000, -now.dcl_ma / 1000,
-    cells.length ? Math.min(...cells) / 1000 : null, cells.length ? Math.max(...cells) / 1000 : null,
-    soc, soc == null ? null : Math.max(0, soc - bound), soc == null ? null : Math.min(100, soc + bound)]);
-  const inverter = bench.inverter;
+  const inverter = benches[0].inverter;
   $("inverter-words").textContent = !inverter ? "" :
     `battery ${inverter.battery_w >= 0 ? "takes" : "gives"} ${Math.abs(inverter.battery_w).toFixed(0)} W, `
     + (inverter.served ? "the house is served" : "the house is dark: " + inverter.forbidden)
     + (inverter.codes.length ? "; codes " + inverter.codes.join(" ") : "");
 }
 
-function showEvents(events) {
+/** A point of the plots of *mine*. */
+function remember(mine, now) {
+  const t = bench.us / 1e6, soc = now.soc_cpct == null ? null : now.soc_cpct / 100;
+  const bound = now.soc_uncertainty_cpct == null ? 0 : now.soc_uncertainty_cpct / 100;
+  const cells = now.cell_mv.filter(mv => mv != null);
+  keep(mine, [t, now.current_ma / 1000, now.ccl_ma / 1000, -now.dcl_ma / 1000,
+    cells.length ? Math.min(...cells) / 1000 : null, cells.length ? Math.max(...cells) / 1000 : null,
+    soc, soc == null ? null : Math.max(0, soc - bound), soc == null ? null : Math.min(100, soc + bound)]);
+}
+
+function logRow({at, said, level}) {
+  const row = document.createElement("li");
+  row.append(Object.assign(document.createElement("time"), {textContent: at}),
+    Object.assign(document.createElement("span"), {textContent: said, className: level}));
+  return row;
+}
+
+function keepEvents(mine, events) {
   for (const event of events) {
-    lastEvent = event.seq;
+    mine.lastEvent = event.seq;
     if (event.event === "first_out") continue;          // a trip or fault says the same
-    const row = document.createElement("li"), text = document.createElement("span");
     const said = data.events[event.event] ?? event.event, unit = event.unit ? " " + event.unit : "";
-    text.textContent = said[0].toUpperCase() + said.slice(1)
+    const text = said[0].toUpperCase() + said.slice(1)
       + (event.words ? ": " + event.words.replaceAll("_", " ") : "")
       + (event.cell >= 0 && event.words ? `, cell ${event.cell}` : "")
       + (BAD.has(event.event) && event.unit ? ` (${event.value}${unit}, limit ${event.limit}${unit})` : "");
-    text.className = BAD.has(event.event) ? "bad" : WARN.has(event.event) ? "warn" : "";
-    row.append(Object.assign(document.createElement("time"), {textContent: time(bench.us / 1000)}), text);
-    $("log").prepend(row);
+    const entry = {at: time(bench.us / 1000), said: text,
+      level: BAD.has(event.event) ? "bad" : WARN.has(event.event) ? "warn" : ""};
+    mine.log = [entry, ...mine.log].slice(0, 200);
+    if (mine === view) $("log").prepend(logRow(entry));
   }
   while ($("log").children.length > 200) $("log").lastChild.remove();
 }
@@ -166,15 +229,16 @@ function makePlots() {
   draw();
 }
 
-function keep(row) {
+function keep(mine, row) {
+  const {history} = mine;
   row.forEach((value, i) => history[i].push(value));
   if (history[0].length > KEPT) for (let i = 0; i < history.length; i++) history[i] = history[i].filter((_, k) => k % 2 === 0);
-  draw();
+  if (mine === view) draw();
 }
 
 function draw() {
-  if (!history) return;
-  for (const {made, columns} of plots) made.setData([history[0], ...columns.map(column => history[column])]);
+  if (!view) return;
+  for (const {made, columns} of plots) made.setData([view.history[0], ...columns.map(column => view.history[column])]);
 }
 
 const sizes = new ResizeObserver(() => plots.forEach(({made, id}) => {
@@ -186,41 +250,61 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", makePlots)
 
 const canRows = new Map();
 
-function canFrame({id, data: bytes}) {
-  let row = canRows.get(id);
-  if (!row) {
-    row = $("can").appendChild(document.createElement("tr"));
-    for (let i = 0; i < 3; i++) row.appendChild(document.createElement("td"));
-    row.children[0].textContent = id.toString(16).toUpperCase().padStart(3, "0");
-    canRows.set(id, row);
-  }
-  row.frame = bytes;
-}
-
 function showCan() {
   if ($("pane-can").hidden) return;
-  for (const [id, row] of canRows) {
-    row.children[1].textContent = Array.from(row.frame, b => b.toString(16).padStart(2, "0")).join(" ");
-    row.children[2].textContent = decoder.words(id, row.frame);
+  for (const [id, bytes] of view.can) {
+    let row = canRows.get(id);
+    if (!row) {
+      row = $("can").appendChild(document.createElement("tr"));
+      for (let i = 0; i < 3; i++) row.appendChild(document.createElement("td"));
+      row.children[0].textContent = id.toString(16).toUpperCase().padStart(3, "0");
+      canRows.set(id, row);
+    }
+    row.children[1].textContent = Array.from(bytes, b => b.toString(16).padStart(2, "0")).join(" ");
+    row.children[2].textContent = decoder.words(id, bytes);
   }
 }
 
-function append(id, text) {
+function append(mine, id, text) {
+  mine[id] = (mine[id] + text).slice(-20_000);
+  if (mine !== view) return;
   const box = $(id), low = box.scrollHeight - box.scrollTop - box.clientHeight < 40;
-  box.textContent = (box.textContent + text).slice(-20_000);
+  box.textContent = mine[id];
   if (low) box.scrollTop = box.scrollHeight;
 }
 
 const decode = new TextDecoder();
-const on = {
-  can: canFrame,
-  pcs: bytes => append("pcs", decode.decode(bytes).replaceAll("\r", "\n")),
-  text: bytes => append("terminal", decode.decode(bytes).replaceAll(/\r|\x1b\[[0-9;]*[A-Za-z]|\x07/g, "")),
+const on = mine => ({
+  can: ({id, data: bytes}) => mine.can.set(id, bytes),
+  pcs: bytes => append(mine, "pcs", rs485Words(mine, bytes)),
+  text: bytes => append(mine, "terminal", decode.decode(bytes).replaceAll(/\r|\x1b\[[0-9;]*[A-Za-z]|\x07/g, "")),
   print: line => console.warn(line),
-  start: () => { nextReport = 0; },
-};
+  start: () => { mine.nextReport = 0; },
+});
 
 // ---- time -----------------------------------------------------------------------------------
+
+/** Ask *pack* for its report, when it is time, and keep it in *mine*. */
+async function look(pack, mine) {
+  const now = bench.us / 1000, chosen = mine === view, slower = Math.max(1, speed / 2) * (chosen ? 1 : 4);
+  if (now < mine.nextReport || !pack.powered) return;
+  mine.nextReport = now + REPORT_MS * slower;
+  await pack.talk(async words => {
+    mine.report = await words.report();
+    mine.headline = headline(mine.report);
+    remember(mine, mine.report);
+    if (mine.report.events != null && mine.report.events !== mine.lastEvent) keepEvents(mine, await words.events(mine.lastEvent));
+    if (chosen && now >= mine.nextWords) {
+      mine.nextWords = now + WORDS_MS * slower;
+      mine.why = await words.command("why");
+      mine.limits = await words.command("limits");
+    }
+    if (mine === view) {
+      showReport(mine.report);
+      for (const id of ["why", "limits"]) $(id).textContent = mine[id];
+    }
+  }).catch(error => { if (pack.powered) mine.headline = [error.message, "warn"]; });
+}
 
 /** One look: let time pass, then ask and show. Ends when the bench is another. */
 async function live(mine) {
@@ -235,21 +319,9 @@ async function live(mine) {
     try {
       const ms = LOOK_MS * Math.max(1, Math.min(speed, 20));
       await bench.run(ms);
-      const now = bench.us / 1000;
       showState(await bench.state());
-      if (now >= nextReport && bench.powered) {
-        nextReport = now + REPORT_MS * Math.max(1, speed / 2);
-        await bench.talk(async pack => {
-          report = await pack.report();
-          showReport(report);
-          if (report.events != null && report.events !== lastEvent) showEvents(await pack.events(lastEvent));
-          if (now >= nextWords) {
-            nextWords = now + WORDS_MS * Math.max(1, speed / 2);
-            $("why").textContent = await pack.command("why");
-            $("limits").textContent = await pack.command("limits");
-          }
-        }).catch(error => { if (bench.powered) $("headline").textContent = error.message; });
-      }
+      for (const [i, each] of views.entries()) await look(benches[i], each);
+      showPacks();
       showCan();
     } catch (error) {
       if (mine === closed) notice("The bench has stopped: " + error.message);
@@ -269,42 +341,57 @@ async function live(mine) {
 
 async function start(given, script = []) {
   closed++;
-  bench?.close();
+  all?.close();
   options = given;
   steps = [];
-  history = Array.from({length: 9}, () => []);
-  lastEvent = nextReport = nextWords = 0;
-  report = null;
-  for (const id of ["log", "can", "terminal", "pcs", "why", "limits"]) $(id).textContent = "";
-  canRows.clear();
+  const count = options.modules ?? 1, {modules, ...rest} = options;
+  views = Array.from({length: count}, () => new View());
   notice("");
-  $("headline").textContent = "Starting…";
-  for (const made of document.querySelectorAll("#faults [aria-pressed]")) made.setAttribute("aria-pressed", "false");
-  bench = new Bench(data.pins, data.plants, on);
-  window.bench = bench;                     // for a person at the browser's own console, and tests
-  await bench.open(options);
+  const made = count > 1 ? new Fleet(count, data.pins, data.plants, i => on(views[i]))
+    : new Bench(data.pins, data.plants, on(views[0]));
+  all = made;
+  benches = count > 1 ? made.packs : [made];
+  $("packs").replaceChildren(...benches.map((_, i) => {
+    const one = Object.assign(document.createElement("button"), {onclick: () => choosePack(i)});
+    one.append(Object.assign(document.createElement("b"), {textContent: `Pack ${i + 1}`}), document.createElement("span"));
+    return one;
+  }));
+  $("count").value = count;
+  $("inverter").value = "";
+  rockerIs(true);
+  choosePack(0);
+  await made.open(rest);
+  if (made !== all) return;
   document.body.dataset.ready = "1";
-  for (const [ms, fields] of script) {
+  for (const [ms, fields, index] of script) {
     if (ms > bench.us / 1000) await bench.run(ms - bench.us / 1000);
-    await act(fields);
+    await act(fields, index ?? 0);
   }
   live(closed);
 }
 
 // ---- controls -------------------------------------------------------------------------------
 
+function rockerIs(up) {
+  $("rocker").setAttribute("aria-pressed", up);
+  $("rocker").textContent = up ? "Switch: on" : "Switch: off";
+}
+
 function inverterChanged() {
+  const day = +$("day").value;
+  $("sun").disabled = $("house").disabled = day > 0;
   $("sun-w").textContent = $("sun").value + " W";
   $("house-w").textContent = $("house").value + " W";
   const port = $("inverter").value;
-  act({inverter: port ? {port, mode: $("mode").value, pv_w: +$("sun").value, load_w: +$("house").value,
-    grid: $("grid").checked} : null});
+  act({inverter: port ? {port, mode: $("mode").value, grid: $("grid").checked, drm: $("drm").value ? [+$("drm").value] : [],
+    ...day ? {hour_s: day} : {pv_w: +$("sun").value, load_w: +$("house").value}} : null}, 0);
 }
 
 function setUp() {
   for (const value of SPEEDS) $("speed").add(new Option(value + " ×", value));
   $("speed").onchange = () => { speed = +$("speed").value; };
   for (const name of Object.keys(data.plants)) $("profile").add(new Option(name, name));
+  $("count").onchange = () => start({...options, modules: +$("count").value});
   $("profile").onchange = () => start({...options, profile: $("profile").value});
   for (const mode of MODES) $("mode").add(new Option(mode, mode));
   $("play").onclick = () => {
@@ -313,7 +400,7 @@ function setUp() {
     $("play").setAttribute("aria-pressed", playing);
   };
   $("restart").onclick = () => start(options);
-  for (const id of ["inverter", "mode", "sun", "house", "grid"]) $(id).onchange = inverterChanged;
+  for (const id of ["inverter", "mode", "day", "sun", "house", "grid", "drm"]) $(id).onchange = inverterChanged;
   for (const id of ["sun", "house"]) $(id).oninput = () => { $(id + "-w").textContent = $(id).value + " W"; };
   $("sun-w").textContent = $("sun").value + " W";
   $("house-w").textContent = $("house").value + " W";
@@ -327,6 +414,7 @@ function setUp() {
       }
       const undo = made.getAttribute("aria-pressed") === "true";
       made.setAttribute("aria-pressed", !undo);
+      view.pressed[undo ? "delete" : "add"](fault.name);
       $("look").textContent = fault.look + (undo ? " Taken back." : " Press again to take it back.");
       act(undo ? fault.undo : fault.set);
     });
@@ -336,8 +424,7 @@ function setUp() {
   $("dip").onchange = () => act({dip: +$("dip").value});
   $("rocker").onclick = () => {
     const up = $("rocker").getAttribute("aria-pressed") !== "true";
-    $("rocker").setAttribute("aria-pressed", up);
-    $("rocker").textContent = up ? "Switch: on" : "Switch: off";
+    rockerIs(up);
     act({rocker: up ? 1 : 0});
   };
   const rst = down => () => { if (down !== rst.down) { rst.down = down; act({rst: down ? 1 : 0}); } };
@@ -380,12 +467,13 @@ function setUp() {
     setTimeout(() => notice(""), 4000);
   };
   $("save").onclick = () => {
-    const lines = [{cmd: "open", board: "host", ...options}];
+    const many = benches.length > 1, {modules, ...rest} = options;
+    const lines = [many ? {cmd: "fleet", board: "host", ...options} : {cmd: "open", board: "host", ...rest}];
     let at = 0;
-    for (const [ms, fields] of steps) {
+    for (const [ms, fields, module] of steps) {
       if (ms > at) lines.push({cmd: "run", ms: ms - at});
       at = Math.max(at, ms);
-      lines.push({cmd: "set", ...fields});
+      lines.push({cmd: "set", ...many ? {module} : {}, ...fields});
     }
     lines.push({cmd: "run", ms: Math.max(0, Math.round(bench.us / 1000) - at)}, {cmd: "get"});
     const link = document.createElement("a");
@@ -406,13 +494,15 @@ async function playScript(text) {
   for (const [i, line] of lines.entries()) {
     try {
       const command = JSON.parse(line);
-      if (command.cmd === "open") {
+      if (command.cmd === "open" || command.cmd === "fleet") {
         const {cmd, board, ...given} = command;
-        await start({...given});
-      } else {
-        if (command.cmd === "set") { const {cmd, ...fields} = command; steps.push([Math.round(bench.us / 1000), fields]); }
-        append("terminal", JSON.stringify(await bench.play(command)).slice(0, 600) + "\n");
+        await start(given);
+        continue;
       }
+      const {module = 0, ...own} = command;
+      if (!benches[module]) throw new Error(`module ${module}: the packs here are 0 to ${benches.length - 1}`);
+      if (own.cmd === "set") { const {cmd, ...fields} = own; steps.push([Math.round(bench.us / 1000), fields, module]); }
+      append(views[module], "terminal", JSON.stringify(await benches[module].play(own)).slice(0, 600) + "\n");
     } catch (error) {
       notice(`Line ${i + 1} of the script: ${error.message}`);
       return;

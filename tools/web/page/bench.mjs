@@ -3,8 +3,10 @@
 import {KIND, Pack, Splitter, checked, encode} from "./link.mjs";
 
 const MEMORY_BYTES = 256 * 1024;
-const SLICE_US = 100_000;           // the inverter acts between two of them
+const SLICE_US = 100_000;           // an inverter acts between two of them
+const LONG_US = 60_000_000;         // without one: a pack that rests is taken from event to event
 const ANSWER_US = 1_000_000, WAIT_US = 5_000;
+const ON_THE_BAR = ["charger_mv", "charger_ma", "load_ma", "load", "current_ma"];
 const hex = bytes => Array.from(bytes, b => b.toString(16).padStart(2, "0")).join("");
 const unhex = text => Uint8Array.from(text.match(/../g) ?? [], pair => parseInt(pair, 16));
 
@@ -13,7 +15,9 @@ export class BenchError extends Error {}
 /** One pack with its chips, cells and wires. on: {can(frame), pcs(bytes), text(bytes), print(line),
  *  start()}, each called as things happen. */
 export class Bench {
-  constructor(pins, plants, on) {
+  /** fleet: null | the Fleet that it is in */
+  constructor(pins, plants, on, fleet = null) {
+    this.fleet = fleet;
     this.pins = pins;
     this.plants = plants;
     this.on = on;
@@ -23,7 +27,7 @@ export class Bench {
     this.inverter = null;
     this._waiting = null;       // [done, failed] of the command that is on its way
     this._io = [];
-    this._turn = Promise.resolve();
+    this._lane = fleet ?? {turn: Promise.resolve()};
     this._seq = 0x80;
     this._answers = new Map();
     this._splitter = new Splitter((seq, kind, payload) => this._answers.set(seq, [kind, payload]),
@@ -31,8 +35,8 @@ export class Bench {
     this.pack = new Pack((kind, payload) => this._exchange(kind, payload));
   }
 
-  /** options: {profile, seed, spread, dip, plant}. */
-  async open({profile = "am5000", seed = 1, spread = 1, dip = 0, plant = {}} = {}) {
+  /** options: {profile, seed, spread, dip, plant, uid}. */
+  async open({profile = "am5000", seed = 1, spread = 1, dip = 0, plant = {}, uid = null} = {}) {
     this._memory = new SharedArrayBuffer(MEMORY_BYTES);
     this._words = new Int32Array(this._memory, 0, 2);
     this._bytes = new Uint8Array(this._memory, 8);
@@ -45,7 +49,7 @@ export class Bench {
     const stand = {seed, spread, dip, rocker: 1, plant: {...this.plants[profile], ...plant}, profile};
     await this._ask({cmd: "open", stand, pins: this.pins, profile,
       firmware: ["/packctl/firmware", "/packctl/lib"], models: "/packctl/tools/models",
-      ticks_start_ms: null, on: true, uid: null});
+      ticks_start_ms: null, on: true, uid});
   }
 
   close() {
@@ -86,10 +90,13 @@ export class Bench {
     });
   }
 
-  async _slice(us) {
-    const io = this._io;
+  _slice(us) { return this.fleet ? this.fleet.slice(us) : this.chunk(us); }
+
+  /** Let *us* pass; what others say on the wires comes in as *heard*. Returns the answer. */
+  async chunk(us, heard = [], bar = {}) {
+    const io = [...heard, ...this._io];
     this._io = [];
-    const answer = await this._ask({cmd: "run", us, io});
+    const answer = await this._ask({cmd: "run", us, io, ...bar});
     this.us = answer.t_us;
     this.powered = answer.on;
     if (answer.inverter) this.inverter = answer.inverter;
@@ -107,19 +114,20 @@ export class Bench {
       this.on.start?.();
     }
     if (answer.crash) this.on.print?.(answer.crash);
+    return answer;
   }
 
   /** All that lets time pass or talks to the pack, one after the other. */
   _inTurn(what) {
-    const turn = this._turn.then(what);
-    this._turn = turn.catch(() => {});
+    const turn = this._lane.turn.then(what);
+    this._lane.turn = turn.catch(() => {});
     return turn;
   }
 
   run(ms) {
     return this._inTurn(async () => {
-      const end = this.us + Math.round(ms * 1000);
-      do await this._slice(Math.min(SLICE_US, end - this.us)); while (this.us < end);
+      const end = this.us + Math.round(ms * 1000), most = this.inverter ? SLICE_US : LONG_US;
+      do await this._slice(Math.min(most, end - this.us)); while (this.us < end);
     });
   }
 
@@ -150,7 +158,7 @@ export class Bench {
       if (inverter !== undefined) {
         const options = typeof inverter === "string" ? {port: inverter} : inverter ?? {port: null};
         await this._ask({cmd: "inverter", options});
-        if (options.port === null) this.inverter = null;
+        this.inverter = options.port === null ? null : {served: true, battery_w: 0, codes: []};
       }
       const {task_hang, task_raise, task_storm, ...others} = rest.fault ?? {};
       for (const [kind, task] of Object.entries({task_hang, task_raise, task_storm})) {
@@ -160,6 +168,12 @@ export class Bench {
       }
       if (rest.fault && !Object.keys(others).length) delete rest.fault;
       else if (rest.fault) rest.fault = others;
+      if (this.fleet) {
+        if ("reverse" in rest) throw new BenchError("reverse: the packs of a fleet share one bar; try one pack");
+        const bar = {};
+        for (const name of ON_THE_BAR) if (name in rest) { bar[name] = rest[name]; delete rest[name]; }
+        if (Object.keys(bar).length) await this.fleet.wires({bar});
+      }
       if (Object.keys(rest).length) await this._ask({cmd: "set", values: rest});
     });
   }
@@ -193,6 +207,43 @@ export class Bench {
       case "power": await this.power(fields.on); return {};
       default: throw new BenchError(`a page has no command ${JSON.stringify(cmd)}; it has run, set, `
         + "get, trace, events, command, reset and power");
+    }
+  }
+}
+
+/** Packs on one parallel bus and one bus bar: addresses 1, 2, …; the first is the master. They run
+ *  side by side, a chunk of time each; bus and bar live with the first one (fleet_wires.py). */
+export class Fleet {
+  /** on(i): the handlers of pack i. */
+  constructor(count, pins, plants, on) {
+    this.turn = Promise.resolve();
+    this.packs = Array.from({length: count}, (_, i) => new Bench(pins, plants, on(i), this));
+    this._wires = {hears: this.packs.map(() => [])};
+  }
+
+  async open({seed = 1, plant = {}, dip, ...options} = {}) {
+    await Promise.all(this.packs.map((pack, i) => pack.open({...options, seed: seed + i,
+      dip: dip?.[i] ?? i + 1, plant: Array.isArray(plant) ? plant[i] : plant,
+      uid: hex(new TextEncoder().encode("PACK")) + (seed * 16 + i).toString(16).padStart(8, "0").slice(-8)})));
+    await this.wires({count: this.packs.length, seed});
+  }
+
+  close() { for (const pack of this.packs) pack.close(); }
+
+  async wires(fields) {
+    this._wires = {...this._wires, ...await this.packs[0]._ask({cmd: "wires", ...fields})};
+  }
+
+  async slice(us) {
+    for (let left = us; left > 0;) {
+      const step = Math.min(left, this._wires.chunk_us), {hears, bar_mv, load_ma, only_ma} = this._wires;
+      const answers = await Promise.all(this.packs.map((pack, i) => pack.chunk(step, hears[i],
+        {bar_mv, bar_load_ma: load_ma, bar_only_ma: only_ma[i]})));
+      const sent = answers.flatMap(({io}, i) => io.filter(([port]) => port === "parallel")
+        .map(([, startUs, data, baud]) => [i, startUs, data, baud]));
+      await this.wires({us: step, packs: answers.map(answer => answer.bar), sent,
+        bar: answers[0].bar_fields ?? null});
+      left -= step;
     }
   }
 }
