@@ -266,13 +266,11 @@ def test_a_fleet_of_the_page_is_that_of_the_bench(page):
             if fields:
                 rig.module(0).set(**fields)
             rig.run(6000)
-        wanted = [rig.module(i).trace() for i in range(2)]
+        wanted = [rig.module(i).trace()["edges"] for i in range(2)]
     for here, there in zip(seen, wanted):
         fets = [[edge for edge in edges if edge[1].startswith(("fets", "do", "limiter"))]
                 for edges in (here, there)]
-        assert len(fets[0]) > 1 and [edge[1:] for edge in fets[0]] == [
-            list(edge[1:]) for edge in fets[1]]
-        assert all(abs(a[0] - b[0]) < 200 for a, b in zip(*fets))
+        assert len(fets[0]) > 1 and fets[0] == fets[1]
 
 
 def test_memory_is_steady_over_a_day(page):
