@@ -276,3 +276,46 @@ def test_ratings_that_are_no_trip(rig, target, saw):
     found = {name: rig.param(name)["value"] for name in wanted}
     saw("b1-5.1-48", **found)
     assert all(abs(found[name] - wanted[name]) <= 1500 for name in wanted), found
+
+
+@BOTH
+@pytest.mark.req("COM-01")
+def test_rs485_to_the_inverter_starts_at_9600(rig, target, saw):
+    """144 characters of the answer to 42 take 150 ms there."""
+    ports = rig.open(board=target, plant={"soc": 0.6})["ports"]
+    rig.run(4000)
+    line = os.open(ports["pcs"], os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    try:
+        os.write(line, b"~20024642E00202FD33\r")
+        heard = []
+        for _ in range(13):
+            rig.run(20)
+            try:
+                heard.append(len(os.read(line, 4096)))
+            except BlockingIOError:
+                heard.append(0)
+    finally:
+        os.close(line)
+    saw("characters in each 20 ms", heard=heard)
+    assert sum(heard) == 144                           # 19.2 of 10 bits in 20 ms, never more
+    assert all(sum(heard[:i]) <= 20 * i for i in range(len(heard) + 1))
+
+
+@BOTH
+@pytest.mark.req("COM-09", "LED-04")
+def test_a_fleet_never_waits_for_a_nearly_empty_pack(rig, target, saw):
+    """The group that can deliver most begins; the master says who waits for what."""
+    rig.fleet(modules=2, board=target, plant=[{"soc": 0.02}, {"soc": 0.9}])
+    for second in range(30):
+        rig.run(1000)
+        modules = rig.get_all()["modules"]
+        fets = [[name for name in ("chg", "dsg") if m["wire"]["fets"][name]] for m in modules]
+        if fets[1] == ["chg", "dsg"]:
+            break
+    rig.run(5000)
+    fets = [[name for name in ("chg", "dsg") if m["wire"]["fets"][name]]
+            for m in rig.get_all()["modules"]]
+    told = rig.module(0).command_text("fleet").splitlines()
+    saw.lines.append(f"{second + 1} s: FETs {fets}; " + " | ".join(told))
+    assert fets == [[], ["chg", "dsg"]]
+    assert "V from its cells" in told[1] and told[2].endswith(";")
