@@ -119,6 +119,34 @@ class FakeSource:
         self.closed = True
 
 
+@pytest.mark.req("HST-02")
+def test_a_record_that_comes_between_the_report_and_the_log_is_shown_once(monkeypatch):
+    class Between:
+        port, newest = "COM3", 2
+
+        def hello(self):
+            return {"profile": "am5000"}
+
+        def names(self):
+            return {}
+
+        def params(self):
+            return {}
+
+        def report(self):
+            return report(events=self.newest)
+
+        def events(self, since):
+            self.newest = 3
+            return [{"seq": seq, "event": "alarm", "item": 0} for seq in range(since + 1, 4)]
+
+    monkeypatch.setattr("packctl.screen.source.connect", lambda **how: Between())
+    source = PackSource({"port": "COM3"})
+    for _ in range(3):
+        source.look()
+    assert [event["seq"] for event in source.view.events] == [1, 2, 3]
+
+
 async def settle(pilot):
     """Until the threads of the screen have answered."""
     await pilot.pause()

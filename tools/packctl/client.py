@@ -216,7 +216,7 @@ class Client:
             if str(param.id) == str(name):
                 return param
         near = difflib.get_close_matches(str(name), params, 3)
-        hint = f"; did you mean {', '.join(near)}?" if near else ""
+        hint = f"; did you mean {', '.join(near)}?" if near else "; `packctl params` lists them"
         raise NoSuchParameter(f"there is no parameter {name!r}{hint}")
 
     def get_param(self, name: str | int) -> int:

@@ -81,7 +81,8 @@ def print_status(session: Session, pack: Pack, status: Status, cells: bool) -> N
     hello = pack.hello()
     say = session.console.print
     bound = "" if status.soc_bound_pct is None else f" ± {status.soc_bound_pct:.1f}"
-    soc = "–" if status.soc_pct is None else f"{status.soc_pct:.1f}{bound} %"
+    guess = " (a guess)" if status.report.get("soc_is_guess") else ""
+    soc = "–" if status.soc_pct is None else f"{status.soc_pct:.1f}{bound} %{guess}"
     say(f"[bold]{escape(status.state.replace('_', '-'))}[/]  SOC {soc}  "
         f"{_value(status.pack_v, 2, 'V')}  {_value(status.current_a, 2, 'A', '+')}")
     fets = " ".join(f"{name} {'closed' if on else 'open'}" for name, on in

@@ -56,8 +56,9 @@ def params(session: Session,
             table.add_row(p.name, _with_unit(p), str(p.min), str(p.max),
                           "" if p.value == p.default else str(p.default), escape(p.help))
         session.console.soft_wrap = False
-        session.console.print(table)
-        if not found:
+        if found:
+            session.console.print(table)
+        else:
             print("no parameter is at another value than its default" if changed and not pattern
                   else f"no parameter has {pattern!r} in its name or description")
     session.tell([_data(p) for p in found], text)
@@ -160,7 +161,8 @@ def restore(session: Session,
     if unknown and not session.as_json:
         warn(f"this firmware has no parameter {', '.join(unknown)}: left out")
     if changed and not yes and not session.as_json:
-        typer.confirm(f"Set {len(changed)} parameters of pack "
+        count = f"{len(changed)} parameter" + ("s" if len(changed) > 1 else "")
+        typer.confirm(f"Set {count} of pack "
                       f"{pack.hello().get('serial', '').strip()}?", abort=True)
     names = list(changed)
     with session.progress() as bar:

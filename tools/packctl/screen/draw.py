@@ -215,8 +215,10 @@ def pack(view: View, width: int) -> Panel:
     bound = report.get("soc_uncertainty_cpct")
     if bound is not None:
         soc.append(f" ±{bound / 100:.1f}")
+    if report.get("soc_is_guess"):
+        soc.append(" guess", "yellow1")
     soc.append(" " * max(1, 14 - len(soc)))
-    soc.append_text(soc_bar(report.get("soc_cpct"), bound, room))
+    soc.append_text(soc_bar(report.get("soc_cpct"), bound, max(2, room + 14 - len(soc))))
     actual = set(report.get("fets") or ())
     closed_of = view.wire.get("fets") or {name: name in actual for name in ("chg", "dsg")}
     fets = Text()

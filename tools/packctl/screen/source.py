@@ -93,7 +93,8 @@ class PackSource:
                 new = pack.events(since)
                 kept = view.events if since == self._newest else []
                 view.events = (kept + new)[-KEPT:]
-                self._newest = newest
+                # a record may have come between the report and this
+                self._newest = max([newest] + [event["seq"] for event in new])
         except PackError as error:
             self._lose(error)
 
