@@ -80,6 +80,13 @@ def test_status_says_what_the_pack_does(ok):
     assert run(None, "--port", "/dev/none", "status").code == errors.NoSuchPort.exit_code
 
 
+def test_a_port_before_the_command_is_the_port_whatever_the_environment_names(bench):
+    """Else a set would reach another pack than the one that was typed."""
+    assert run("/dev/none", "-p", bench.port, "status").code == 0
+    assert run(bench.port, "-p", "/dev/none", "status").code == errors.NoSuchPort.exit_code
+    assert run("/dev/none", "-p", "/dev/none2", "status", "-p", bench.port).code == 0
+
+
 @pytest.mark.req("HST-02")
 def test_what_is_wrong_is_told_in_words(bench, ok):
     bench.pause()
@@ -200,6 +207,7 @@ def test_a_pin_is_asked_for_and_taken(bench):
         wrong = run(bench.port, "buzzer", "on", "--pin", "1111")
         assert wrong.code == 21 and "was not taken" in wrong.err
         assert run(bench.port, "buzzer", "off", "--pin", "4711").code == 0
+        assert run(bench.port, "--pin", "4711", "buzzer", "off").code == 0
     finally:
         with packctl.connect(bench.port, pin="4711") as pack:
             pack.command("pin off")

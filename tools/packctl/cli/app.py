@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Optional
 
 import typer
 
@@ -52,17 +52,21 @@ def build() -> typer.Typer:
     def root(ctx: typer.Context,
              port: Annotated[str, typer.Option("--port", "-p", metavar="PORT",
                                                help="As the option of each command.")] = "",
+             baud: Annotated[Optional[int], typer.Option(
+                 "--baud", help="As the option of each command.")] = None,
+             timeout: Annotated[Optional[float], typer.Option(
+                 "--timeout", help="As the option of each command.")] = None,
+             pin: Annotated[Optional[str], typer.Option(
+                 "--pin", metavar="NUMBER", help="As the option of each command.")] = None,
              as_json: Annotated[bool, typer.Option("--json",
                                                    help="As the option of each command.")] = False,
              version: Annotated[bool, typer.Option("--version", is_eager=True, callback=_version,
                                                    help="Version of this tool.")] = False) -> None:
         for name in app_commands(ctx):
             given = ctx.default_map = ctx.default_map or {}
-            chosen = given.setdefault(name, {})
-            if port:
-                chosen["port"] = port
-            if as_json:
-                chosen["as_json"] = True
+            given.setdefault(name, {}).update(
+                {option: value for option, value in ctx.params.items()
+                 if value and option != "version"})
 
     for module in (look, params, act, update, house, records):
         module.add_to(app)

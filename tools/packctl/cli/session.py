@@ -101,6 +101,17 @@ def _fail(error: PackError, as_json: bool) -> typer.Exit:
     return typer.Exit(error.exit_code)
 
 
+def _given_before(here: typer.Context) -> dict[str, Any]:
+    """Options of the port that stand before the command: they win over the environment."""
+    def is_typed(name: str) -> bool:
+        source = here.get_parameter_source(name)
+        return source is not None and source.name == "COMMANDLINE"
+
+    before = here.find_root().params
+    return {name: before[name] for name, _, _ in _OPTIONS
+            if before.get(name) and not is_typed(name)}
+
+
 def command(function: Callable[..., Any]) -> Callable[..., Any]:
     """A command on a pack: gives *function* a Session first, adds the options of the port."""
     own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
@@ -109,6 +120,7 @@ def command(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def run(**values: Any) -> None:
+        values.update(_given_before(values.pop("here")))
         session = Session(*(values.pop(name) for name, _, _ in _OPTIONS))
         try:
             function(session, **values)
@@ -123,7 +135,8 @@ def command(function: Callable[..., Any]) -> Callable[..., Any]:
             session.close()
 
     own = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
-    signature = inspect.Signature(own + added)
+    here = inspect.Parameter("here", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+    signature = inspect.Signature([*own, *added, here])
     run.__signature__ = signature  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}
     del run.__wrapped__
