@@ -42,6 +42,7 @@ class Pack:
         self.soc_mv = 0
         self.scans = 0
         self.since_count = 0
+        self.mos_dc = 250
         self.off_mv = 0                 # of the terminals' reading
 
     def has(self, fault):
@@ -82,6 +83,7 @@ class Pack:
         for slot in (rd.MIN_TEMP_DC, rd.MAX_TEMP_DC, rd.TEMP_DC, rd.TEMP_DC + 1, rd.TEMP_DC + 2,
                      rd.TEMP_DC + 3, rd.MOS_DC, rd.AMBIENT_DC, rd.DIE_DC):
             values[slot] = 250 + noise.below(2)
+        values[rd.MOS_DC] += self.mos_dc - 250
         self.scans += 1
         self.witness.step(self, self.actual, False, self)
         self.since_count += 100
@@ -176,6 +178,42 @@ class TestFaults(unittest.TestCase):
         for true_ma in (-100_000, -30_000, 30_000):
             self.check(lambda ma: ma * 3 // 10, true_ma, 5, FAULT_CURRENT)
             self.check(lambda ma: ma * 2, true_ma, 5, FAULT_CURRENT)
+
+    def test_a_slight_gain_at_a_current_that_stays(self):       # req: MEA-07
+        for percent, true_ma in ((70, -120_000), (70, 60_000), (200, -50_000)):
+            for cell_uohm in (500, 800):
+                self.setUp()
+                self.pack.cell_uohm = cell_uohm
+                self.pack.shown = lambda ma, percent=percent: ma * percent // 100
+                self.pack.true_ma = true_ma
+                self.assertTrue(self.pack.until_fault(30), (percent, true_ma, cell_uohm))
+                self.assertEqual(self.pack.faults, FAULT_CURRENT)
+
+    def test_a_gain_at_5_a_after_a_minute_of_rest(self):        # req: MEA-07
+        for percent in (30, 200):
+            for true_ma in (-5000, 5000):
+                for cell_uohm in (500, 800):
+                    self.setUp()
+                    self.pack.run(40)
+                    self.pack.cell_uohm = cell_uohm
+                    self.pack.shown = lambda ma, percent=percent: ma * percent // 100
+                    self.pack.true_ma = true_ma
+                    self.assertTrue(self.pack.until_fault(60), (percent, true_ma, cell_uohm))
+                    self.assertEqual(self.pack.faults, FAULT_CURRENT)
+
+    def test_a_healthy_path_is_no_gain(self):                   # req: MEA-07 MEA-06
+        # FETs and leads 17 % off, a gain of 1.5 %; new, old and empty cells; FETs hot or cold
+        for path, warm_dc in ((83, 250), (83, -200), (120, 250), (117, 900)):
+            for cell_uohm in (450, 900, 1600):
+                for true_ma in (-90_000, -5000, 2500, 40_000):
+                    self.setUp()
+                    pack = self.pack
+                    pack.mos_dc = warm_dc
+                    pack.cell_uohm = cell_uohm
+                    pack.path_uohm = 1750 * path * (1000 + (warm_dc - 250) * 2 // 5) // 100_000
+                    pack.shown = lambda ma, part=path: ma * (985 if part > 100 else 1015) // 1000
+                    pack.true_ma = true_ma
+                    self.assertEqual(pack.run(60), 0, (path, warm_dc, cell_uohm, true_ma))
 
     def test_the_wrong_sign(self):                              # req: MEA-07
         for true_ma, most_s in ((-160_000, 5), (-30_000, 5), (-5000, 60), (5000, 60),

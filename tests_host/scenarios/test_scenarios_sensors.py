@@ -85,6 +85,32 @@ def test_at_5_a_within_a_minute(rig, target, fault, names, stimulus):
 
 @pytest.mark.req("MEA-07")
 @pytest.mark.targets("host", "unix")
+@pytest.mark.parametrize("stimulus", (
+    {"charger_mv": 57_600, "charger_ma": 5_000}, {"load_ma": 5_000}), ids=("charge", "load"))
+@pytest.mark.parametrize("gain", (0.3, 2))
+def test_a_wrong_gain_at_5_a_within_a_minute(rig, target, gain, stimulus):
+    """The drop of 5 A, 9 mV, is known within 3 mV after a minute of rest."""
+    start(rig, target, settle_ms=65_000)
+    rig.set(fault={"shunt_gain": gain})
+    rig.set(**stimulus)
+    found = seconds_to_fault(rig, 65)
+    assert found and found[0] <= 60 and found[1] == ["MEA-07-current"]
+
+
+@pytest.mark.req("MEA-07", "PRO-06")
+@pytest.mark.targets("host", "unix")
+def test_an_over_current_that_shows_as_none_ends(rig, target):
+    """120 A at a gain of 0.7 are 84 A (found by make hunt)."""
+    start(rig, target)
+    rig.set(fault={"shunt_gain": 0.7})
+    rig.set(load_ma=120_000)
+    found = seconds_to_fault(rig, 50)
+    assert found and found[1] == ["MEA-07-current"]
+    assert not rig.get()["truth"]["harm"]
+
+
+@pytest.mark.req("MEA-07")
+@pytest.mark.targets("host", "unix")
 @pytest.mark.parametrize("offset_ma", (-5000, -3500, 3500, 5000))
 def test_an_offset_of_more_than_3_a_is_no_weld(rig, target, offset_ma):
     start(rig, target)

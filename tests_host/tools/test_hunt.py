@@ -68,6 +68,12 @@ def test_an_excuse_needs_its_fault():
     assert hunt_excuses.excuse({"steps": [], "faults": []}, "dark") is None
 
 
+def test_an_excuse_may_need_a_value_within_a_range():
+    for gain, excused in ((0.5, False), (0.7, True), (0.95, True), (1.5, False)):
+        episode = {"steps": [[{"cmd": "set", "fault": {"shunt_gain": gain}}, 0]], "faults": []}
+        assert bool(hunt_excuses.excuse(episode, "over_115_a")) == excused
+
+
 def test_shrinking_keeps_what_does_the_harm(monkeypatch):
     def play(episode, board, wanted=None, tell=None):
         loads = [c.get("load_ma") for c, _ in episode["steps"]]

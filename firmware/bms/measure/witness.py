@@ -31,6 +31,7 @@ from bms.words.readings import (
     MAX_TEMP_DC,
     MIN_CELL_MV,
     MIN_TEMP_DC,
+    MOS_DC,
     NO_READING,
     PACK_MV,
     STACK_MV,
@@ -71,6 +72,10 @@ _PULSE_BLOCKS = const(8)    # cells that toss beside a current that does not tel
 _JUMP_DC = const(40)        # temperatures do not change by that in a second
 _REST_MA = const(1_000)     # of the shown current: the drop is its zero
 _ZERO_MOST = const(256)     # blocks that the zero of the drop is a mean of
+_LONG = const(24)           # blocks of one current after which its drop is known well ...
+_LONG_MOST = const(40)      # ... and how unsure it may be, at most, for want of a fresh zero
+_LONG_MA = const(1_000)     # least error of the current that it tells
+_WARM_DC = const(250)       # FETs and leads drop 0.4 % a K more, or less
 _LONGEST = const(75)        # blocks that a suspicion lasts
 _NOISE_D = const(13_000)    # square of 3 deviations of a block's drop, in 1/8 mV
 _LATE = const(40)           # blocks after which cells and stack are enough
@@ -137,6 +142,7 @@ class Witness:
         self._level_at = 0
         self._cold_dc = self._hot_dc = 0
         # the drop to the terminals, both FETs closed: sums of 8 scans
+        self._zero_at = 0                   # block
         self._zero = self._zero_n = 0       # zero in sixteenths, blocks that it is the mean of
         self._sum_i = self._sum_d = self._sum_n = 0
         self._window_fets = -1
@@ -367,6 +373,7 @@ class Witness:
                 if self._zero_n < _ZERO_MOST:
                     self._zero_n += 1
                 self._zero += error // self._zero_n
+                self._zero_at = self._number
 
     def _mean_drop(self):
         """The window's mean current into _mean_ma, its drop beyond the zero into _mean_d (1/8 mV).
@@ -379,7 +386,8 @@ class Witness:
             return 0
         self._mean_ma = self._sum_i // n
         self._mean_d = self._sum_d // n - self._zero // 16
-        return 4 + _root(_NOISE_D // n + _NOISE_D // self._zero_n)
+        return (4 + _root(_NOISE_D // n + _NOISE_D // self._zero_n)
+                + min(_LONG_MOST, self._number - self._zero_at >> 5))
 
     @micropython.native
     def _compare(self, i_ma, t, s, values):
@@ -523,8 +531,25 @@ class Witness:
             self._event(GAIN if found else UNBORNE, i_ma)
         elif drop - unsure > due * 19 // 10 and found > cells * 3 // 2:
             self._event(GAIN, i_ma)
+        elif found and self._is_odd_for_long(drop, due, unsure, values[MOS_DC]) and (
+                found * 5 > cells * 6 if drop > due else found * 2 < cells * 3):
+            self._event(GAIN, i_ma)
         elif self._sum_n >= 8 and size_ma >= 15_000 and abs(drop - due) < due // 3:
             self._learn(drop * 125_000 // size_ma, found * 100 // share)
+
+    def _is_odd_for_long(self, drop, due, unsure, mos_dc):
+        """True if the drop of a current that stayed is not what FETs and leads may drop.
+
+        Their resistance may be 20 % more or less than given, and 0.4 % a K more when they are
+        hot, or less when they are cold.
+        """
+        if self._sum_n < _LONG or abs(drop - due) - unsure < self._path_uohm * (
+                _LONG_MA // 10) // 12_500:
+            return False
+        warmer_dc = 0 if mos_dc == NO_READING else mos_dc - _WARM_DC
+        if drop > due:
+            return drop - unsure > due * (13_000 + 5 * max(0, warmer_dc)) // 10_000
+        return drop + unsure < due * (7_500 + 3 * min(0, warmer_dc)) // 10_000
 
     def _learn(self, path_uohm, cell_uohm):
         """The two agree about a large current: they are this board's, and these cells'."""
@@ -548,7 +573,8 @@ class Witness:
         self._kind = kind
         self._since = self._number
         self._sync = -1
-        self._sum_n = 0                 # it has to be seen again
+        if kind != GAIN or self._sum_n < _LONG:
+            self._sum_n = 0             # it has to be seen again
         self.wants_charge = self.suspects = True
         return True
 
@@ -594,7 +620,7 @@ class Witness:
             if age > _CALM:
                 self._drop()
             return
-        said = self._terminals(kind, t, known)
+        said = self._terminals(kind, t, known, values[MOS_DC])
         if kind == ALONE and age and self.life.all_still():
             self._drop()
             self.life.none_moves(faults)
@@ -611,7 +637,7 @@ class Witness:
                 return
         if (said < 0 or age >= _LATE and kind <= DEAD
                 or age >= 2 and not self._zero_n and self._goes_on(kind, t)):
-            if (kind >= UNBORNE and self._cells_agree(values)
+            if (kind >= UNBORNE and self._sum_n < _LONG and self._cells_agree(values)
                     and self.life.blame_for_drop(faults, _STILL_VISITS)):
                 self._drop()
                 return
@@ -634,7 +660,7 @@ class Witness:
         grown = t - self._event_t
         return abs(grown) >= _DRIFT and (grown > 0) == (self._event_t > self._base_t)
 
-    def _terminals(self, kind, t, known):
+    def _terminals(self, kind, t, known, mos_dc):
         """1: the terminals bear out what is shown | -1: they contradict it, too | 0: not yet."""
         fets = self._fets
         event_ma = self._event_i
@@ -645,9 +671,10 @@ class Witness:
             mean_ma = self._mean_ma
             due = (self._ref_path_uohm or self._path_uohm) * (abs(mean_ma) // 10) // 12_500
             drop = -self._mean_d if mean_ma < 0 else self._mean_d
-            if drop + unsure < due * 2 // 3 or drop - unsure > due * 19 // 10:
+            if (drop + unsure < due * 2 // 3 or drop - unsure > due * 19 // 10
+                    or kind == GAIN and self._is_odd_for_long(drop, due, unsure, mos_dc)):
                 return -1
-            return 1 if self._sum_n >= 64 else 0
+            return 1 if self._sum_n >= _WINDOW - 1 else 0
         # what flows, if the cells are right
         by_cells_ma = self._base_i
         if kind == AGAINST:

@@ -13,6 +13,7 @@ by another channel that measures the same thing in another way.
   current     its own noise                    13 s of the same raw counts        witness.py
               sag of all cells and             a step of 3 A (sign: 1 A)          witness.py
               drop to the terminals            3 A that last, within a minute     witness.py
+              both, for 20 s                   a gain below 0.7, above 1.4        witness.py
   every NTC   the others' noise                24 s of the same raw counts,       life.py
                                                4 s if all stand still
   cell NTCs   two of the others                1.5 K while it stands still        life.py
