@@ -22,6 +22,7 @@ from hot.agree import fast_functions_agree
 from bms.protect.trip_memory import TripMemory
 from bms.records.kept import SET_VERSION
 from bms.update.key import UpdateKey
+from bms.update.proof import Proof
 from bms.update.receiver import Receiver
 from bq76952 import BQ76952
 from checked_pin import CheckedPin, GuardedPin
@@ -31,6 +32,7 @@ from flash_ring import FlashRing
 from hc595 import ShiftRegisters
 from heap_holes import fill
 from hot import protect
+from image_slots import RAISED
 from mcp2515 import MCP2515
 from pcf8563 import PCF8563
 from protocols.ascii.port import AsciiPort
@@ -88,8 +90,8 @@ class App:
 
     scheduler  Scheduler; pack: Pack
     clock, storage, choice, installed, control, can, system, parallel, reporter, supervisor,
-    self_tests, prompt, params, shunt_uohm, identity_text, update, update_key   what commands, the
-    console and provoked faults look at
+    self_tests, prompt, params, shunt_uohm, identity_text, update, update_key, proof   what
+    commands, the console and provoked faults look at
     """
 
     def __init__(self, name, refused=None, installed=None):
@@ -194,6 +196,7 @@ class App:
         self.update = storage.update = Update(
             pack, Receiver(slots, port.NAME, version.VERSION, SET_VERSION, key), slots,
             self.start_anew)
+        self.proof = storage.proof = self.supervisor.proof = Proof(slots, pack, self._give_way)
         self.identity_text = self._identity(name, serial)
         pcs_port = SerialPort(pcs, protocol, _out("PCS_DE"))
         commands = Commands(self, port.ticks_ms)
@@ -240,6 +243,7 @@ class App:
         now_ms = port.ticks_ms()
         self.mark[0] = self.mark[8] = 0
         self.pack.events.add(now_ms, ev.BOOT, self.stuck, -1, port.reset_cause())
+        self.proof.begin(now_ms)
         self.storage.start(now_ms)
         self.scheduler.start(port.ticks_ms())
 
@@ -270,6 +274,7 @@ class App:
         try:
             self.supervisor.last_error.note("main", error)
             self.storage.save_all(port.ticks_ms())
+            self.proof.give_up(RAISED, port.ticks_ms())
         except Exception:               # noqa: BLE001 - the reset is what matters now
             pass
         port.crashed(error)
@@ -308,6 +313,13 @@ class App:
         """An orderly reset (RST-02): what has to last is stored."""
         self._trips.reset()
         self.start_anew(False)
+
+    def _give_way(self):
+        """This image has not proven itself: the boot stage starts the one before (SAF-06)."""
+        try:
+            self.start_anew(False)
+        finally:
+            machine.reset()
 
     def start_anew(self, prepared=True):
         """A reset that ends no protection and opens no lock (SAF-06).

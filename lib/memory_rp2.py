@@ -8,22 +8,23 @@ are 0.7 ms). The one part that cannot be tested is that of the test's own code, 
 was not frozen.
 
 Program: 4 KiB sectors of flash, each with two running sums of its words modulo 2**32 (the second
-sums the first up, so that the order counts). tools/toolchain.py puts the sums, a table of their
-own, into the last sector before the file system.
+sums the first up, so that the order counts). tools/pico_image.py puts the sums, a table of their
+own, into the first sector of the image's slot, and those of the boot stage's sector at its end.
 """
 
 # mypy: no-check-untyped-defs
 # The instructions of the inline assembler are not Python names.
 
 import micropython
-import os
 import uctypes
+
+import flash_map_rp2 as flash_map
+import flash_rp2
 
 _RAM = 0x20000000
 _RAM_BYTES = 264 * 1024
 _PART = 512
 _FLASH = 0x10000000
-SUMS = 0x100FF000           # the last sector before the file system
 _SECTOR_WORDS = 1024
 
 
@@ -198,27 +199,37 @@ class Ram:
 
 
 class Program:
-    """The image in flash. parts: its sectors; 0: it carries no sums, or wrong ones."""
+    """The image in flash. parts: its sectors and that of the boot stage; 0: it carries no sums,
+    or wrong ones.
 
-    def __init__(self, sums=SUMS):
+    sums    address of them; image: of its first sector, boot: of the boot stage's
+    """
+
+    def __init__(self, sums, image, boot=_FLASH):
         self._sums = sums + 16
+        self._image = image
+        self._boot = boot
         head = uctypes.bytearray_at(sums, 8)
         count = head[4] | head[5] << 8
-        if bytes(head[:4]) != b"SUMS" or not 0 < count <= 255 or head[6] or head[7] \
-                or sums_differ(sums + 16, 2 * count, sums + 8, 0):
-            count = 0
-        self.parts = count
+        if bytes(head[:4]) != b"SUMS" or not 0 < count <= 255 \
+                or head[4] ^ head[6] != 0xFF or head[5] ^ head[7] != 0xFF \
+                or sums_differ(sums + 16, _SECTOR_WORDS - 4, sums + 8, 0):
+            count = -1
+        self.parts = count + 1
 
     @micropython.native
     def check(self, i, stuck):
         """True if sector *i* is what was built. *stuck*: bits that shall seem to be set."""
-        return not sums_differ(_FLASH + (i << 12), _SECTOR_WORDS, self._sums + 8 * i, stuck)
+        if i == self.parts - 1:
+            boot = self._boot
+            return not sums_differ(boot, _SECTOR_WORDS - 2, boot + 4 * (_SECTOR_WORDS - 2), stuck)
+        return not sums_differ(self._image + (i << 12), _SECTOR_WORDS, self._sums + 8 * i, stuck)
 
 
 def program():
     """Program, or None where the application is not part of the image but of the file system."""
-    try:
-        os.stat("main.py")
+    slot = flash_rp2.running_slot()
+    if slot < 0:
         return None
-    except OSError:
-        return Program()
+    start = _FLASH + (flash_map.SLOT_B if slot else flash_map.SLOT_A)
+    return Program(start, start + flash_map.IMAGE)

@@ -1,7 +1,6 @@
 """What differs on the RP2040: peripheral numbers, time, sleeping, the third UART, the watchdog."""
 
 import gc
-import os
 import time
 
 import machine
@@ -9,10 +8,13 @@ import micropython
 import rp2
 import uctypes
 
+import flash_map_rp2 as flash_map
+import flash_rp2
 import memory_rp2
 import prompt_rp2
 from dead_man_rp2 import DeadMan
 from idle_rp2 import idle_until, wait_us  # noqa: F401 - part of this port
+from image_slots import ImageSlots
 from pio_uart import PioUart
 from region import BlockRegion, FileRegion
 from slots import FlashFiles
@@ -27,6 +29,7 @@ PAR_UART = 1
 I2C = 1
 
 _WATCHDOG_SCRATCH0 = 0x4005800C     # 0..3 are free; the SDK uses 4..7
+_WATCHDOG_SCRATCH3 = 0x40058018     # the boot stage's: a trial that was begun
 
 ticks_ms = time.ticks_ms
 ticks_us = time.ticks_us
@@ -37,8 +40,6 @@ files = FlashFiles()
 ram = memory_rp2.Ram
 program = memory_rp2.program
 
-_SECTOR = 4096
-_LEAST_LOG = 16 * _SECTOR
 _LOG_FILES = 40
 
 
@@ -46,16 +47,24 @@ afe_spi = FrameSpi
 
 
 def log_region():
-    """Flash for the event records: what the file system leaves, else files in it.
+    """Flash for the event records: a part of its own, else files.
 
-    This board's image leaves 128 KiB (boards/PACKCTL_PICO/modules/_boot.py); an official one
-    gives all to the file system.
+    This board's image has that part (flash_map_rp2.py); an official one gives all to the file
+    system.
     """
-    system = os.statvfs("/")
-    used = system[1] * system[2]
-    if (rp2.Flash().ioctl(4, 0) or 0) * _SECTOR - used >= _LEAST_LOG:
-        return BlockRegion(rp2.Flash(start=used))   # type: ignore[call-arg] # not in the stubs
+    if flash_rp2.is_ours():
+        return BlockRegion(rp2.Flash(                   # type: ignore[call-arg] # not in the stubs
+            start=flash_map.RECORDS - flash_map.STORAGE))
     return FileRegion("", _LOG_FILES)
+
+
+def image_slots():
+    """ImageSlots of an image that runs in one of them, None: it came in another way."""
+    running = flash_rp2.running_slot()
+    if running < 0:
+        return None
+    return ImageSlots(flash_rp2.WholeFlash(), flash_map, running,
+                      machine.mem32[_WATCHDOG_SCRATCH3] & 0xFFFFFFFF)
 
 
 def debug_uart():

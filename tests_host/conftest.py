@@ -139,6 +139,11 @@ def plain_uf2(tmp_path_factory):
     board = root / "boards" / toolchain.BOARD
     shutil.copytree(toolchain.ROOT / "boards" / toolchain.BOARD, board)
     (board / "manifest.py").write_text('freeze("$(PORT_DIR)/modules")\n')
+    shutil.rmtree(board / "boot_stage")     # without it the image is at the start of the flash
+    header = board / "mpconfigboard.h"
+    header.write_text("".join(
+        line for line in header.read_text("utf-8").splitlines(True) if "FLASH_STORAGE" not in line)
+        + "#define MICROPY_HW_FLASH_STORAGE_BYTES (1024 * 1024)\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(toolchain, "ROOT", root)
         patch.delenv("MICROPY_UF2", raising=False)

@@ -86,8 +86,9 @@ def padded(data, size=SECTOR):
 def slot(binary, layout, board, version):
     """What a slot begins with: the sector of sums, then the image.
 
-    The sector: "SUMS", number of the image's sectors, two sums of the rest of it; for each sector
-    of the image its two sums; at INFO "INFO", board, version, bytes of the image.
+    The sector: "SUMS", number of the image's sectors and its complement, two sums of the rest of
+    it; for each sector of the image its two sums; at INFO "INFO", board, version, bytes of the
+    image.
     """
     image = padded(binary)
     count = len(image) // SECTOR
@@ -98,7 +99,7 @@ def slot(binary, layout, board, version):
     info = struct.pack("<4s16s16sI", b"INFO", board.encode(), version.encode(), len(binary))
     rest = table.ljust(layout.INFO - 16, b"\xff") + info
     rest = rest.ljust(SECTOR - 16, b"\xff")
-    return b"SUMS" + struct.pack("<I", count) + sums(rest) + rest + image
+    return b"SUMS" + struct.pack("<HH", count, count ^ 0xFFFF) + sums(rest) + rest + image
 
 
 def room(layout):

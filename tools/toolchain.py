@@ -3,7 +3,9 @@
 
     python3 tools/toolchain.py unix            path of the interpreter for this computer
     python3 tools/toolchain.py mpy-cross       path of the compiler
-    python3 tools/toolchain.py firmware        build/packctl-pico.uf2, application frozen in
+    python3 tools/toolchain.py firmware        build/packctl-pico.uf2, application frozen in,
+                                               and the contents of each slot of an update beside
+                                               it: packctl-pico-a.bin, packctl-pico-b.bin
         --extra DIR    freeze the .py files of DIR as well; they win over files of the
                        same name (repeatable: the last one wins)
         --out FILE     write the UF2 there
@@ -42,12 +44,13 @@ import pathlib
 import platform
 import re
 import shutil
-import struct
 import subprocess
 import sys
 import tarfile
 import time
 import typing
+
+import pico_image
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BOARD = "PACKCTL_PICO"
@@ -88,10 +91,6 @@ UNIX_MANIFEST = 'include("$(MPY_DIR)/extmod/asyncio")\n'
 
 FLASH_BYTES = 2 * 1024 * 1024
 FLASH_BASE = 0x10000000
-UF2_BLOCK = 256
-FLASH_SECTOR = 4096
-UF2_FAMILY_RP2040 = 0xE48BFF56
-UF2_HAS_FAMILY = 0x2000
 
 KEEP_IMAGES = 24  # firmware results kept in the cache (a few hundred kB each, debug data apart)
 
@@ -125,13 +124,16 @@ class ToolchainError(Exception):
 
 
 class Firmware(typing.NamedTuple):
-    """A flashable image. elf, map and size are None for the user's own UF2."""
+    """A flashable image. All but the first two are None for the user's own UF2, slots also for an
+    image that has no second slot (plain MicroPython, tests that are larger than a slot)."""
 
     uf2: pathlib.Path
     frozen: bool  # False: the application is not in it
-    elf: pathlib.Path | None
+    elf: pathlib.Path | None  # linked for slot A
     map: pathlib.Path | None
     size: dict | None  # text data bss flash flash_limit modules{name: bytes of .mpy}
+    slot_a: pathlib.Path | None = None  # what a slot holds, from its first byte on
+    slot_b: pathlib.Path | None = None
 
     def as_dict(self):
         return {k: str(v) if isinstance(v, pathlib.Path) else v for k, v in self._asdict().items()}
@@ -747,60 +749,6 @@ def _build_rv32(folder, tree, cross):
 # ---- firmware -----------------------------------------------------------------------------
 
 
-def program_sums(binary):
-    """The sector by which the firmware checks its own image (lib/memory_rp2.py).
-
-    "SUMS", number of sectors, two sums of the table that follows, and for each sector of *binary*
-    the sum of its words modulo 2**32 and the sum of those running sums.
-    """
-
-    def sums(data):
-        one = two = 0
-        for (word,) in struct.iter_unpack("<I", data):
-            one = one + word & 0xFFFFFFFF
-            two = two + one & 0xFFFFFFFF
-        return struct.pack("<II", one, two)
-
-    sectors = range(0, len(binary), FLASH_SECTOR)
-    table = b"".join(sums(binary[at : at + FLASH_SECTOR]) for at in sectors)
-    return b"SUMS" + struct.pack("<I", len(sectors)) + sums(table) + table
-
-
-def make_uf2(binary, limit=None):
-    """*binary* as UF2 blocks for the start of the RP2040's flash.
-
-    limit   bytes of flash that belong to the program: its sums go to the last sector of them;
-            None: without sums
-    """
-    parts = [(0, binary)]
-    if limit is not None:
-        binary = binary.ljust(-(-len(binary) // FLASH_SECTOR) * FLASH_SECTOR, b"\xff")
-        parts = [(0, binary), (limit - FLASH_SECTOR, program_sums(binary))]
-    blocks = [
-        (start + at, data[at : at + UF2_BLOCK])
-        for start, data in parts
-        for at in range(0, len(data), UF2_BLOCK)
-    ]
-    count = len(blocks)
-    out = bytearray()
-    for i, (at, payload) in enumerate(blocks):
-        payload = payload.ljust(UF2_BLOCK, b"\0")
-        out += struct.pack(
-            "<8I476sI",
-            0x0A324655,
-            0x9E5D5157,
-            UF2_HAS_FAMILY,
-            FLASH_BASE + at,
-            UF2_BLOCK,
-            i,
-            count,
-            UF2_FAMILY_RP2040,
-            payload,
-            0x0AB16F30,
-        )
-    return bytes(out)
-
-
 def frozen_files(tree, board, extra):
     """{module file: (its bytes, optimisation)} as the board's manifest says, plus *extra*.
 
@@ -871,8 +819,15 @@ def _board_files(board):
     }
 
 
-def _flash_limit(board_files):
-    """Bytes of flash that the image may fill: what the file system leaves."""
+def _layout(board):
+    """The map of a board with two slots, None: the image takes what the file system leaves."""
+    return pico_image.flash_map() if (ROOT / "boards" / board / "boot_stage").is_dir() else None
+
+
+def _flash_limit(board_files, layout):
+    """Bytes of flash that the image may fill."""
+    if layout is not None:
+        return pico_image.room(layout)
     text = board_files["mpconfigboard.h"].decode()
     found = re.search(r"FLASH_STORAGE_BYTES\s+\((\d+) \* 1024\)", text)
     return FLASH_BYTES - int(found.group(1)) * 1024 if found else FLASH_BYTES
@@ -908,7 +863,7 @@ def _check_small_ints(work):
             raise ToolchainError(f"the frozen number {name} ({value}) is an object")
 
 
-def _size_info(work, files, board_files):
+def _size_info(work, files, limit):
     out = subprocess.run(
         ["arm-none-eabi-size", work / "firmware.elf"], capture_output=True, text=True, check=True
     ).stdout
@@ -918,7 +873,6 @@ def _size_info(work, files, board_files):
         compiled = work / "frozen_mpy" / (target[:-3] + ".mpy")
         modules[target] = compiled.stat().st_size
     flash = (work / "firmware.bin").stat().st_size
-    limit = _flash_limit(board_files)
     return {
         "text": text,
         "data": data,
@@ -977,9 +931,11 @@ def _compile_rp2(tree, board, board_files, files, cross):
 def _firmware_from(folder):
     size = json.loads((folder / "size.json").read_text())
     os.utime(folder)
-    return Firmware(
-        folder / "firmware.uf2", True, folder / "firmware.elf", folder / "firmware.map", size
-    )
+    slots = [folder / f"slot_{name}.bin" for name in "ab"]
+    if not slots[1].exists():
+        slots = [None, None]
+    return Firmware(folder / "firmware.uf2", True, folder / "firmware.elf",
+                    folder / "firmware.map", size, *slots)
 
 
 def _prune_images(images):
@@ -1040,7 +996,12 @@ def firmware(extra=(), out=None, board=BOARD):
     cross = mpy_cross()
     board_files = _board_files(board)
     files = frozen_files(tree, board, extra)
-    parts = [tree.key, board, inspect.getsource(program_sums), inspect.getsource(make_uf2)]
+    parts = [tree.key, board, pathlib.Path(pico_image.__file__).read_bytes(),
+             inspect.getsource(_link)]
+    layout = _layout(board)
+    if layout is not None:
+        stage = sorted(pico_image.STAGE.iterdir())
+        parts += [repr(layout), *(path.read_bytes() for path in stage)]
     for name, data in board_files.items():
         parts += [name, data]
     for target, (data, opt) in files.items():
@@ -1052,7 +1013,7 @@ def firmware(extra=(), out=None, board=BOARD):
         ensure_packages(arm=True)
         with locked():
             if not (folder / "size.json").exists():
-                _build_image(folder, tree, board, board_files, files, cross)
+                _build_image(folder, tree, board, board_files, files, cross, layout, extra)
     image = _firmware_from(folder)
     if out is None and not extra and board == BOARD:
         out = DEFAULT_UF2
@@ -1060,23 +1021,62 @@ def firmware(extra=(), out=None, board=BOARD):
         out = pathlib.Path(out).resolve()
         put_file(image.uf2, out)
         image = image._replace(uf2=out)
+        if image.slot_b is not None:
+            for name, slot in (("slot_a", image.slot_a), ("slot_b", image.slot_b)):
+                beside = out.with_name(f"{out.stem}-{name[-1]}.bin")
+                put_file(slot, beside)
+                image = image._replace(**{name: beside})
     return image
 
 
-def _build_image(folder, tree, board, board_files, files, cross):
+def _link(work, tree, start, name):
+    """Link what was compiled in *work* for *start* in the flash: its bytes. It takes 2 s."""
+    script = work / f"{name}.ld"
+    text = (tree.path / "ports/rp2/memmap_mp_rp2040.ld").read_text()
+    script.write_text(re.sub(r"(FLASH\(rx\) : ORIGIN =) 0x10000000, LENGTH = 2048k",
+                             rf"\1 {FLASH_BASE + start:#x}, LENGTH = {FLASH_BYTES - start}", text))
+    command = (work / "CMakeFiles/firmware.dir/link.txt").read_text()
+    for old, new in ((r"--script=\S+", f"--script={script}"), (r"firmware\.elf", f"{name}.elf")):
+        command = re.sub(old, new, command)
+    run_logged(f"linking for {FLASH_BASE + start:#x}", [
+        ["sh", "-c", command],
+        ["arm-none-eabi-objcopy", "-O", "binary", f"{name}.elf", f"{name}.bin"]],
+        cwd=work, env=build_env(tree))
+    return (work / f"{name}.bin").read_bytes()
+
+
+def _build_image(folder, tree, board, board_files, files, cross, layout, extra):
     work = _compile_rp2(tree, board, board_files, files, cross)
     _check_alignment(work)
     _check_small_ints(work)
-    size = _size_info(work, files, board_files)
-    if size["flash"] > size["flash_limit"] - FLASH_SECTOR:
+    size = _size_info(work, files, _flash_limit(board_files, layout))
+    large = size["flash"] > size["flash_limit"]
+    if large and layout is not None and extra:      # of tests: what is left of slot B is for files
+        layout.SLOT_BYTES = layout.FILES - layout.SLOT_A
+        large = size["flash"] > pico_image.room(layout)
+    if large:
         raise ToolchainError(
-            f"the image takes {size['flash']} bytes, the file system leaves {size['flash_limit']}"
+            f"the image takes {size['flash']} bytes, there is room for {size['flash_limit']}"
         )
     with new_folder(folder) as part:
-        binary = (work / "firmware.bin").read_bytes()
-        (part / "firmware.uf2").write_bytes(make_uf2(binary, size["flash_limit"]))
-        shutil.copy2(work / "firmware.elf", part / "firmware.elf")
-        shutil.copy2(work / "firmware.elf.map", part / "firmware.map")
+        name = "firmware"
+        if layout is None:
+            parts = [(0, (work / "firmware.bin").read_bytes())]
+        else:
+            name = "slot_a"
+            version = re.search(rb'^VERSION = "(.+)"', files["version.py"][0], re.M)[1].decode()
+            slots = {
+                one: pico_image.slot(_link(work, tree, start + layout.IMAGE, one), layout, board,
+                                     version)
+                for one, start in (("slot_a", layout.SLOT_A), ("slot_b", layout.SLOT_B))
+                if start + layout.SLOT_BYTES <= layout.FILES
+            }
+            for one, data in slots.items():
+                (part / f"{one}.bin").write_bytes(data)
+            parts = pico_image.flash(slots["slot_a"], pico_image.stage(layout, part), layout)
+        (part / "firmware.uf2").write_bytes(pico_image.uf2(parts, FLASH_BASE))
+        shutil.copy2(work / f"{name}.elf", part / "firmware.elf")
+        shutil.copy2(work / f"{name}.elf.map", part / "firmware.map")
         (part / "size.json").write_text(json.dumps(size, indent=1))
     _prune_images(folder.parent)
 

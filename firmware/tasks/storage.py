@@ -139,6 +139,7 @@ class Storage:
     errors    writes and readings that failed, since start
     losses    Losses: what was stored once and is not there any more
     update    Update (tasks/update.py), whose flash operations are done here; None: none
+    proof     Proof of an image on trial, which writes the journal of the images here
     """
 
     def __init__(self, pack, files, name, ring, clock):
@@ -148,6 +149,7 @@ class Storage:
         self.ports: list = []
         self.senders: list = []
         self.update = None
+        self.proof = None
         self.records = Records(pack.events, ring, clock)
         self.errors = 0
         self.losses = Losses(files)
@@ -281,6 +283,10 @@ class Storage:
             return
         ring = self._ring
         waiting = self.records.waiting
+        proof = self.proof
+        if proof is not None and proof.wants and not waiting and self._is_window():
+            proof.write(now_ms)
+            return
         if waiting and not ring.must_erase and (self._is_quiet() or waiting >= _LATE_RECORDS):
             self._write_records(now_ms)
             return

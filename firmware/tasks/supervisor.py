@@ -30,6 +30,7 @@ class Supervisor:
     scheduler  set by main after the table is built
     tests      SelfTests, set by main
     prompt     PromptWish, set by main
+    proof      Proof of an image on trial, set by main
     last_error LastError: what a task raised last, also before this start
     """
 
@@ -46,6 +47,7 @@ class Supervisor:
         self.scheduler = None
         self.tests = None
         self.prompt = None
+        self.proof = None
         self.stuck = 0              # 1 + index of the task that the last reset was for, 0: none
         self.last_error = LastError()
         self._uptime_s = 0
@@ -84,10 +86,14 @@ class Supervisor:
         self._flows = self.tests is None or self.tests.flows(now_ms)
         self._slow_s = 0 if scheduler.fit_to_feed(now_ms) else self._slow_s + 1
         failing = False
+        errors = 0
         for task in scheduler.tasks:
+            errors += task.errors
             if task.streak >= _STREAK:
                 failing = True
         self._pack.set_fault(FAULT_TASK, failing)
+        if self.proof is not None:
+            self.proof.step(errors, self._slow_s == 0, now_ms)
         pack = self._pack
         if pack.inverter.was_heard:
             pack.power.hear()

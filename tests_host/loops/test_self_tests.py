@@ -852,15 +852,28 @@ class TestTheChipItself(unittest.TestCase):
 
     def test_a_table_that_is_damaged_is_none(self):             # req: SAF-02
         import uctypes
-        good = bytearray(uctypes.bytearray_at(self.it.SUMS, 2048))
+        sums = 0x10003000                   # the image of the tests runs in slot A
+        good = bytearray(uctypes.bytearray_at(sums, 4096))
         at = uctypes.addressof(good)
-        parts = self.it.Program(at).parts
+        parts = self.it.Program(at, sums + 4096).parts
         self.assertTrue(parts > 50)
-        for place in (0, 3, 4, 5, 6, 7, 8, 15, 16, 16 + 8 * parts - 1):
+        for place in (0, 3, 4, 5, 6, 7, 8, 15, 16, 8 + 8 * parts - 1, 0xF00, 4095):
             good[place] ^= 0x10
-            self.assertEqual(self.it.Program(at).parts, 0, place)
+            self.assertEqual(self.it.Program(at, sums + 4096).parts, 0, place)
             good[place] ^= 0x10
-        self.assertEqual(self.it.Program(at).parts, parts)
+        self.assertEqual(self.it.Program(at, sums + 4096).parts, parts)
+
+    def test_a_boot_stage_that_is_damaged_is_seen(self):        # req: SAF-07
+        import uctypes
+        good = bytearray(uctypes.bytearray_at(0x10000000, 4096))
+        program = self.it.Program(0x10003000, 0x10004000, uctypes.addressof(good))
+        last = program.parts - 1
+        self.assertTrue(program.check(last, 0))
+        self.assertFalse(program.check(last, 1))
+        for place in (0, 255, 256, 1023, 4087, 4088, 4095):
+            good[place] ^= 0x10
+            self.assertFalse(program.check(last, 0), place)
+            good[place] ^= 0x10
 
 
 if __name__ == "__main__":

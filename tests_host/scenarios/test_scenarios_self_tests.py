@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-import toolchain
+import pico_image
 from rig_targets import FIRMWARE
 
 NAMES = {"program": "SAF-07-program", "ram": "SAF-07-ram", "output": "SAF-07-output"}
@@ -92,18 +92,16 @@ def test_other_mishaps_are_no_self_tests(rig, target, fault):
 @pytest.mark.req("SAF-07")
 @pytest.mark.rp2040
 @pytest.mark.slow
-@pytest.mark.parametrize("where", ["image", "sums"])
+@pytest.mark.parametrize("where", ["image", "sums", "boot"])
 def test_one_bit_of_the_flash(uf2, where):
-    """Of the image, or of its sums: the FETs stay open, and the front says that it is L1."""
+    """Of the image, of its sums, or behind the boot stage: the FETs stay open, and the front says
+    that it is L1. In the first two cases that is the boot stage, which has no other image."""
     from emulator import EmulatedPico
     from stand import Stand
     stand = Stand({"seed": 1})
     pico = EmulatedPico(uf2, stand, power=False)
     image = bytearray(pico.flash_image())
-    sums = toolchain.FLASH_BYTES // 2 - toolchain.FLASH_SECTOR
-    count = image[sums + 4]
-    # the image's last byte is behind the program: another one might not even start
-    at = count * toolchain.FLASH_SECTOR - 1 if where == "image" else sums + 20
+    at = {"image": 0x4000 + 0x50000, "sums": 0x3000 + 20, "boot": 0x800}[where]
     image[at] ^= 0x08
     pico.set_flash_image(bytes(image))
     pico.power(True)
@@ -136,19 +134,21 @@ def test_the_lamps_name_what_failed_at_start(rig):
 
 @pytest.mark.req("SAF-07")
 def test_the_image_carries_its_sums():
-    """Sums of words and of the running sums, sector by sector, in the last sector but files."""
+    """Sums of words and of the running sums, sector by sector, in the sector before the image."""
     binary = bytes(range(256)) * 20                         # 5120 bytes: two sectors
-    limit = 64 * 1024
-    uf2 = toolchain.make_uf2(binary, limit)
+    code = bytes(range(256)) + b"\x55" * 100
+    layout = pico_image.flash_map()
+    uf2 = pico_image.uf2(pico_image.flash(
+        pico_image.slot(binary, layout, "BOARD", "1.2.3"), code, layout), 0x10000000)
     flash = {}
     for at in range(0, len(uf2), 512):
         head = struct.unpack_from("<8I", uf2, at)
         assert head[5] == at // 512 and head[6] == len(uf2) // 512
         for i in range(256):
             flash[head[3] - 0x10000000 + i] = uf2[at + 32 + i]
-    assert bytes(flash[i] for i in range(8192)) == binary + b"\xff" * 3072
-    table = bytes(flash[limit - 4096 + i] for i in range(32))
-    assert table[:4] == b"SUMS" and struct.unpack_from("<I", table, 4) == (2,)
+
+    def there(start, count):
+        return bytes(flash[start + i] for i in range(count))
 
     def sums(data):
         one = two = 0
@@ -156,18 +156,19 @@ def test_the_image_carries_its_sums():
             one = (one + int.from_bytes(data[i:i + 4], "little")) % 2**32
             two = (two + one) % 2**32
         return one, two
-    assert struct.unpack_from("<II", table, 8) == sums(table[16:32])
+    assert there(0x1000, 8192) == b"\xff" * 8192            # the journal: nothing was tried
+    assert there(0x4000, 8192) == binary + b"\xff" * 3072
+    table = there(0x3000, 4096)
+    assert table[:4] == b"SUMS" and struct.unpack_from("<HH", table, 4) == (2, 0xFFFD)
+    assert struct.unpack_from("<II", table, 8) == sums(table[16:])
     assert struct.unpack_from("<II", table, 16) == sums(binary[:4096])
     assert struct.unpack_from("<II", table, 24) == sums(binary[4096:] + b"\xff" * 3072)
-
-
-def test_the_sums_lie_where_the_firmware_looks_for_them():
-    import ast
-    source = (toolchain.ROOT / "lib" / "memory_rp2.py").read_text()
-    names = {node.targets[0].id: node.value for node in ast.parse(source).body
-             if isinstance(node, ast.Assign)}
-    board = toolchain._board_files(toolchain.BOARD)
-    assert ast.literal_eval(names["SUMS"]) == 0x10000000 + toolchain._flash_limit(board) - 4096
+    assert struct.unpack_from("<4s16s16sI", table, 0xF00) == (
+        b"INFO", b"BOARD".ljust(16, b"\0"), b"1.2.3".ljust(16, b"\0"), 5120)
+    boot = there(0, 4096)
+    assert boot[:612] == binary[:256] + code
+    assert struct.unpack_from("<II", boot, 4088) == sums(boot[:4088])
+    assert max(flash) == 0x6000 - 1
 
 
 _DMA_SETUP = """

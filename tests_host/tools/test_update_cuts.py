@@ -38,8 +38,8 @@ class Started:
     def journal(self, state, flags):
         self.board.slots(0).journal.add(state, flags)
 
-    def damage(self, slot, at=4096):
-        self.board.nor.data[(SMALL.SLOT_A, SMALL.SLOT_B)[slot] + at] ^= 1
+    def damage(self, slot, at=4096, bits=1):
+        self.board.nor.data[(SMALL.SLOT_A, SMALL.SLOT_B)[slot] + at] ^= bits
 
 
 def test_an_empty_journal_starts_a_and_b_only_where_a_is_damaged():
@@ -51,11 +51,12 @@ def test_an_empty_journal_starts_a_and_b_only_where_a_is_damaged():
     assert started.board.start(True) == (update_cuts.NONE, False)
 
 
-@pytest.mark.parametrize("at", [0, 4, 8, 15, 16, 40, 0xF00, 4095, 4096, 3 * 4096 - 1])
+@pytest.mark.parametrize("at", [0, 4, 5, 6, 7, 8, 15, 16, 40, 0xF00, 4095, 4096, 3 * 4096 - 1])
 def test_any_damage_of_an_image_is_seen(at):
-    started = Started()
-    started.damage(0, at)
-    assert started.board.start(True) == (1, False)
+    for bit in range(8):
+        started = Started()
+        started.damage(0, at, 1 << bit)
+        assert started.board.start(True) == (1, False)
 
 
 def test_an_image_for_the_other_slot_is_not_started():

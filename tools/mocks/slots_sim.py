@@ -25,7 +25,7 @@ class SimSlots:
         self._slots = ({}, {})
         self.running = self.confirmed = 0
         self.trial = False
-        self.reason = 0
+        self.reason = self._untold = 0
         self.full = False
         self.erases = 0
 
@@ -78,13 +78,23 @@ class SimSlots:
     def try_other(self):
         self.trial = True
 
+    @property
+    def on_trial(self):
+        return self.trial and self.running != self.confirmed
+
     def confirm(self):
         self.confirmed = self.running
         self.trial = False
 
     def refuse(self, reason):
         self.trial = False
-        self.reason = reason
+        self.reason = self._untold = reason
+
+    def outcome(self):
+        return self._untold if self.running == self.confirmed else 0
+
+    def settle(self):
+        self._untold = 0
 
     def go_back(self):
         if not self._slots[self.other]:

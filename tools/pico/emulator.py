@@ -30,8 +30,10 @@ from rp2040py.utils.logging import ConsoleLogger, LogLevel
 import emu_core
 import emu_periph
 import emu_pio
+import pico_image
 
-FLASH_BYTES = 2 * 1024 * 1024
+FLASH_MAP = pico_image.flash_map()
+FLASH_BYTES = FLASH_MAP.FLASH_BYTES
 PINS_CSV = pathlib.Path(__file__).resolve().parents[2] / "boards" / "PACKCTL_PICO" / "pins.csv"
 
 # Outputs the stand wants to hear of. Bus pins (SPI, I2C, UART) are seen byte by byte instead.
@@ -86,10 +88,10 @@ class NoStand:
 class EmulatedPico:
     """One emulated controller board.
 
-    image_path   UF2 (or raw .bin for 0x10000000) to boot
+    image_path   UF2 (or raw .bin for 0x10000000) to boot; None: what *flash* holds
     stand        the bench, see tools/models/stand.py; None: an empty one
     flash        bytes of an earlier flash_image(): the file system in it is kept, the program
-                 comes from image_path
+                 comes from image_path, and the journal of updates is empty again
     engine       "auto", "c" (compiled core, needs a C compiler) or "py" (rp2040py's own core)
     flash_times  (erase_us, program_us): what a 4 KiB erase and a 256-byte page take
     peer         another Pico on the wires: it has none of the controller's signals, and the PIO of
@@ -143,7 +145,8 @@ class EmulatedPico:
             if not peer else None
         if flash is not None:
             self.set_flash_image(flash)
-        self._load(image_path)
+        if image_path is not None:
+            self._load(image_path)
         if power:
             self.power(True)
 
@@ -265,8 +268,8 @@ class EmulatedPico:
         self.chip.ssi.cut(count, torn)
 
     def set_bad_block(self, block):
-        """The 4 KiB block of that number, counted from the start of the storage in the upper
-        half of the flash, takes nothing any more; None: all are good again."""
+        """The 4 KiB block of that number, counted from the start of the file system, takes
+        nothing any more; None: all are good again."""
         self.chip.ssi.bad_at = -1 if block is None else self.storage_at + block * 4096
 
     def set_erase_ms(self, ms):
@@ -276,7 +279,12 @@ class EmulatedPico:
     @property
     def storage_at(self):
         """Where in the flash the file system begins; the records' ring comes after it."""
-        return FLASH_BYTES // 2
+        return FLASH_MAP.FILES
+
+    @property
+    def records_at(self):
+        """Where in the flash the records' ring begins."""
+        return FLASH_MAP.RECORDS
 
     @property
     def flash_ops(self):

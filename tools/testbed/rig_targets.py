@@ -33,7 +33,6 @@ HERE = pathlib.Path(__file__).resolve().parent
 PINS_CSV = ROOT / "boards" / "PACKCTL_PICO" / "pins.csv"
 FIRMWARE = (ROOT / "firmware", ROOT / "lib")
 UNIX_HEAP = "24M"               # firmware and models; every edge of every lamp is kept
-_LOG_BYTES = 128 * 1024         # behind the file system (boards/PACKCTL_PICO/modules/_boot.py)
 _PULLED_UP = ("AFE_CS", "CAN_CS")       # by the board, while the controller does not drive them
 
 
@@ -409,18 +408,18 @@ class PicoTarget:
         if pico.powered:
             raise TargetError('fault flash_full: on rp2040 while it is switched off; send {"cmd": '
                               '"power", "on": false} first')
-        start = pico.storage_at
+        start, end = pico.storage_at, pico.records_at
         image = pico.flash_image()
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "image"
-            path.write_bytes(image[start:-_LOG_BYTES])
+            path.write_bytes(image[start:end])
             done = subprocess.run(
                 [find_unix(), "-X", "heapsize=16M", str(HERE / "on_device" / "ballast_device.py"),
                  str(path), str(int(full))],
                 env={"MICROPYPATH": ".frozen"}, capture_output=True, timeout=120)
             if done.returncode:
                 raise TargetError(f"fault flash_full: {done.stderr.decode()[-300:]}")
-            pico.set_flash_image(image[:start] + path.read_bytes() + image[-_LOG_BYTES:])
+            pico.set_flash_image(image[:start] + path.read_bytes() + image[end:])
 
     def state(self):
         self._stand.advance(self._pico.now_us)

@@ -9,7 +9,8 @@
 #define SECTOR 4096u
 #define PAGE 256u
 #define SECTOR_WORDS (SECTOR / 4)
-#define HEAD 16u                    // of the sums: "SUMS", number of sectors, sums of the rest
+#define HEAD 16u                    // of the sums: "SUMS", number of sectors and its complement,
+                                    // sums of the rest
 #define VECTORS (IMAGE + 0x100u)    // behind the image's own boot2, which is not used
 #define RAM 0x20000000u
 #define RAM_END 0x20042000u
@@ -74,8 +75,9 @@ int is_whole(const uint8_t *flash, uint32_t slot) {
     const uint32_t *head = (const uint32_t *)(flash + start);
     const uint32_t *vectors = (const uint32_t *)(flash + start + VECTORS);
     const uint32_t image = XIP + start + IMAGE;
-    const uint32_t sectors = head[1];
-    if (head[0] != SUMS || sectors == 0 || sectors > (SLOT_BYTES - IMAGE) / SECTOR
+    const uint32_t sectors = head[1] & 0xFFFF;
+    if (head[0] != SUMS || head[1] >> 16 != (sectors ^ 0xFFFF) || sectors == 0
+        || sectors > (SLOT_BYTES - IMAGE) / SECTOR
         || sectors > 255 || !agree(head + HEAD / 4, SECTOR_WORDS - HEAD / 4, head + 2)) {
         return 0;
     }
