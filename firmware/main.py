@@ -76,6 +76,7 @@ _DEFAULT = "am5000"             # the profile of a pack for which none was chose
 SHUNT_UOHM = 250
 SCAN_MS = 100
 USB_REST_MS = 300
+_WENT_ON = 0xA7                 # in the mark of who was stuck: nobody, the board was in order
 
 
 def _out(name, level=0):
@@ -179,6 +180,9 @@ class App:
             lambda baud: port.set_baud(parallel, port.PAR_UART, baud), protocol.pace)
         pack.power.start(rocker() != 0, port.reset_cause() == machine.WDT_RESET)
         self.mark = port.survivor()
+        self.went_on = self.mark[8] == _WENT_ON     # start_anew() has ordered this start
+        if self.went_on:
+            self.mark[8] = 0
         self.stuck = self.mark[0] or self.mark[8]   # 1 + number of the task that a watchdog reset
                                                     # interrupted or waited for, 0: none
         self._bothoff.dead_man = self.dead_man = port.dead_man(bothoff)
@@ -188,7 +192,7 @@ class App:
         pack.set_fault(FAULT_HOT, not fast_functions_agree())
         self.self_tests = SelfTests(pack, port.ram(), port.program(), outputs, self.clock, afe,
                                     self.control, self.stop)
-        self.self_tests.boot(port.ticks_ms())
+        self.self_tests.boot(port.ticks_ms(), self.went_on)
         self.supervisor.tests = self.self_tests
         self.prompt = self.supervisor.prompt = PromptWish(pack)
         self.reporter = Reporter(pack, self.control, self.supervisor)
@@ -328,7 +332,8 @@ class App:
         """
         self.stop()
         self.storage.save_all(port.ticks_ms(), prepared)
-        self.mark[0] = self.mark[8] = 0     # nobody was stuck
+        self.mark[0] = 0                    # nobody was stuck
+        self.mark[8] = _WENT_ON if prepared else 0
         machine.reset()
 
 

@@ -369,6 +369,14 @@ class TestBoot(Case):
         self.second()
         self.assertEqual((self.pack.testing, self.scan()), (False, BOTH))
 
+    def test_after_a_start_in_order_the_clock_is_compared_and_not_waited_for(self):  # req: SAF-06
+        self.clock = FakeClock(86_399)
+        self.build().boot(self.now, True)
+        self.assertEqual((self.pack.testing, self.scan()), (False, BOTH))
+        self.speed = 4000
+        self.second(130)
+        self.assertTrue(self.pack.has(rules.FAULT_CLOCK))
+
     def test_no_clock_chip_is_no_reason_to_wait(self):          # req: SAF-02 REC-01
         for clock in (None, FakeClock(None)):
             self.setUp()

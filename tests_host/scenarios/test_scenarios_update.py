@@ -35,7 +35,8 @@ def fet_edges(rig, since_ms):
 @pytest.mark.req("SAF-06")
 @pytest.mark.targets("host", "unix")
 def test_the_pack_works_while_it_is_updated_and_is_dark_for_3_s_at_most(rig, target):
-    up(rig, target, params={"chg_ot_alarm_dc": 480})
+    rig.open(target, plant={"soc": 0.5}, params={"chg_ot_alarm_dc": 480})
+    rig.run(6000)
     rig.set(load_ma=50_000)
     rig.run(1000)
     began = rig.get()["t_ms"]

@@ -28,6 +28,9 @@ def what(record):
         return words + ": all to the product's own values"
     if event in (ev.PARAMETER, ev.PARAM_DROPPED):
         return "%s: %s" % (words, _parameter(event, item | max(0, cell) << 8, value, limit))
+    if event == ev.UPDATE:
+        text = "%s: %s" % (words, _name(ev.UPDATE_STEPS, item))
+        return text + (", reason %d" % value if value else "")
     if event == ev.STORED:
         return "%s: %s" % (words, phrases.quantity(item, "record"))
     return words + (": %d" % value if value else "") + (", %d" % limit if limit else "")

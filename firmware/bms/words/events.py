@@ -36,6 +36,10 @@ WORDS = ("the controller started", "alarm", "the alarm ended", "protection",
  SLEEP_REFUSED, STORE_LOST, PORTS_UNLOCKED, PIN_OPEN, PIN_WRONG, PIN_SET, PROFILE, CLEAR,
  PROVOKE, STORED, UPDATE, UPDATE_KEY) = range(len(NAMES))
 
+# items of an update
+UPDATE_STEPS = ("it began", "the image is whole", "the new image is started",
+                "the image before is started", "given up", "confirmed", "refused")
+
 NO_CELL = -1
 # columns; CONTEXT is direction | state << 4 | SOC in 0.01 % << 8
 SEQ, TICKS_MS, EVENT, ITEM, CELL, VALUE, LIMIT, CONTEXT, CURRENT_MA = range(9)
