@@ -167,6 +167,8 @@ class Storage:
         self._steps = 0
         self._traffic = 0           # bytes received and sent on all ports
         self._quiet_steps = 0       # since the last byte
+        self._pause_steps = 0       # that the ports were quiet between two requests: the shorter
+        self._last_pause_steps = 0  # of the last two, the last one
         self._waiting = 0           # steps that something has waited for a window
         self._retry = 0             # steps until the file system is tried again
         self._clock_change = None
@@ -311,7 +313,21 @@ class Storage:
         elif self._prepared < len(self.keepers):
             self._save(self._prepared, now_ms)      # so that the FETs are not open for it
             self._prepared += 1
-        return update.step(now_ms, not self._waiting and self._is_window())
+        return update.step(now_ms, not self._waiting and (
+            self._is_window() or self._is_pause()))
+
+    def _is_pause(self):
+        """Nobody asks now, as the last requests came: an update needs more windows than one after
+        each answer."""
+        if self._quiet_steps + 2 > self._pause_steps:
+            return False
+        for sender in self.senders:
+            if sender.is_busy():
+                return False
+        for port in self.ports:
+            if port.asked:
+                return False
+        return self._is_quiet()
 
     def _second(self, now_ms):
         measured = self.pack.measurements
@@ -329,6 +345,9 @@ class Storage:
             traffic = (traffic + port.received + port.sent) & MASK
         if traffic != self._traffic:
             self._traffic = traffic
+            if self._quiet_steps:
+                self._pause_steps = min(self._quiet_steps, self._last_pause_steps)
+                self._last_pause_steps = self._quiet_steps
             self._quiet_steps = 0
         elif self._quiet_steps < _SILENT_STEPS:
             self._quiet_steps += 1

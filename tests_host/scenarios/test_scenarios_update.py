@@ -72,6 +72,30 @@ def test_the_pack_works_while_it_is_updated_and_is_dark_for_3_s_at_most(rig, tar
     assert (now.running, now.trial) == (1, True)
 
 
+@pytest.mark.req("SAF-06", "COM-06")
+@pytest.mark.targets("host")
+@pytest.mark.parametrize("every_s", [0.25, 1.0])
+def test_an_inverter_is_answered_all_the_while(rig, target, every_s):
+    up(rig, target)
+    answers = bytearray()
+    asked = [0, -every_s]
+    rig._from_pcs = answers.extend
+    with pack_of(rig) as (pack, port):
+        read, began = port.read, port.monotonic()
+
+        def ask(count):
+            if port.monotonic() - asked[1] >= every_s:
+                asked[:] = asked[0] + 1, port.monotonic()
+                rig._to_pack["pcs"] += b"~20024642E00202FD33\r"     # all values, of pack 2
+            return read(count)
+
+        port.read = ask
+        updating.send(pack, file_of())
+        assert port.monotonic() - began < (8 if every_s < 1 else 6)
+    rig.run(1000)
+    assert asked[0] >= 3 and answers.count(b"\r") == asked[0]
+
+
 @pytest.mark.req("SAF-06", "PRO-22")
 @pytest.mark.targets("host")
 def test_protections_outlast_the_switch_over(rig, target):

@@ -25,6 +25,7 @@ WORDS = ("no update is under way", "the signature is checked", "pages are receiv
          "the image is checked", "the image is ready to be started", "the update failed")
 
 _PAGES = const(16)          # that wait; a sector has as many
+_AHEAD = const(64)          # pages erased ahead: an inverter leaves three windows a second
 _AT_ONCE = const(8)         # pages programmed a step: 3 ms, 24 at worst
 _HASHED = const(48)         # pages hashed a step
 _SLICES = const(6)          # of the signature a step
@@ -212,7 +213,7 @@ class Receiver:
                 return
 
     def _write(self, quiet):
-        """Program what waits; erase a sector, at most one ahead of what has come: then True."""
+        """Program what waits; erase a sector, four ahead of what has come: then True."""
         slots, total = self._slots, self.header.pages
         for _ in range(_AT_ONCE):
             done = self.done
@@ -224,7 +225,7 @@ class Receiver:
             self._hash = hashlib.sha256()
             self.done = 0
             self.state = CHECKING
-        elif self._erased < min(total, self._received + _PAGES):
+        elif self._erased < min(total, self._received + _AHEAD):
             self._waits += 1
             if quiet or self._waits > _PATIENCE:
                 self._waits = 0
