@@ -20,12 +20,12 @@ class TestIgnored(unittest.TestCase):
         self.watch.load(self.params)
         self.values = array("i", [0] * rd.COUNT)
 
-    def run_for(self, seconds, current_ma, ccl_ma=50_000, dcl_ma=50_000, trips=0):
+    def run_for(self, seconds, current_ma, ccl_ma=50_000, dcl_ma=50_000, trips=0, gentle_ma=0):
         """*seconds* of it; the seconds beyond of charge and discharge."""
         self.values[rd.CHARGE_MA] = max(0, current_ma)
         self.values[rd.DISCHARGE_MA] = max(0, -current_ma)
         for _ in range(seconds * 10):
-            self.watch.look(self.values, ccl_ma, dcl_ma, trips, 100)
+            self.watch.look(self.values, ccl_ma, dcl_ma, gentle_ma, trips, 100)
         return self.values[rd.CHARGE_IGNORED_S], self.values[rd.DISCHARGE_IGNORED_S]
 
     def test_ten_percent_and_3_a(self):                         # req: PRO-30
@@ -36,6 +36,26 @@ class TestIgnored(unittest.TestCase):
                 self.assertEqual(self.run_for(200, sign * kept_ma, limit_ma, limit_ma), (0, 0))
                 beyond = self.run_for(30, sign * (kept_ma + 1), limit_ma, limit_ma)
                 self.assertEqual((beyond[i], beyond[1 - i]), (30, 0))
+
+    def test_deep_cells_take_5_a_in_the_mean(self):             # req: PRO-29 PRO-30
+        for protects in (1, 0):
+            self.params.set_all({"ignored_protect": protects})
+            for current_ma in (7_000, 10_000, 20_000, 60_000, 100_000):
+                self.watch = IgnoredLimits()
+                self.watch.load(self.params)
+                self.values[rd.CHARGE_MA] = current_ma
+                scans = 0
+                while self.values[rd.CHARGE_IGNORED_S] < 120:   # ignored_trip_s
+                    self.watch.look(self.values, 5_000, 50_000, 5_000, 0, 100)
+                    scans += 1
+                mean_ma = current_ma * scans // (scans + 600)       # oc_release_ms
+                self.assertTrue(4_000 <= mean_ma <= 5_100, (current_ma, mean_ma))
+                self.run_for(1, 0, trips=CHARGE_ROW)
+                self.assertEqual(self.values[rd.CHARGE_IGNORED_S], 0)
+
+    def test_deep_cells_and_a_charger_that_keeps_to_5_a(self):  # req: PRO-29 MEA-06
+        self.assertEqual(self.run_for(3600, 5_900, ccl_ma=5_000, gentle_ma=5_000)[0], 0)
+        self.assertEqual(self.run_for(60, 5_900, ccl_ma=0, gentle_ma=5_000)[0], 60 - 4)
 
     def test_an_inverter_has_2_to_4_seconds(self):              # req: PRO-30
         self.run_for(60, 50_000)

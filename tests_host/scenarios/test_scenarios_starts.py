@@ -115,6 +115,25 @@ def test_a_short_circuit_that_comes_back_locks(rig, target):
 
 
 @pytest.mark.req("PRO-29")
+@pytest.mark.req("PRO-30")
+@pytest.mark.targets("host", "unix")
+def test_deep_cells_get_5_a_in_the_mean_of_a_charger_that_knows_no_limits(rig, target):
+    rig.open(board=target, plant={"soc": 0, "temp_c": 25})
+    rig.run(5000)
+    rig.set(charger_mv=56_000, charger_ma=10_000)
+    start_ms = rig.get()["t_ms"]
+    rig.run(241_000)
+    edges = [(t_ms - start_ms, value) for t_ms, signal, value in rig.trace(start_ms)["edges"]
+             if signal == "fets.chg" and t_ms > start_ms]
+    assert [value for _, value in edges] == [0, 1, 0, 1]
+    for (off_ms, _), (on_ms, _) in zip(edges[::2], edges[1::2]):
+        assert on_ms <= 245_000 and 55_000 <= on_ms - off_ms <= 61_000
+    assert 55_000 <= edges[0][0] <= 61_000 and 55_000 <= edges[2][0] - edges[1][0] <= 61_000
+    last = rig.get()["report"]
+    assert last["locked"] == [] and last["faults"] == [] and last["ccl_ma"] <= 5_000
+
+
+@pytest.mark.req("PRO-29")
 @pytest.mark.parametrize("cell_mv", (1800, 500))
 def test_a_cell_below_the_floor_is_not_charged_until_the_host_allows_it(rig, target, cell_mv):
     rig.open(target, plant={"soc": 0.3})

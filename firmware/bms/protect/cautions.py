@@ -8,9 +8,12 @@ from bms.protect.fets import FET_DSG, FET_PDSG
 from bms.protect.ignored import IgnoredLimits
 from bms.protect.predischarge import Predischarge
 from bms.words.readings import CURRENT_MA
-from bms.words.rules import DISCHARGE, FAULT_CURRENT
+from bms.words.rules import DISCHARGE, FAULT_CURRENT, ITEMS, mask_of
 from bms.protect.starts import Starts
 from bms.words.states import DISCHARGING
+
+_CHARGE_IGNORED = mask_of("PRO-30-charge")
+_CHARGE_IGNORED_AT = [item[0] for item in ITEMS].index("PRO-30-charge")
 
 
 class Cautions:
@@ -54,7 +57,10 @@ class Cautions:
         dcl_ma = limits.dcl_ma
         if dcl_ma:
             dcl_ma = min(max(dcl_ma, limits.discharge_target_ma), asked.dcl_ma)
-        self._ignored.look(values, ccl_ma, dcl_ma, trips, dt_ms)
+        gentle_ma = self.deep.most_ma if self.deep.limits else 0
+        self._ignored.look(values, ccl_ma, dcl_ma, gentle_ma, trips, dt_ms)
+        if gentle_ma and trips & _CHARGE_IGNORED:       # its pauses are no trips in a row
+            pack.protection.recall_row(_CHARGE_IGNORED_AT, 0)
         fets = pack.measurements.fets
         if self._collapse.step(values, fets & FET_DSG):
             pack.set_fault(FAULT_CURRENT, True, values[CURRENT_MA], 0)

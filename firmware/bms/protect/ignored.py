@@ -4,6 +4,10 @@ A current counts as beyond when it passes the limit by *ignored_percent* and *ig
 limit is the highest that was told in the last 2 to 4 seconds, because an inverter needs time; a
 limit that still rises counts as what it rises to. What DER-03 allows is in the told limit.
 The time beyond leaks as fast as it grows, so that short pauses hide nothing.
+
+Deeply discharged cells are charged gently (PRO-29), also by a charger that knows no limits: for
+them the time runs so fast that the pauses which the protection makes bring the mean current down
+to the gentle one.
 """
 
 import micropython
@@ -15,13 +19,14 @@ from bms.words.readings import (
     CHARGE_MA,
     DISCHARGE_IGNORED_S,
     DISCHARGE_MA,
-    NO_READING,
 )
 
 _CHARGE_ROW = mask_of("PRO-30-charge")
 _DISCHARGE_ROW = mask_of("PRO-30-discharge")
 _WINDOW_MS = const(2000)
 _LONGEST_MS = const(4_000_000)
+_GENTLE_MA = const(500)     # a tenth and this beyond the gentle current may be the sensor's error
+_FASTEST = const(10_000)    # times
 
 
 class IgnoredLimit:
@@ -38,18 +43,25 @@ class IgnoredLimit:
         self._before_ma = 0
         self._window_ms = 0
         self._ms = 0
-        self._percent = self._margin_ma = self._highest_s = 0
+        self._percent = self._margin_ma = self._highest_s = self._trip_s = 0
+        self._pace = 0              # sixteenths: how long it takes, of the pause after it
 
     def load(self, params):
         self._percent = params["ignored_percent"]
         self._margin_ma = params["ignored_ma"]
+        self._trip_s = params["ignored_trip_s"]
+        self._pace = self._trip_s * 16_000 // params["oc_release_ms"]
         # switched off: the seconds stop below the protection, the alarm remains
         self._highest_s = (_LONGEST_MS // 1000 if params["ignored_protect"]
-                           else params["ignored_trip_s"] - 1)
+                           else self._trip_s - 1)
 
     @micropython.native
-    def look(self, values, limit_ma, trips, dt_ms):
-        """One scan. *limit_ma*: the limit that is told now, or what it rises to."""
+    def look(self, values, limit_ma, gentle_ma, trips, dt_ms):
+        """One scan.
+
+        limit_ma    the limit that is told now, or what it rises to
+        gentle_ma   more may not flow in the mean; 0: as much as is told
+        """
         self._window_ms += dt_ms
         if self._window_ms >= _WINDOW_MS:
             self._window_ms = 0
@@ -59,19 +71,26 @@ class IgnoredLimit:
             self._most_ma = limit_ma
         current_ma = values[self._reading]
         ms = self._ms
-        if not ms and current_ma <= self._margin_ma:
+        if not ms and current_ma <= (gentle_ma or self._margin_ma):
             values[self._result] = 0    # within any limit, as ever
             return
         limit_ma = max(self._most_ma, self._before_ma)
+        more_ms = 0
+        if current_ma > limit_ma + limit_ma * self._percent // 100 + self._margin_ma:
+            more_ms = dt_ms
+        highest_s = self._highest_s
+        if gentle_ma and current_ma > gentle_ma + gentle_ma // 10 + _GENTLE_MA:
+            times = min((current_ma - gentle_ma) * self._pace // gentle_ma, _FASTEST)
+            more_ms = max(more_ms, dt_ms * times >> 4)
+            highest_s = _LONGEST_MS // 1000         # this one is a protection always
         if trips & self._row:
             ms = 0                      # the protection has acted: it counts anew afterwards
-        elif current_ma != NO_READING and current_ma > (
-                limit_ma + limit_ma * self._percent // 100 + self._margin_ma):
-            ms = min(ms + dt_ms, _LONGEST_MS)
+        elif more_ms:
+            ms = min(ms + more_ms, _LONGEST_MS)
         elif ms:
             ms = max(0, ms - dt_ms)
         self._ms = ms
-        values[self._result] = min(ms // 1000, self._highest_s)
+        values[self._result] = min(ms // 1000, highest_s)
 
 
 class IgnoredLimits:
@@ -86,7 +105,7 @@ class IgnoredLimits:
         self._discharge.load(params)
 
     @micropython.native
-    def look(self, values, ccl_ma, dcl_ma, trips, dt_ms):
-        """One scan, with the limits of both directions."""
-        self._charge.look(values, ccl_ma, trips, dt_ms)
-        self._discharge.look(values, dcl_ma, trips, dt_ms)
+    def look(self, values, ccl_ma, dcl_ma, gentle_ma, trips, dt_ms):
+        """One scan, with the limits of both directions, and what deep cells take (PRO-29)."""
+        self._charge.look(values, ccl_ma, gentle_ma, trips, dt_ms)
+        self._discharge.look(values, dcl_ma, 0, trips, dt_ms)
