@@ -74,6 +74,20 @@ def test_an_excuse_may_need_a_value_within_a_range():
         assert bool(hunt_excuses.excuse(episode, "over_115_a")) == excused
 
 
+@pytest.mark.req("PRO-27")
+@pytest.mark.req("COM-09")
+def test_what_keeps_a_healthy_pack_open_is_excused_by_what_happened():
+    reset = {"cmd": "reset"}
+    soon = {"steps": [[reset, 262], [reset, 400], [reset, 9]]}
+    later = {"steps": [[reset, 262], [reset, 60_000], [reset, 9]]}
+    assert "PRO-27" in hunt_excuses.excuse(soon, "dark")
+    assert hunt_excuses.excuse(later, "dark") is None
+    assert "COM-09" in hunt_excuses.excuse({"open": {"dip": 2}, "steps": []}, "dark")
+    assert "COM-09" in hunt_excuses.excuse({"steps": [[{"cmd": "set", "dip": 3}, 1]]}, "dark")
+    assert hunt_excuses.excuse({"open": {"dip": 1}, "steps": []}, "dark") is None
+    assert hunt_excuses.excuse({"open": {"dip": 2}, "steps": []}, "over_220_a") is None
+
+
 def test_shrinking_keeps_what_does_the_harm(monkeypatch):
     def play(episode, board, wanted=None, tell=None):
         loads = [c.get("load_ma") for c, _ in episode["steps"]]

@@ -56,6 +56,31 @@ DARK: tuple = (
     (("terminal_uf", "terminal_kohm"), "what hangs on the terminals is charged first"),
     (("flash_bad_block", "flash_full"), "settings that are lost keep the FETs open (SAF-09)"),
 )
+_START_S = 60                   # PRO-27: more than 3 starts in this time
+
+
+def _waits_for_a_master(episode):
+    return any(place.get("dip", 0) > 1
+               for place in (episode.get("open", {}), *(step[0] for step in episode["steps"])))
+
+
+def _starts_often(episode):
+    starts = [0]
+    now_ms = 0
+    for command, ms in episode["steps"]:
+        if command.get("cmd") == "reset" or command.get("on") is True:
+            starts.append(now_ms)
+        now_ms += ms
+    return any(late - early <= 1000 * _START_S for early, late in zip(starts, starts[3:]))
+
+
+# What an episode has that keeps a healthy pack open, rightly: (condition, reason).
+DARK_BY: tuple = (
+    (_waits_for_a_master, "a pack whose address says slave, and nobody is its master, waits "
+     "join_alone_s before it closes onto a bar that may be others' (COM-09)"),
+    (_starts_often, "a controller that starts more than 3 times in 60 s holds its FETs open for a "
+     "minute (PRO-27)"),
+)
 
 
 def excuse(episode, harm):
@@ -68,6 +93,9 @@ def excuse(episode, harm):
     if harm == "dark":
         for faults, reason in DARK:
             if any(fault in values for fault in faults):
+                return reason
+        for condition, reason in DARK_BY:
+            if condition(episode):
                 return reason
     for faults, kinds, reason in EXCUSES:
         if harm.startswith(kinds) and all(_is_set(fault, values) for fault in faults):
