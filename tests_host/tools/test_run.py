@@ -544,3 +544,23 @@ def test_the_picture_ends_by_itself_after_its_duration():
 def test_a_signal_puts_the_terminal_back_too(number, code):
     ended, _, is_as_before = on_terminal(lambda process: process.send_signal(number))
     assert (ended, is_as_before) == (code, True)
+
+
+@pytest.mark.host
+@pytest.mark.parametrize("number", (None, signal.SIGTERM))
+def test_it_ends_when_its_terminal_has_gone(number):
+    fcntl = pytest.importorskip("fcntl")
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+    environment = {**os.environ, "TERM": "xterm-256color", "BOARD": "host", "PLAIN": "0",
+                   "DURATION": ""}
+    process = subprocess.Popen([sys.executable, run.__file__], stdin=slave, stdout=slave,
+                               stderr=slave, env=environment, start_new_session=True)
+    os.close(slave)
+    written = b""
+    while b"closed" not in written:             # the first look has come
+        written += os.read(master, 65536)
+    if number is not None:                      # told to while nobody reads what it writes
+        process.send_signal(number)
+    os.close(master)
+    assert process.wait(100) != 0

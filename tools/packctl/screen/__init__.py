@@ -5,4 +5,5 @@ draw.py     the overview, as rich draws it; knows no terminal
 pages.py    the other pages as tables of words
 source.py   where it comes from: a pack on a port; `make run` has another source, the bench
 app.py      the program around it (textual)
+leave.py    how it ends: told to, or its terminal gone
 """

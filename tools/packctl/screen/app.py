@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import signal
 import threading
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -21,6 +19,7 @@ from textual.widgets import ContentSwitcher, DataTable, Input, Static
 from .. import units
 from ..errors import PackError
 from . import draw, pages
+from .leave import Leave
 from .source import Source
 from .view import View
 
@@ -127,6 +126,7 @@ class Screen(App[None]):
         self._log_seen: tuple[int, int] = (0, 0)
         self._editing = ""
         self._param_names: list[str] = []
+        self._leave: Leave | None = None
 
     @property
     def view(self) -> View:
@@ -152,12 +152,9 @@ class Screen(App[None]):
 
     def on_mount(self) -> None:
         """Start looking."""
-        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-            number = getattr(signal, name, None)
-            with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
-                if number is not None:          # Windows has no handlers in a loop
-                    asyncio.get_running_loop().add_signal_handler(
-                        number, self.action_end, 128 + number)
+        loop = asyncio.get_running_loop()
+        self._leave = Leave(lambda code: loop.call_soon_threadsafe(self.action_end, code))
+        self._leave.start()
         self.query_one("#overview", Overview).view = self.view
         self.query_one("#log", DataTable).add_columns("number", "time", "event")
         self.query_one("#table", DataTable).add_columns("name", "value", "from", "to",
@@ -337,5 +334,7 @@ class Screen(App[None]):
 
     def on_unmount(self) -> None:
         """The program ends."""
+        if self._leave is not None:
+            self._leave.over()
         with self._lock:
             self.source.close()
