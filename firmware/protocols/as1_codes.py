@@ -129,13 +129,18 @@ _NAMES = {rd.MIN_TEMP_DC: "coldest cell", rd.MAX_TEMP_DC: "hottest cell", rd.MOS
           rd.AMBIENT_DC: "ambient"}
 
 
-def _bits(ids, rows):
-    return sum(1 << i for i in range(len(rows)) if rows[i][0] in ids)
+def _masks():
+    """Per row of TABLE: bits of alarms, of protections, of both words of faults, other
+    conditions. Made from one walk through the items: a start has no time for one a row."""
+    bit_of = {}
+    for i in range(len(ITEMS)):
+        bit_of[ITEMS[i][0]] = 1 << i
+    return tuple((sum(bit_of[item] for item in row[ALARMS]),
+                  sum(bit_of[item] for item in row[ALARMS] + row[TRIPS]),
+                  faults_with(FAULT_AS1, row[CODE]), row[OTHERS]) for row in TABLE)
 
 
-# per row of TABLE: bits of alarms, of protections, of both words of faults, other conditions
-_MASKS = tuple((_bits(row[ALARMS], ITEMS), _bits(row[ALARMS] + row[TRIPS], ITEMS),
-                faults_with(FAULT_AS1, row[CODE]), row[OTHERS]) for row in TABLE)
+_MASKS = _masks()
 
 
 def active(alarms, trips, faults, others, more=0):
