@@ -95,9 +95,15 @@ class Protection:
                 item[rules.NEED], item[rules.ANY], item[rules.AFTER], item[rules.LOCK],
                 item[rules.BLOCKS], item[rules.MUTE], item[rules.AFE]
             ) + item[rules.FORGET:]
-            for column in range(WIDTH):
-                name, more = _entry(columns[column] if column < len(columns) else None)
+            for column in range(len(columns)):
                 slot = i * WIDTH + column
+                entry = columns[column]
+                if not entry:                       # 0, as the row is
+                    continue
+                if isinstance(entry, int):
+                    self._rows[slot] = entry
+                    continue
+                name, more = _entry(entry)
                 if name is None:
                     self._rows[slot] = more
                 else:
