@@ -290,7 +290,11 @@ def test_minutes_in_place_of_hours(rig, target):
     changes = edges(rig, at_ms, "fets.chg", "fets.dsg")
     both = [t for t, signal, value in changes if signal == "fets.dsg" and value]
     assert len(both) == 10, both
-    assert 54_800 < both[0] < 61_000        # sleep began at most 5 s, and a report, before at_ms
+    lamp = edges(rig, 0, "lamps.onoff")
+    asleep_ms = max(t for t, _, value in lamp if not value and t <= at_ms)
+    awake_ms = min(t for t, _, value in lamp if value and t > at_ms)
+    assert 56_000 <= awake_ms - asleep_ms <= 60_000     # it decided to sleep at most 4 s before
+    assert awake_ms < at_ms + both[0] < awake_ms + 5_000
     for number, t_ms in enumerate(both):
         assert abs(t_ms - both[0] - 60_000 * number) < 2000, both
     assert len([t for t, signal, value in changes if signal == "fets.chg" and value]) == 10
