@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any, Optional, TypeVar
 
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -20,6 +20,7 @@ from ..package import PAGE, Package
 from ..updating import UpdateStatus
 from .session import JsonOption, Session, command, warn
 
+_T = TypeVar("_T")
 _AGAIN_S = 1.0
 _STEPS = {"verifying": "checking the signature", "receiving": "sending",
           "checking": "the pack looks at it", "ready": "ready"}
@@ -66,7 +67,7 @@ class _Bar:
 
 
 def _patiently(session: Session, patience_s: float, bar: _Bar,
-               work: Callable[[Pack], Any]) -> Any:
+               work: Callable[[Pack], _T]) -> _T:
     """*work* on the pack, again and again while the pack is away, at most *patience_s* at once."""
     away = 0.0
     while True:
