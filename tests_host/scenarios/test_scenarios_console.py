@@ -329,6 +329,7 @@ def test_random_and_mutated_lines_change_nothing_unasked(rig, target):
     rig.console("pin set 90210")
     before = {name: rig.param(name)["value"] for name in
               ("cvl_mv", "cell_ov_trip_mv", "nominal_ma", "bench_enable")}
+    late = late_scans(rig)
     lines = LINES if target == "host" else LINES_ON_UNIX
     at_ms = rig.get()["t_ms"]
     one = AnyLines(2026)
@@ -348,7 +349,7 @@ def test_random_and_mutated_lines_change_nothing_unasked(rig, target):
         assert rig.console("status").startswith("packctl ")
     report = rig.get()["report"]
     assert report["task_errors"] == 0 and report["faults"] == []
-    assert report["state"] == "discharging"
+    assert report["state"] == "discharging" and late_scans(rig) == late
     assert before == {name: rig.param(name)["value"] for name in before}
     edges = [e for e in rig.trace(at_ms)["edges"] if e[1] in ("fets.chg", "fets.dsg")]
     assert edges == []
