@@ -122,14 +122,14 @@ def front(view: View, width: int) -> Panel:
     grid = Table.grid(padding=(0, 2 if width >= 100 else 1))
     parts = [("ON/OFF", lamp(lamps.get("onoff"), "green1")),
              ("RUN", lamp(lamps.get("run"), "green1")),
-             ("ALM", lamp(lamps.get("alm"), "red1")), ("", Text(""))]
+             ("ALM", lamp(lamps.get("alm"), "#ff5f5f")), ("", Text(""))]
     parts += [(f"L{i + 1}", lamp(on, "green1")) for i, on in enumerate(caps)]
     for _ in parts:
         grid.add_column(justify="center")
     grid.add_column(no_wrap=True)
     more = Text(" buzzer ", "grey62")
     more.append("on" if wire.get("buzzer") else "off" if "buzzer" in wire else "–",
-                "bold red1" if wire.get("buzzer") else "")
+                "bold #ff5f5f" if wire.get("buzzer") else "")
     outputs = wire.get("do") or "––"
     more.append("\n DO1 ", "grey62").append(str(outputs[0]))
     more.append(" DO2 ", "grey62").append(str(outputs[1]))
@@ -156,7 +156,7 @@ def _cell(view: View, i: int, width: int, is_short: bool) -> Text:
         if is_end and item in (view.report.get("alarms") or ()):
             style = "yellow1"
         if is_end and item in (view.report.get("protections") or ()):
-            style = "red1"
+            style = "#ff5f5f"
     controls = view.controls
     chosen = controls is not None and controls.cell == i
     text = Text("›" if chosen else " ", "bold cyan")
@@ -225,7 +225,7 @@ def pack(view: View, width: int) -> Panel:
     for name in ("chg", "dsg"):
         closed = closed_of.get(name)
         fets.append(name.upper(), "bold" if closed else "grey62")
-        fets.append(" closed" if closed else " open", "green3" if closed else "bold red1")
+        fets.append(" closed" if closed else " open", "green3" if closed else "bold #ff5f5f")
         fets.append(" " if name == "chg" else "")
     rows: list[tuple[str, str | Text]] = [
         ("pack", Text(scaled(report.get("pack_mv"), 1000, 2, "V")).append(
@@ -246,7 +246,7 @@ def pack(view: View, width: int) -> Panel:
 
 
 _STATE_STYLE = {"charging": "green1", "discharging": "orange1", "standby": "cyan",
-                "protection": "red1", "fail": "bold red1"}
+                "protection": "#ff5f5f", "fail": "bold #ff5f5f"}
 
 
 def causes(view: View) -> list[Text]:
@@ -255,8 +255,8 @@ def causes(view: View) -> list[Text]:
     found: list[Text] = []
     tripped = list(report.get("protections") or ())
     alarms = [name for name in report.get("alarms") or () if name not in tripped]
-    for names, kind, style in ((report.get("faults") or (), "fault", "bold red1"),
-                               (tripped, "protection", "bold red1"),
+    for names, kind, style in ((report.get("faults") or (), "fault", "bold #ff5f5f"),
+                               (tripped, "protection", "bold #ff5f5f"),
                                (alarms, "alarm", "bold yellow1")):
         for name in names:
             found.append(Text(f"{kind}: ", style).append(view.called(name), style))
@@ -266,7 +266,7 @@ def causes(view: View) -> list[Text]:
             if name in view.ends:
                 found.append(Text(f"  {view.ends[name]}", "grey82"))
     for name in report.get("locked") or ():
-        found.append(Text(f"locked: {view.called(name)}", "bold red1"))
+        found.append(Text(f"locked: {view.called(name)}", "bold #ff5f5f"))
     return found
 
 
@@ -300,15 +300,15 @@ def state(view: View) -> Panel:
     """What the pack makes of it."""
     report = view.got.get("report")
     if view.lost:
-        return _box(Text(view.lost, "bold red1"), "[bold]state")
+        return _box(Text(view.lost, "bold #ff5f5f"), "[bold]state")
     if report is None:
-        silent = Text("no report: the pack is silent", "bold red1")
+        silent = Text("no report: the pack is silent", "bold #ff5f5f")
         return _box(_rows(("state", silent)), "[bold]state")
     word = str(report.get("state"))
     text = Text(word.replace("_", "-"), f"bold {_STATE_STYLE.get(word, 'white')}")
     what = blocked(view)
     if what:
-        text.append(f" · {what}", "bold red1")
+        text.append(f" · {what}", "bold #ff5f5f")
     lines = [text]
     wrong = causes(view)
     lines += wrong
@@ -325,16 +325,17 @@ def state(view: View) -> Panel:
                  .append(scaled(report.get("ambient_dc"), 10, 1, "°C"), "default"))
     harm = view.truth.get("harm")
     if harm:
-        lines.append(Text("harm: ", "bold red1").append(
-            "; ".join(f"{row[0]} {row[1]}" for row in harm), "red1"))
+        lines.append(Text("harm: ", "bold #ff5f5f").append(
+            "; ".join(f"{row[0]} {row[1]}" for row in harm), "#ff5f5f"))
     if view.controls is not None and view.controls.broken():
         lines.append(Text("bench: ", "bold magenta").append("; ".join(view.controls.broken()),
                                                             "magenta"))
     return _box(Text("\n").join(lines), "[bold]state")
 
 
-_EVENT_STYLE = {"alarm": "yellow1", "trip": "red1", "lock": "red1", "fault": "red1",
-                "release": "green3", "alarm_clear": "green3", "fault_clear": "green3"}
+_EVENT_STYLE = {"alarm": "yellow1", "trip": "#ff5f5f", "lock": "#ff5f5f",
+                "fault": "#ff5f5f", "release": "green3", "alarm_clear": "green3",
+                "fault_clear": "green3"}
 
 
 def event_line(event: dict[str, Any], kinds: dict[str, str] | None = None) -> Text:
@@ -408,7 +409,7 @@ def help_line(view: View, width: int) -> Text:
 
 def message(view: View) -> Text:
     """What was said last."""
-    return Text(" " + view.message, "bold red1" if view.is_error else "bold white",
+    return Text(" " + view.message, "bold #ff5f5f" if view.is_error else "bold white",
                 no_wrap=True, overflow="ellipsis")
 
 
