@@ -7,9 +7,10 @@ import machine
 from esp32 import Partition
 
 from dead_man import PERIOD_MS, WATCHDOG_MS, DeadMan
+from image_slots_esp32 import PartitionSlots
 from memory_tests import RamBlock
 from region import BlockRegion, FileRegion
-from slots import FlashFiles
+from slots import FlashFiles, Slots
 
 NAME = "PACKCTL_ESP32"
 AFE_SPI = 2                 # VSPI, its own pins
@@ -33,6 +34,16 @@ def log_region():
     """Flash for the event records: a data partition called "log", else files."""
     found = Partition.find(Partition.TYPE_DATA, label="log")
     return BlockRegion(found[0]) if found else FileRegion("", _LOG_FILES)
+
+
+def image_slots():
+    """PartitionSlots of an image that runs in one of two OTA partitions, None: it does not."""
+    try:
+        if Partition(Partition.RUNNING).info()[1] & 0xF0 != 0x10:
+            return None
+        return PartitionSlots(Partition, Slots(files, "trial"))
+    except OSError:
+        return None
 
 
 def afe_spi(spi):

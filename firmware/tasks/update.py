@@ -10,9 +10,10 @@ reset.
 
 from bms.update import header as hd
 from bms.update.header import UpdateRefused
-from bms.update.receiver import FAILED, READY, WORDS
+from bms.update.receiver import FAILED, IDLE, READY, WORDS
 from bms.words import events as ev
 from bms.words.readings import CURRENT_MA, NO_READING
+from image_slots import REASONS
 from ticks import MASK
 
 START, GIVE_UP, GO_BACK = 1, 2, 3           # orders of the host
@@ -60,7 +61,11 @@ class Update:
             return "limits of 0 are told; the pack starts anew in some seconds"
         if receiver.state == FAILED:
             return receiver.text
-        return WORDS[receiver.state]
+        text = WORDS[receiver.state]
+        refused = self._slots.state()[3] if self._slots is not None else 0
+        if refused and receiver.state == IDLE and refused < len(REASONS):
+            text += "; the last image was not kept: " + REASONS[refused]
+        return text
 
     def begin(self, data, older, owner, now_ms):
         """A host has an update file; UpdateRefused says why it is not taken."""

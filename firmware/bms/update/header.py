@@ -77,7 +77,7 @@ class Header:
         if self.board != board:
             raise UpdateRefused(OTHER_BOARD, "the file is for the board %s, and this is a %s"
                                 % (self.board, board))
-        apart = slots.slot_bytes if self.layout == LAYOUT else -1
+        apart = getattr(slots, "apart", slots.slot_bytes) if self.layout == LAYOUT else -1
         if self.distance != apart:
             raise UpdateRefused(OTHER_LAYOUT, "the file is for another division of the flash "
                                               "(layout %d, slots %d bytes apart)"
