@@ -95,8 +95,11 @@ def test_what_is_wrong_is_told_in_words(bench, ok):
     bench.play(5)
     text = ok("status").out
     assert "cell over-voltage (PRO-01)" in text and "charge FET open" in text
+    ends = "it releases at or below 3.300 V and a state of charge below 96.00 %; " \
+           "discharge current releases it at once"
+    assert ends in text
     assert ok("status", "--json").json["protections"] == [
-        {"id": "PRO-01", "words": "cell over-voltage"}]
+        {"id": "PRO-01", "words": "cell over-voltage", "ends": ends}]
     why = ok("why").out
     assert "cell over-voltage (PRO-01), cell 3" in why and "limit 3.6" in why
     assert "held off: charge" in ok("limits").out
