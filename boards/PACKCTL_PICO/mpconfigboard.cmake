@@ -3,6 +3,13 @@ set(PICO_BOARD "pico")
 set(PICO_PLATFORM "rp2040")
 set(MICROPY_FROZEN_MANIFEST ${MICROPY_BOARD_DIR}/manifest.py)
 
+# packctl_config.h leaves out parts of the interpreter; the printf meant is the SDK's, for panics.
+list(APPEND MICROPY_DEF_BOARD
+    MP_CONFIGFILE=\"packctl_config.h\"
+    PICO_PRINTF_SUPPORT_FLOAT=0
+    PICO_PRINTF_SUPPORT_LONG_LONG=0
+)
+
 # The compiler of native code places 32-bit constants in it and reads them by an address rounded
 # down to a multiple of 4. tools/mpy-tool.py aligns frozen functions for the Cortex-M0+ to 2 only
 # (MicroPython 1.25 to 1.28): half of them would read a wrong constant. Every alignment of that
@@ -11,9 +18,12 @@ set_source_files_properties(${CMAKE_BINARY_DIR}/frozen_content.c PROPERTIES
     COMPILE_OPTIONS "-Daligned(bytes)=aligned(4)")
 
 # The same tool freezes numbers of more than 13 bits in tables as objects, and what is calculated
-# with them is allocated. small_ints.py puts those in the word that a word has room for.
+# with them is allocated. small_ints.py puts those in the word that a word has room for. What is
+# frozen twice, same_constants.py leaves once.
 cmake_language(DEFER CALL add_custom_command TARGET BUILD_FROZEN_CONTENT POST_BUILD
     COMMAND ${Python3_EXECUTABLE} ${MICROPY_BOARD_DIR}/small_ints.py
+        ${CMAKE_BINARY_DIR}/frozen_content.c
+    COMMAND ${Python3_EXECUTABLE} ${MICROPY_BOARD_DIR}/same_constants.py
         ${CMAKE_BINARY_DIR}/frozen_content.c VERBATIM)
 
 # The rest of the image is compiled for size, as the port does. These are what running code calls
