@@ -14,8 +14,10 @@ import sys
 
 options.defaults(other_ports=())
 
-by_value = "../build/generated/by_value"
-subprocess.run([sys.executable, "constants.py", by_value], check=True)
+# Tests that are frozen as well ask for names that the application itself does not need.
+names = ["--names"] if os.environ.get("PACKCTL_NAMES") else []
+by_value = "../build/generated/by_value" + "_names" * len(names)
+subprocess.run([sys.executable, "constants.py", by_value, *names], check=True)
 for base in ("../firmware", "../lib"):
     for folder, _, names in sorted(os.walk(base)):
         if os.path.basename(folder) == "examples":      # for other people's boards

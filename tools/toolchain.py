@@ -767,6 +767,7 @@ def frozen_files(tree, board, extra):
         "BOARD_DIR": str(board_dir),
     }
     manifest = manifestfile.ManifestFile(manifestfile.MODE_FREEZE, variables)
+    os.environ["PACKCTL_NAMES"] = "1" if extra else ""      # for boards/application.py
     try:
         manifest.execute(str(board_dir / "manifest.py"))
     except manifestfile.ManifestFileError as e:

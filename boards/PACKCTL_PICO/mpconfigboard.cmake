@@ -10,6 +10,11 @@ list(APPEND MICROPY_DEF_BOARD
     PICO_PRINTF_SUPPORT_LONG_LONG=0
 )
 
+# Native functions are compiled on the computer alone.
+set_source_files_properties(${MICROPY_DIR}/py/emitnthumb.c PROPERTIES
+    COMPILE_DEFINITIONS PACKCTL_NO_NATIVE_COMPILER)
+list(APPEND MICROPY_SOURCE_BOARD ${MICROPY_BOARD_DIR}/no_native_compiler.c)
+
 # The compiler of native code places 32-bit constants in it and reads them by an address rounded
 # down to a multiple of 4. tools/mpy-tool.py aligns frozen functions for the Cortex-M0+ to 2 only
 # (MicroPython 1.25 to 1.28): half of them would read a wrong constant. Every alignment of that

@@ -50,7 +50,6 @@ static inline void packctl_nothing(void) {
 
 // Modules that nothing imports.
 #define MICROPY_PY_ASYNCIO                      (0)
-#define MICROPY_PY_DEFLATE                      (0)
 #define MICROPY_PY_FRAMEBUF                     (0)
 #define MICROPY_PY_HEAPQ                        (0)
 #define MICROPY_PY_PLATFORM                     (0)
@@ -61,3 +60,9 @@ static inline void packctl_nothing(void) {
 
 // The text of help() tells of the port's PWM, timers and networks.
 #define MICROPY_PY_BUILTINS_HELP                (0)
+
+// See no_native_compiler.c.
+#ifdef PACKCTL_NO_NATIVE_COMPILER
+#undef MICROPY_EMIT_THUMB
+#define MICROPY_EMIT_THUMB                      (0)
+#endif

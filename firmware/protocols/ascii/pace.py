@@ -83,17 +83,6 @@ class Pace:
         self._rights = rights
         self._parser = None
         self.rtn = OK
-        self._commands = {
-            0x42: self._analog, 0x44: self._status, 0x90: self._pack_count,
-            0x99: self._switch, 0x9A: self._charge_fet, 0x9B: self._discharge_fet,
-            0x9C: self._shutdown, 0xA1: self._history, 0xA6: self._capacities,
-            0xC1: self._version, 0xC2: self._product, _SHORT_READ: self._short_delay,
-            _SHORT_WRITE: self._refused, 0xB1: self._clock, 0xB2: self._set_clock,
-            0xEB: self._protocols, 0xEC: self._set_protocols,
-        }
-        for i in range(len(_PARAMETERS)):
-            self._commands[_PARAMETERS[i][0]] = self._read
-            self._commands[_PARAMETERS[i][1]] = self._write
 
     def address(self):
         """This pack's own address."""
@@ -107,10 +96,10 @@ class Pace:
         """As Pylontech.answer."""
         self._parser = parser
         self.rtn = OK
-        handler = self._commands.get(parser.cid2)
+        handler = _COMMANDS.get(parser.cid2)
         if handler is None:
             return self._fail(RTN_CID2)
-        return handler(now_ms)
+        return handler(self, now_ms)
 
     def _fail(self, code):
         self.rtn = code
@@ -460,3 +449,17 @@ def _put_decimal(info, at, value):
         at += 1
     info[at] = 0x30 + value % 10
     return at + 1
+
+
+# CID2: function that answers it
+_COMMANDS = {
+    0x42: Pace._analog, 0x44: Pace._status, 0x90: Pace._pack_count,
+    0x99: Pace._switch, 0x9A: Pace._charge_fet, 0x9B: Pace._discharge_fet,
+    0x9C: Pace._shutdown, 0xA1: Pace._history, 0xA6: Pace._capacities,
+    0xC1: Pace._version, 0xC2: Pace._product, _SHORT_READ: Pace._short_delay,
+    _SHORT_WRITE: Pace._refused, 0xB1: Pace._clock, 0xB2: Pace._set_clock,
+    0xEB: Pace._protocols, 0xEC: Pace._set_protocols,
+}
+for _row in _PARAMETERS:
+    _COMMANDS[_row[0]] = Pace._read
+    _COMMANDS[_row[1]] = Pace._write

@@ -59,14 +59,6 @@ class Pylontech:
         self._module = system.own       # Snapshot that the request is about
         self._all = False               # ... or all of them
         self.rtn = OK
-        self._commands = {
-            0x42: self._analog, 0x44: self._alarms, 0x47: self._system_parameters,
-            0x4F: self._version, 0x51: self._manufacturer, 0x60: self._basic,
-            0x61: self._system_analog, 0x62: self._system_alarms, 0x63: self._system_management,
-            0x64: self._system_shutdown, 0x90: self._pack_count, 0x91: self._set_baud,
-            0x92: self._management, 0x93: self._serial_number, 0x94: self._set_limits,
-            0x95: self._shutdown, 0x96: self._firmware,
-        }
 
     def address(self):
         """This pack's own address."""
@@ -89,10 +81,10 @@ class Pylontech:
         """
         self._parser = parser
         self.rtn = OK
-        handler = self._commands.get(parser.cid2)
+        handler = _COMMANDS.get(parser.cid2)
         if handler is None:
             return self._fail(RTN_CID2)
-        return handler(now_ms)
+        return handler(self, now_ms)
 
     def _fail(self, code):
         self.rtn = code
@@ -439,3 +431,15 @@ class Pylontech:
             return self._fail(RTN_REFUSED)
         self._pack.switch_off(now_ms)
         return 0
+
+
+# CID2: function that answers it
+_COMMANDS = {
+    0x42: Pylontech._analog, 0x44: Pylontech._alarms, 0x47: Pylontech._system_parameters,
+    0x4F: Pylontech._version, 0x51: Pylontech._manufacturer, 0x60: Pylontech._basic,
+    0x61: Pylontech._system_analog, 0x62: Pylontech._system_alarms,
+    0x63: Pylontech._system_management, 0x64: Pylontech._system_shutdown,
+    0x90: Pylontech._pack_count, 0x91: Pylontech._set_baud, 0x92: Pylontech._management,
+    0x93: Pylontech._serial_number, 0x94: Pylontech._set_limits, 0x95: Pylontech._shutdown,
+    0x96: Pylontech._firmware,
+}

@@ -80,13 +80,6 @@ class Link:
         self._schema = report.schema_id(reporter.fields)
         self.out = bytearray(_HEAD + _LONGEST_OUT + 2)
         self.dropped = 0
-        self._handlers = {
-            0x01: self._hello, 0x02: self._fields, 0x03: self._report, 0x04: self._events,
-            0x05: self._event_fields, 0x06: self._param_list, 0x07: self._param_get,
-            0x08: self._param_set, 0x09: self._param_restore, 0x0A: self._command,
-            0x0B: self._provoked, 0x0C: self._names, 0x10: self._update_begin,
-            0x11: self._update_page, 0x12: self._update_state, 0x13: self._update_do,
-        }
 
     @property
     def is_idle(self):
@@ -162,11 +155,11 @@ class Link:
     def _answer(self, length, now_ms):
         kind = self._in[3]
         self.pours = kind == _PAGE
-        handler = self._handlers.get(kind)
+        handler = _HANDLERS.get(kind)
         try:
             if handler is None:
                 raise Refused(_UNKNOWN, "type 0x%02x is not known" % kind)
-            size = handler(length, now_ms)
+            size = handler(self, length, now_ms)
             return self._finish(kind | 0x80, size)
         except (Refused, UpdateRefused) as refused:
             if isinstance(refused, UpdateRefused):
@@ -234,8 +227,8 @@ class Link:
         return self._put(0, text.encode())
 
     def _fields(self, length, now_ms):
-        fields = self._reporter.fields
-        return self._page(length, len(fields), lambda i: report.line_of(fields[i]))
+        field = self._reporter.field
+        return self._page(length, len(report.FIELDS), lambda i: report.line_of(field(i)))
 
     def _event_fields(self, length, now_ms):
         rows = report.EVENT_FIELDS
@@ -400,3 +393,12 @@ class Link:
         self._need(length, 1)
         self._update.order(self._in[_HEAD], self, now_ms)
         return self._update_state(0, now_ms)
+
+
+_HANDLERS = {
+    0x01: Link._hello, 0x02: Link._fields, 0x03: Link._report, 0x04: Link._events,
+    0x05: Link._event_fields, 0x06: Link._param_list, 0x07: Link._param_get,
+    0x08: Link._param_set, 0x09: Link._param_restore, 0x0A: Link._command,
+    0x0B: Link._provoked, 0x0C: Link._names, 0x10: Link._update_begin,
+    0x11: Link._update_page, 0x12: Link._update_state, 0x13: Link._update_do,
+}

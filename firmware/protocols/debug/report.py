@@ -29,9 +29,11 @@ _READS_TEXT = KIND == "viper"           # its pointers take a text as they take 
 _OF_CELLS = ("cell_mv", "balance_s")    # a number for each cell
 EVENT_FORMAT = "<" + "".join(row[1] for row in EVENT_FIELDS)
 
-_RANGE = {"B": (0, 0xFF), "H": (0, 0xFFFF), "I": (0, 0xFFFFFFFF), "b": (-0x80, 0x7F),
-          "h": (-0x8000, 0x7FFF), "i": (-0x80000000, 0x7FFFFFFF)}
-_EMPTY = {"B": 0xFF, "H": 0xFFFF, "I": 0xFFFFFFFF, "b": -128, "h": -0x8000, "i": -0x80000000}
+# letter: (format, bytes, lowest, highest, what says that there is no value)
+_FORMS = {"B": ("<B", 1, 0, 0xFF, 0xFF), "H": ("<H", 2, 0, 0xFFFF, 0xFFFF),
+          "I": ("<I", 4, 0, 0xFFFFFFFF, 0xFFFFFFFF), "b": ("<b", 1, -0x80, 0x7F, -0x80),
+          "h": ("<h", 2, -0x8000, 0x7FFF, -0x8000),
+          "i": ("<i", 4, -0x80000000, 0x7FFFFFFF, -0x80000000)}
 
 
 def pack_event(buf, at, seq, record):
@@ -68,14 +70,19 @@ def line_of(row):
     return "%s;%s;%d;%s;%s" % row
 
 
-def fields_for(profile):
-    """(name, letter, count, unit, meaning) of each row, with the cells of *profile* and with the
+def field_for(profile, i):
+    """(name, letter, count, unit, meaning) of row *i*, with the cells of *profile* and with the
     reasons that it may lower a limit for."""
-    reasons = "|".join([row[3] for row in profile.CURVES] + list(limit_reasons.OTHERS))
-    return tuple(
-        (name, letter, profile.CELLS if name in _OF_CELLS else count,
-         unit % reasons if "%s" in unit else unit, meaning)
-        for name, _, letter, count, unit, meaning in FIELDS)
+    name, _, letter, count, unit, meaning = FIELDS[i]
+    if "%s" in unit:
+        unit = unit % "|".join([row[3] for row in profile.CURVES] + list(limit_reasons.OTHERS))
+    return name, letter, profile.CELLS if name in _OF_CELLS else count, unit, meaning
+
+
+def fields_for(profile):
+    """field_for() each row, one after the other."""
+    for i in range(len(FIELDS)):
+        yield field_for(profile, i)
 
 
 def schema_id(fields):
@@ -95,7 +102,7 @@ def schema_id(fields):
 
 def size(fields):
     """Bytes of a packed report of those fields_for()."""
-    return sum(struct.calcsize("<" + row[1]) * row[2] for row in fields)
+    return sum(_FORMS[row[1]][1] * row[2] for row in fields)
 
 
 class Seen:
@@ -240,7 +247,6 @@ class Reporter:
     """Packs FIELDS from a pack and its surroundings.
 
     pack       Pack; control, supervisor: those tasks
-    fields     the rows as a host is told of them
     """
 
     def __init__(self, pack, control, supervisor):
@@ -253,9 +259,8 @@ class Reporter:
         self._tasks = None
         self._whole = None
         self._worked = Worked()
-        self.fields = fields_for(pack.profile)
-        self._packing = tuple(("<" + row[1], struct.calcsize("<" + row[1]), row[2])
-                              + _RANGE[row[1]] + (_EMPTY[row[1]],) for row in self.fields)
+        self._forms = tuple(_FORMS[row[1]] for row in fields_for(pack.profile))
+        self._counts = bytes(row[2] for row in fields_for(pack.profile))
         self._owners: list = []
         self._names: list = []
         self.connect([])
@@ -283,6 +288,15 @@ class Reporter:
         sources = [row[SOURCE].split(".") for row in FIELDS]    # split() gives interned names
         self._owners = [nothing if parts[part] is None else parts[part] for part, _ in sources]
         self._names = [name for _, name in sources]
+
+    @property
+    def fields(self):
+        """The rows as a host is told of them, one after the other. Nobody keeps the 85 of them."""
+        return fields_for(self._pack.profile)
+
+    def field(self, i):
+        """Row *i* of them."""
+        return field_for(self._pack.profile, i)
 
     def uptime_s(self, now_ms):
         """Seconds since start."""
@@ -322,7 +336,8 @@ class Reporter:
     @micropython.native
     def _put(self, buf, at, i, value):
         """Pack field *i*, one number or an array, held within its type; return the end."""
-        form, size, count, low, high, empty = self._packing[i]
+        form, size, low, high, empty = self._forms[i]
+        count = self._counts[i]
         if count == 1:
             if value is None or value == rd.NO_READING:
                 value = empty

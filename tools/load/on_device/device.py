@@ -16,9 +16,10 @@ port = main.port
 TAG_CALIBRATE = 1
 
 
-@micropython.viper
-def mark(n: int):
-    ptr32(int(0x40058010))[0] = n
+@micropython.asm_thumb
+def mark(r0):
+    movwt(r1, 0x40058010)
+    str(r0, [r1, 0])
 
 
 _WRAPPER = """
@@ -170,7 +171,7 @@ def finish(app):
 
 
 class _OneFile:
-    """A file system that holds the native module, in RAM."""
+    """A file system that holds a compiled module, in RAM."""
 
     def __init__(self, name, data):
         self._name = name
@@ -192,44 +193,29 @@ class _OneFile:
         return io.BytesIO(self._data)
 
 
-def load_c(data):
-    """The C module *data*, an .mpy."""
+def load(name, data):
+    """The module *name* of *data*, an .mpy."""
     import vfs
-    vfs.mount(_OneFile("protect_c.mpy", data), "/bench")
+    vfs.mount(_OneFile(name + ".mpy", data), "/bench")
     sys.path.insert(0, "/bench")
     try:
-        import protect_c
+        return __import__(name)
     finally:
         sys.path.remove("/bench")
         vfs.umount("/bench")
-    return protect_c
 
 
 def variants(c_module):
-    """[(tag, name, function)] of the protection step; c_module as load_c() returns it."""
+    """[(tag, name, function)] of the protection step; c_module: the one in C."""
     from hot import protect_py
     from hot import protect_viper
     return ((30, "viper", protect_viper.protect_step), (31, "python", protect_py.protect_step),
             (32, "c", c_module.protect_step))
 
 
-_NOTHING = """
-import micropython
-def nothing_python(%s):
-    return 0
-@micropython.viper
-def nothing_viper(%s) -> int:
-    return 0
-"""
-
-
-def calls(c_module, count):
+def calls(c_module, nothing):
     """[(tag, name, function)] of functions that take as many arguments and do nothing."""
-    space = {}
-    names = ["a%d" % i for i in range(count)]
-    kinds = ["%s: %s" % (name, "ptr32" if i < 3 else "int") for i, name in enumerate(names)]
-    exec(_NOTHING % (", ".join(names), ", ".join(kinds)), space)
-    return ((2, "call viper", space["nothing_viper"]), (3, "call python", space["nothing_python"]),
+    return ((2, "call viper", nothing.nothing_viper), (3, "call python", nothing.nothing_python),
             (4, "call c", c_module.nothing))
 
 
@@ -271,13 +257,13 @@ def recorded_call():
     return seen[0]
 
 
-def protection_time(c_module, count):
+def protection_time(c_module, nothing, count):
     """Time the three on the firmware's table, a healthy pack at rest; print "tag name"."""
     given = recorded_call()
     rows, state, values, items = given[:4]
     wrap = wrapper(len(given))
     calibrate(count)
-    for tag, name, function in calls(c_module, len(given)) + variants(c_module):
+    for tag, name, function in calls(c_module, nothing) + variants(c_module):
         for i in range(len(state)):
             state[i] = 0
         marked = wrap(function, 2 * tag, 2 * tag + 1, mark)
