@@ -280,6 +280,16 @@ class Application:
     def _find_needed(self):
         """{module: names at its top that something needs}."""
         needed = {name: set(module.kept) for name, module in self.modules.items()}
+        asked = set()               # of whatever object: which module it may be is not known
+        for module in self.modules.values():
+            for node in ast.walk(module.tree):
+                if isinstance(node, ast.Attribute) and node not in module.uses:
+                    asked.add(node.attr)
+                elif (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+                        and node.func.id in ("getattr", "hasattr")):
+                    asked.update(part.value for part in node.args if isinstance(part, ast.Constant))
+        for name, module in self.modules.items():
+            needed[name] |= asked & set(module._top)
         for module in self.modules.values():
             if not module.changes:
                 needed[module.name] |= set(module._top)

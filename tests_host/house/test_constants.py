@@ -145,6 +145,13 @@ def test_a_name_becomes_its_value_and_its_import_goes(names):
     assert ("LIMIT = const(-3)" in made.a) is names     # only a test asks for it
 
 
+def test_a_name_stays_that_may_be_asked_of_any_module():
+    text = "BUS = 1\nRATE = 2\n"
+    made = _made(a=text, b="import sys\n\nif sys:\n    import a as port\n\n"
+                           "def f():\n    return port.BUS, getattr(port, 'RATE', 0)\n")
+    assert made.a == text
+
+
 def test_what_is_bound_twice_or_by_a_function_stays():
     text = ("A = 1\nA = 2\nB = 3\nC = 4\nD = 5\n\ndef f(B):\n    global C\n    C = A + B\n"
             "    return [D for D in range(3)]\n")

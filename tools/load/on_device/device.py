@@ -135,9 +135,8 @@ class _NoCollection:
 
 
 def memory(app, count):
-    """Print bytes of heap free and bytes allocated in *count* cycles."""
+    """Print bytes allocated in *count* cycles."""
     gc.collect()
-    print("free", gc.mem_free())
     import tasks.supervisor
     kept = tasks.supervisor.gc
     tasks.supervisor.gc = _NoCollection()
