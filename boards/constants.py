@@ -8,8 +8,8 @@ A name of another module, or of the own one, costs a look-up in a hash table eac
 comes by, and 8 bytes of RAM in each module that imports it. MicroPython's compiler knows the
 values of const() only within one module. So this step puts values in: `values[rd.MAX_CELL_MV]`
 becomes `values[0]`, and a table that then holds nothing but numbers and texts stays in flash.
-An import, or the name of a number, that no module needs any more is left out: 5 kB of RAM and 17 kB
-of flash. Only an image with tests frozen into it keeps them. Lines stay where they are.
+An import, or the name of a number, that no module needs any more is left out: 5 kB of RAM and
+17 kB of flash. Only an image with tests frozen into it keeps them. Lines stay where they are.
 
 Tables that are worked out at the start (TABLES) are worked out here
 instead, and lie in flash as well.
@@ -106,8 +106,11 @@ class Module:
 
 
 class Application:
-    """All modules. texts: {path in the image: source}; names: True keeps names of numbers that only
-    somebody from outside can ask for."""
+    """All modules.
+
+    texts   {path in the image: source}
+    names   True: keep names of numbers that only somebody from outside can ask for
+    """
 
     def __init__(self, texts, names=False):
         self.modules = {}
@@ -287,7 +290,8 @@ class Application:
                     asked.add(node.attr)
                 elif (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
                         and node.func.id in ("getattr", "hasattr")):
-                    asked.update(part.value for part in node.args if isinstance(part, ast.Constant))
+                    asked.update(part.value for part in node.args
+                                 if isinstance(part, ast.Constant))
         for name, module in self.modules.items():
             needed[name] |= asked & set(module._top)
         for module in self.modules.values():

@@ -18,8 +18,8 @@ TAG_CALIBRATE = 1
 
 @micropython.asm_thumb
 def mark(r0):
-    movwt(r1, 0x40058010)
-    str(r0, [r1, 0])
+    movwt(r1, 0x40058010)       # noqa: F821 - instructions of the assembler
+    str(r0, [r1, 0])            # noqa: F821
 
 
 _WRAPPER = """
