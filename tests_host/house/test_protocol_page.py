@@ -67,7 +67,7 @@ def test_the_client_of_the_page_prints_a_report(port, capsys):
 
 
 def test_the_page_has_every_type_and_limit_of_the_firmware():
-    handled = set(re.findall(r"(0x[01][0-9A-F]): self\._", LINK))
+    handled = set(re.findall(r"(0x[01][0-9A-F]): Link\._", LINK))
     assert set(re.findall(r"^\| (0x[0-9A-F]+) \|", PAGE, re.M)) == handled
     for name, words in (("_LONGEST_IN", "at most {} to the pack"),
                         ("_LONGEST_OUT", "and {} from it")):
