@@ -326,7 +326,7 @@ def mean_marks(meter):
 
 def heap_free(meter):
     """What the firmware itself says; a script at the prompt takes some 15 kB of it."""
-    _, _, answer = meter.ask_debug(b"tasks\r")
+    _, _, answer = meter.ask_debug(b"tasks\r", quiet_us=200_000)       # a line a step
     found = re.search(rb"free memory: (\d+) bytes", answer)
     if found is None:
         raise BenchError(f"`tasks` on the debug port was answered {answer!r}")

@@ -163,12 +163,12 @@ class Meter:
         return self.ask(lambda data: self.pico.uart_feed(0, data, baud), hear, request, byte_us,
                         0, 4 * byte_us, 1_000_000)
 
-    def ask_debug(self, request, baud=115_200):
+    def ask_debug(self, request, baud=115_200, quiet_us=None):
         def hear(callback):
             self.pico.on_debug = callback
         byte_us = 10e6 / baud
         return self.ask(self.pico.debug_feed, hear, request, byte_us, byte_us / 20,
-                        20 * byte_us, 1_000_000)
+                        quiet_us or 20 * byte_us, 1_000_000)
 
     # -- scripts -------------------------------------------------------------------------------
 
