@@ -224,7 +224,7 @@ class App:
             Task("self_tests", self.self_tests, SELF_TEST_MS, 61, 500),
         ]
         if usb_uart is not None:
-            usb_port = self._debug_port(usb_uart, identity, commands, answers, provoke)
+            usb_port = self._debug_port(usb_uart, identity, commands, answers, provoke, 4)
             tasks.append(Task("usb", usb_port, 30, 11, 60, USB_REST_MS))
         self.supervisor.stuck = self.stuck
         self.scheduler = Scheduler(tasks, port.ticks_us, self.mark, self.supervisor.record_error)
@@ -233,14 +233,14 @@ class App:
         self.parallel.task = next(task for task in tasks if task.name == "parallel")
         self.reporter.connect(tasks, self.can, self.system, storage)
 
-    def _debug_port(self, uart, identity, commands, answers, provoke):
-        """What serves *uart* as a debug port (COM-10)."""
+    def _debug_port(self, uart, identity, commands, answers, provoke, pieces=8):
+        """What serves *uart* as a debug port (COM-10). *pieces*: of ConsolePort."""
         pack, storage = self.pack, self.storage
         link = Link(pack, self.reporter, self.identity_text, commands, provoke, storage.records,
                     storage.stored, self.update)
         ascii_port = AsciiPort(self.system, pack, identity, Trusted(pack.rights.pin))
         return ConsolePort(uart, DebugPort(link, ascii_port, Console(answers, port.ticks_us)),
-                           link)
+                           link, pieces)
 
     def boot(self):
         """Start the schedule; the control task brings the AFE up with both FETs off."""

@@ -4,7 +4,7 @@ import micropython
 from bound import bind
 
 _AT_ONCE = 64
-_PIECES = 8             # of as many bytes, that a step of a console port takes of an update
+_PIECES = 8             # of as many bytes that a step of a console port takes of an update
 
 
 class SerialPort:
@@ -101,11 +101,12 @@ class ConsolePort(SerialPort):
     """A port with a console behind it, which has more to say than an answer a request.
 
     protocol   as SerialPort's, and more(now_ms) -> length of what is in protocol.out, or 0
-    link       Link: the pages of an update are taken in pieces, and many of them in a step
+    link       Link: the pages of an update are taken in pieces, and *pieces* of them in a step
     """
 
-    def __init__(self, uart, protocol, link=None):
+    def __init__(self, uart, protocol, link=None, pieces=_PIECES):
         self._link = link
+        self._pieces = pieces
         super().__init__(uart, protocol)
 
     def _take(self, now_ms):
@@ -115,7 +116,7 @@ class ConsolePort(SerialPort):
             return
         protocol, buf = self._protocol, self._buf
         length = 0
-        for _ in range(_PIECES):
+        for _ in range(self._pieces):
             while self._left:
                 if link.pieces:
                     count = link.take_piece(buf, self._at, self._left, now_ms)

@@ -82,6 +82,7 @@ class Update:
         receiver = self.receiver
         if what == GIVE_UP:
             self._need_none()
+            receiver.need_owner(owner, now_ms)
             if receiver.active:
                 self._note(now_ms, GIVEN_UP)
             receiver.release()
@@ -90,8 +91,8 @@ class Update:
             if self._order == START:
                 return                      # asked twice: the answer was lost
             self._need_none()
-            if receiver.state != READY:
-                raise UpdateRefused(hd.NOT_NOW, WORDS[receiver.state])
+            receiver.need_owner(owner, now_ms)
+            receiver.need_ready()
             self._journal(self._slots.try_other)
         elif what == GO_BACK:
             if self._order == GO_BACK:

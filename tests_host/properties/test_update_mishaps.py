@@ -319,6 +319,27 @@ def test_with_a_key_set_no_other_file_is_taken(bench, owner, tmp_path):
     assert bench.receiver.state == FAILED and bench.slots.erases == 0
 
 
+def test_a_key_that_is_set_meanwhile_holds_for_what_came_before(bench):
+    file = package_of()
+    bench.begin(file)
+    bench.send(file)
+    assert bench.finish() == READY
+    bench.key.set("11" * 32, 0)
+    error = refused(bench.ask, frames.UPDATE_DO, b"\x01")
+    assert type(error) is updating_error("NotSigned") and "changed meanwhile" in str(error)
+    assert not bench.slots.trial
+
+
+def test_another_port_neither_ends_nor_starts_it(bench):
+    file = package_of()
+    bench.begin(file)
+    bench.send(file)
+    assert bench.finish() == READY
+    for order in (b"\x01", b"\x02"):
+        assert "another port" in str(refused(bench.ask, frames.UPDATE_DO, order, 1))
+    assert bench.receiver.state == READY and not bench.slots.trial
+
+
 def test_a_key_that_was_lost_takes_nothing(bench):
     bench.key.lost = True
     assert "key was lost" in str(refused(bench.begin, package_of()))
@@ -345,7 +366,7 @@ def test_a_changed_page_with_a_right_sum_is_seen_in_flash(bench):
 
     bench.send(file, wire)
     assert bench.finish() == FAILED and "not what the file's header" in bench.receiver.text
-    assert "failed" in str(refused(bench.ask, frames.UPDATE_DO, b"\x01"))
+    assert "not what the file" in str(refused(bench.ask, frames.UPDATE_DO, b"\x01"))
     bench.step(100)
     assert not bench.slots.trial and not bench.restarts
 

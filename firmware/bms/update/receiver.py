@@ -69,6 +69,7 @@ class Receiver:
         self._verifying = None
         self._hash = None
         self._distance = b""
+        self._signed_for = b""      # key that the header's signature was found to belong to
 
     @property
     def active(self):
@@ -85,9 +86,8 @@ class Receiver:
         if slots is None:
             raise UpdateRefused(hd.NOT_NOW, "this board has no second place for an image")
         header = Header(data)
+        self.need_owner(owner, now_ms)
         if self.active:
-            if owner is not self._owner and (now_ms - self._last_ms) & MASK < _MINE_MS:
-                raise UpdateRefused(hd.BUSY, "another port is updating this pack")
             if header.digest == self.header.digest:
                 self._owner = owner             # the cable was out: it goes on where it was
                 self._last_ms = now_ms
@@ -117,10 +117,25 @@ class Receiver:
         self.done = self._received = self._erased = self._waits = 0
         self.reason = 0
         self.text = ""
+        self._signed_for = b""
         self.state = RECEIVING
         if public:
             self._verifying = verifying(public, header.digest, signature)
             self.state = VERIFYING
+
+    def need_owner(self, owner, now_ms):
+        """UpdateRefused while another port than *owner* is updating."""
+        if (self.active and owner is not self._owner
+                and (now_ms - self._last_ms) & MASK < _MINE_MS):
+            raise UpdateRefused(hd.BUSY, "another port is updating this pack")
+
+    def need_ready(self):
+        """UpdateRefused unless the image may be started; a key may have been set meanwhile."""
+        if self.state != READY:
+            raise UpdateRefused(hd.NOT_NOW, self.text if self.state == FAILED
+                                else WORDS[self.state])
+        if self._key.lost or self._key.public != self._signed_for:
+            raise UpdateRefused(hd.UNSIGNED, "the owner's key was changed meanwhile: begin anew")
 
     def release(self):
         """Give the memory back: it is over, or nobody wants it any more."""
@@ -195,19 +210,21 @@ class Receiver:
         except OSError:
             self.fail(hd.FLASH, "the flash does not take it")
         if state == VERIFYING:
-            self._verify()
+            self._verify(now_ms)
         elif (self.state in (RECEIVING, READY)
               and (now_ms - self._last_ms) & MASK >= _LONGEST_MS):
             self.fail(hd.SILENT, "nothing more came for 10 minutes")
         return erased
 
-    def _verify(self):
+    def _verify(self, now_ms):
         for _ in range(_SLICES):
             fits = next(self._verifying)
             if fits is not None:
                 self._verifying = None
                 if fits:
                     self.state = RECEIVING
+                    self._signed_for = self._key.public
+                    self._last_ms = now_ms
                 else:
                     self.fail(hd.BAD_SIGNATURE, "the signature is not that of the owner's key")
                 return
