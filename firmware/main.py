@@ -168,6 +168,7 @@ class App:
         self.system = System(pack, identity)
         self.system.clock = self.clock
         protocol = Pcs(self.system, pack, identity)
+        protocol.use_counters(storage.counters)
         pcs = machine.UART(port.PCS_UART, baudrate=params["pcs_baud"], tx=machine.Pin("PCS_TX"),
                            rx=machine.Pin("PCS_RX"), rxbuf=256, txbuf=512, timeout=0)
         can = MCP2515(self._aux_spi, _out("CAN_CS", 1), machine.Pin("CAN_INT", machine.Pin.IN),

@@ -220,6 +220,8 @@ class Pack(Faults):
             if self.dip or wanted != BOTH or joining.held or joining.soft:
                 joining.step(self.dip, measured, wanted, self.derating.charge_target_ma,
                              self.derating.discharge_target_ma)
+            else:
+                joining.resistance.step(measured.values, measured.dt_ms)    # REC-05
             self._limit(measured)
         awake = not (self.faults or self.faults_more) and STANDBY <= self.state <= PROTECTION
         self.balancing.step(measured, fresh, awake, self.protection.trips)

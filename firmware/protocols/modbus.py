@@ -7,6 +7,7 @@ request does no harm; a request that is followed by more was none.
 Sources: PACE Modbus RTU V1.3 (2017), Voltronic LIB (2020).
 """
 
+from bms.charge import health
 from bms.protect.second_line import SHORT_DELAY_US
 from bms.words.readings import NO_READING
 from crc16 import crc16_modbus
@@ -132,6 +133,9 @@ _PACE_SETTINGS = (
     + settings.BALANCING + settings.FULL + settings.SLEEP + (None,) + settings.LOW_SOC
     + (None, None))
 _SHORT_DELAY = 111
+# REC-05, ours: of each row of health.ROWS value and bound, of 32 bits each, high word first;
+# FFFFFFFF: not known
+_HEALTH = 200
 _LAST_SETTING = _FIRST_SETTING + len(_PACE_SETTINGS) - 1
 
 
@@ -145,6 +149,7 @@ class PaceRegisters:
         self._system = system
         self._pack = pack
         self._identity = identity
+        self.counters = None        # of the storage, when main has put both together
 
     def is_for_us(self, slave):
         dip = self._pack.dip
@@ -169,6 +174,12 @@ class PaceRegisters:
             return True
         if 150 <= register < 180:
             return self._put_text(out, at, register)
+        row = (register - _HEALTH) >> 2
+        if 0 <= row < len(health.ROWS):
+            ask = health.bound_of if register & 2 else health.value_of
+            word = ask(self._pack, self.counters, row)
+            put_u16(out, at, (word if register & 1 else word >> 16) & 0xFFFF)
+            return True
         return False
 
     def _put_values(self, out, at, register):

@@ -27,6 +27,10 @@ class Pcs(AsciiPort):
         self._silent = False        # the inverter is on CAN, and this port is not answered
         self._taken = -1
 
+    def use_counters(self, counters):
+        """Counters of the pack's life, for the page of its health (REC-05)."""
+        self._registers[0].counters = counters
+
     def _load(self):
         p = self._pack.params
         self._taken = p.changed

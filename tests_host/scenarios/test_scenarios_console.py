@@ -10,9 +10,9 @@ import pytest
 import serial
 
 WORDS = ("status", "cells", "limits", "why", "power", "bus", "codes", "afe", "version", "help",
-         "params", "get cvl_mv", "clock", "profile", "pin", "key", "log 20", "counters", "errors",
-         "update", "pwr", "pwr 1", "bat", "bat 1", "soh 1", "stat", "stat 1", "info", "getpwr",
-         "unit", "time", "log", "tasks")
+         "params", "get cvl_mv", "clock", "profile", "pin", "key", "log 20", "counters",
+         "health", "errors", "update", "pwr", "pwr 1", "bat", "bat 1", "soh 1", "stat",
+         "stat 1", "info", "getpwr", "unit", "time", "log", "tasks")
 
 
 def up(rig, target, **plant):
@@ -412,3 +412,25 @@ def test_a_plain_terminal_on_rs232_and_on_usb(rig, target):
         report = rig.get()["report"]
         assert abs(row["volt"] - report["stack_mv"]) < 100 and row["base"] == "Idle"
         assert late_scans(rig) == late and report["task_errors"] == 0
+
+
+@pytest.mark.req("REC-05")
+@pytest.mark.targets("host", "unix")
+def test_health_says_what_is_known_and_how_well(rig, target):
+    up(rig, target)
+    rig.param("made_day", 2192)
+    said = dict(re.split(r"  +", line, maxsplit=1)
+                for line in rig.console("health").split("\n"))
+    assert said["manufactured"] == "2026-01-01" and said["put into service"] == "not known"
+    assert said["round-trip efficiency"] == "not known"
+    assert re.match(r"100000 mAh, off by \d+ mAh at most", said["remaining capacity"]), said
+    assert said["deep discharges"] == "0"
+    for _ in range(5):                              # steps of the current
+        rig.set(current_ma=-40_000)
+        rig.run(1000)
+        rig.set(current_ma=0)
+        rig.run(1000)
+    said = rig.console("health")
+    uohm = float(re.search(r"ohmic resistance +([0-9.]+) m", said)[1]) * 1000
+    assert 6500 < uohm < 10_500
+    assert re.search(r"power capability +2\d{3} W, off by \d+ W at most", said), said

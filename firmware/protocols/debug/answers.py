@@ -17,6 +17,7 @@ from bms.words import states as st
 from bms.words.phrases import quantity
 from bms.words.readings import NO_READING
 from bms.words.rules import CHARGE, DISCHARGE
+from bms.charge import health
 from civil import text_of
 from protocols import pace_names
 from protocols.debug import words as w
@@ -261,6 +262,22 @@ class Answers:
         for line in blocked.lines(self._parts.pack):
             yield line
         yield "last cause: " + self._commands.get("why")([])
+
+    def _health(self, words, name):
+        parts = self._parts
+        for row in range(len(health.ROWS)):
+            title, unit = health.ROWS[row]
+            value = health.value_of(parts.pack, parts.storage.counters, row)
+            bound = health.bound_of(parts.pack, parts.storage.counters, row)
+            if value == health.UNKNOWN:
+                text = "not known"
+            elif unit == "date":
+                text = text_of(value * 86_400)[:10]
+            else:
+                text = quantity(value, unit) if unit else "%d" % value
+                if bound:
+                    text += ", off by %s at most" % (quantity(bound, unit) if unit else bound)
+            yield "%-22s %s" % (title, text)
 
     def _bus(self, words, name):
         parts = self._parts

@@ -57,6 +57,9 @@ WORDS: tuple = (
      "log 20"),
     (_RECORDS, "counters", "", ASKS, "trips and faults since ever, highest and lowest values",
      "counters"),
+    (_RECORDS, "health", "", ASKS,
+     "what EU 2023/1542 asks of stationary storage: capacity, efficiency, throughput, harm, each "
+     "with its bound", "health"),
     (_RECORDS, "tasks", "", ASKS, "tasks of the program: longest step, late steps, failures",
      "tasks"),
     (_RECORDS, "errors", "", ASKS, "the newest failure of a task of the program", "errors"),
