@@ -22,6 +22,7 @@ class Pack:
         self.cells_mv = array("H", (0 for _ in range(16)))
         self.terminals_known = True
         self.level_changes = 0
+        self.stack_sure = False
         self.doubts = 0
         self.dt_ms = 100
         self.faults = 0

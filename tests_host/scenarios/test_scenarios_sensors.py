@@ -97,6 +97,22 @@ def test_a_wrong_gain_at_5_a_within_a_minute(rig, target, gain, stimulus):
     assert found and found[0] <= 60 and found[1] == ["MEA-07-current"]
 
 
+@pytest.mark.req("MEA-07", "PRO-01")
+@pytest.mark.targets("host", "unix")
+@pytest.mark.parametrize("gain, stimulus, most_s", (
+    (0.85, {"charger_mv": 57_600, "charger_ma": 20_000}, 80), (0.85, {}, 20), (1.15, {}, 20),
+    (0.94, {}, 20), (1.15, {"load_ma": 20_000}, 80)))
+def test_a_cell_with_a_wrong_gain_is_named(rig, target, gain, stimulus, most_s):
+    start(rig, target)
+    rig.set(fault={"cell_gain": {"3": gain}})
+    rig.set(**stimulus)
+    found = seconds_to_fault(rig, most_s)
+    assert found and found[1] == ["MEA-03-sum"]
+    rig.run(200)
+    assert both_open(rig) and not rig.get()["truth"]["harm"]
+    assert "cell 3" in rig.command_text("why")
+
+
 @pytest.mark.req("MEA-07", "PRO-06")
 @pytest.mark.targets("host", "unix")
 def test_an_over_current_that_shows_as_none_ends(rig, target):

@@ -71,7 +71,7 @@ class Doubts:
     @micropython.native
     def step(self, measured, faults):
         """A doubt about the readings that lasts is a fault; it goes after as long without."""
-        if measured.doubts or self._doubting or faults.faults & _DOUBT_FAULTS:
+        if measured.doubts or measured.odd_sum or self._doubting or faults.faults & _DOUBT_FAULTS:
             self._time_doubts(measured, faults)
             self._doubting = max(self._doubt_ms) >= 0 or min(self._doubt_ms) < -1
 
@@ -81,6 +81,8 @@ class Doubts:
             wrong = measured.doubts & mask != 0
             if fault == FAULT_SUM and measured.sum_excused:
                 wrong = False           # it pulses in step with the AFE
+            if fault == FAULT_SUM and measured.odd_sum:
+                wrong = True
             if fault == FAULT_BLIND:        # the other doubts take turns: none of them lasts
                 wrong = (measured.values[MAX_CELL_MV] == NO_READING
                          and not faults.faults & _CELL_FAULTS)
@@ -97,7 +99,8 @@ class Doubts:
                     wrong and measured.doubts & SUM_IMPLAUSIBLE and measured.pulses.awaited()):
                 self._doubt_ms[i] = -1
                 value = measured.open_wire() if wrong and fault == FAULT_WIRE else measured.doubts
-                faults.set_fault(fault, wrong, value, 0)
+                faults.set_fault(fault, wrong, value, 0,
+                                 measured.odd_cell if fault == FAULT_SUM else -1)
 
     @micropython.native
     def is_alive(self, measured, faults):

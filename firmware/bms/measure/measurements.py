@@ -39,6 +39,8 @@ class Measurements:
     terminals_known   what the terminals' input reads beside the stack's is learnt (MEA-06);
                  until then the two may differ by 2.6 % and mean the same
     levels       Levels: what is learnt of stack and terminals, to be kept over a restart
+    stack_sure   stack and cells agreed since the start
+    odd_sum, odd_cell   of OddSum: they no longer do, and the cell that is away (-1: none is)
     level_changes     how often the correction of stack or terminals changed
     safety       AFE safety status A, B, C as one number (A lowest)
     battery      AFE battery status
@@ -49,6 +51,8 @@ class Measurements:
         self._params = params
         self._taken = -1
         self._cells = cells
+        self.stack_sure = self.odd_sum = False
+        self.odd_cell = -1
         self._low_mv = self._high_mv = self._sum_mv = self._wire_mv = 0
         self._cal = array("i", (0 for _ in range(readings.CAL_COUNT)))
         self._rows = _calibration(params, cells)
@@ -132,6 +136,7 @@ class Measurements:
         if not levels.stack.sure:
             doubts = self._see_untaught(doubts)
         self.doubts = doubts
+        self.stack_sure = levels.stack.sure
         self.terminals_known = levels.pack.known
         self.level_changes = levels.changes
         self.safety = regs[_SAFETY_A] | regs[_SAFETY_A + 2] << 8 | regs[_SAFETY_A + 4] << 16

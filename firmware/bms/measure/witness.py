@@ -22,6 +22,7 @@ from array import array
 from bms.words import ocv
 from bms.measure.life import Life
 from bms.measure.witness_table import SAME_CURRENT
+from bms.measure.odd_sum import OddSum
 from bms.measure.unrest import Unrest
 from bms.words.rules import BOTH, CHARGE, DISCHARGE, FAULT_CURRENT, FAULT_SIGN
 from bms.words.readings import (
@@ -118,6 +119,7 @@ class Witness:
         self.suspects = False
         self.soon = False
         self.proven = False
+        self._odd_sum = OddSum()
         self._cells = cells
         self._inner = max(1, cells - 2)
         self._path_uohm = self._cell_uohm = 1
@@ -296,6 +298,9 @@ class Witness:
         if bled:
             self._held = 0
         elif steady:
+            if measured.stack_sure and not measured.doubts:
+                self._odd_sum.step(self._a, s, size_ma, ocv.resistance_percent(
+                    values[MIN_TEMP_DC]), measured)
             self._compare(i_ma, t, s, values)
         if self._kind:
             self._follow(i_ma, t, steady and not bled, values, measured.terminals_known, faults)

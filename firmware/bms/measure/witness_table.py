@@ -7,6 +7,8 @@ by another channel that measures the same thing in another way.
   channel     witness                          contradicts it from on             worked by
   cells       the other cells, the stack       8 mV moved while it stands still   life.py
               neighbours, terminals            an open wire                       end_wires.py
+  cells       sum beside the stack             0.15 V at rest, within 12 s        odd_sum.py
+                                               ... 4 mV/A more, within a minute
   stack       the cells                        8 mV a cell                        life.py
               sum of the cells                 0.6 V of change, 4 % in all        levels.py
   terminals   the stack, both FETs closed      8 mV a cell                        life.py
