@@ -15,7 +15,8 @@ How the battery's codes are used here:
 from micropython import const
 
 from bms.words import readings as rd
-from bms.words.rules import FAULT_AS1, ITEMS, faults_with
+from bms.words import rules
+from bms.words.rules import FAULT_MORE, FAULTS, ITEMS
 from bms.words.phrases import quantity
 
 ERROR, ALARM = range(2)
@@ -131,13 +132,18 @@ _NAMES = {rd.MIN_TEMP_DC: "coldest cell", rd.MAX_TEMP_DC: "hottest cell", rd.MOS
 
 def _masks():
     """Per row of TABLE: bits of alarms, of protections, of both words of faults, other
-    conditions. Made from one walk through the items: a start has no time for one a row."""
-    bit_of = {}
+    conditions. Made from one walk through items and faults: a start has no time for one a row."""
+    item_bit = {}
     for i in range(len(ITEMS)):
-        bit_of[ITEMS[i][0]] = 1 << i
-    return tuple((sum(bit_of[item] for item in row[ALARMS]),
-                  sum(bit_of[item] for item in row[ALARMS] + row[TRIPS]),
-                  faults_with(FAULT_AS1, row[CODE]), row[OTHERS]) for row in TABLE)
+        item_bit[ITEMS[i][0]] = 1 << i
+    words = {row[CODE]: [0, 0] for row in TABLE}
+    for row in FAULTS:
+        bit = rules.bit_of(row[rules.FAULT_NUMBER])
+        for code in row[rules.FAULT_AS1]:
+            words[code][1 if bit & FAULT_MORE else 0] |= bit & ~FAULT_MORE
+    return tuple((sum(item_bit[item] for item in row[ALARMS]),
+                  sum(item_bit[item] for item in row[ALARMS] + row[TRIPS]),
+                  tuple(words[row[CODE]]), row[OTHERS]) for row in TABLE)
 
 
 _MASKS = _masks()
