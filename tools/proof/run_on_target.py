@@ -108,18 +108,39 @@ class RunError(Exception):
 def modules(target):
     """Names of the test modules that run on *target*: plain unittest, nothing of pytest."""
     names = []
-    for path in sorted(TESTS.rglob("test_*.py")):
-        tree = ast.parse(path.read_text())
-        imported = _imports(tree)
-        if ("unittest" in imported and not imported & {"pytest", "hypothesis"}
-                and target not in _not_on(tree)):
-            names.append(path.stem)
+    for path in sorted(_paths().values()):
+        if path.stem.startswith("test_"):
+            imported, not_on = _head(path)
+            if ("unittest" in imported and not imported & {"pytest", "hypothesis"}
+                    and target not in not_on):
+                names.append(path.stem)
     return names
 
 
 def path_of(module):
     """Where the test module of that name is."""
-    return next(TESTS.rglob(f"{module}.py"))
+    return _paths()[module]
+
+
+# Each file is read once, for however many targets its tests are collected.
+
+
+@functools.lru_cache(None)
+def _paths():
+    return {path.stem: path for path in TESTS.rglob("*.py")}
+
+
+@functools.lru_cache(None)
+def _parsed(path):
+    source = path.read_text()
+    return source, ast.parse(source)
+
+
+@functools.lru_cache(None)
+def _head(path):
+    """Modules that a test module imports, and the targets it is not for."""
+    _, tree = _parsed(path)
+    return _imports(tree), _not_on(tree)
 
 
 def _not_on(tree):
@@ -140,12 +161,12 @@ def _imports(tree):
     return names
 
 
+@functools.lru_cache(None)
 def collect(module):
     """The tests of *module* as list of Test, without importing it."""
-    path = path_of(module)
-    source = path.read_text()
+    source, tree = _parsed(path_of(module))
     lines = source.split("\n")
-    classes = {node.name: node for node in ast.parse(source).body
+    classes = {node.name: node for node in tree.body
                if isinstance(node, ast.ClassDef)}
     found = []
     for name, node in classes.items():
