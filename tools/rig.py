@@ -187,10 +187,11 @@ class Rig:
     # -- open and close ---------------------------------------------------------------------
 
     def open(self, board="host", profile="am5000", dip=0, seed=1, plant=None, params=None,
-             spread=1):
+             spread=1, stimulus=None):
         """Set up a bench and boot its controller; closes the one before.
 
         spread   how much of its tolerances this seed's board has: 0 is an ideal one
+        stimulus of serial:<port>: None | port of the box that is wired to the board
         """
         if not isinstance(board, str) or not (board in (*BOARDS, PAIR)
                                               or board.startswith("serial:")):
@@ -214,6 +215,14 @@ class Rig:
             self.close()
             self._clear()
             try:
+                if stimulus is not None:
+                    is_text("stimulus", stimulus)
+                    if not board.startswith("serial:"):
+                        refuse("stimulus", stimulus, "left out: only serial:<port> has a box")
+                    return self._open_boxed(board[7:], stimulus, profile, params or {}, {
+                        "seed": seed, "dip": dip, "rocker": 1, "profile": profile,
+                        "spread": spread,
+                        "plant": {**plant_of(self._firmware[0], profile), **(plant or {})}})
                 if board.startswith("serial:"):
                     return self._open_serial(board[7:], params or {})
                 return self._open_bench(board, profile, dip, seed, plant or {},
@@ -295,6 +304,49 @@ class Rig:
                 "can_note": "a real board's CAN is reached by an adapter of yours",
                 "pins": read_pins(), "t_ms": _ms(self._target.t_us), "hello": hello}
 
+    def _open_boxed(self, port, stimulus, profile, params, stand):
+        """A real board with a box on its pins. What is wrong with the bench is said as such."""
+        from rig_box import SerialBox
+        if not port:
+            refuse("board", "serial:", "serial: and a port, as serial:/dev/ttyUSB0")
+        target = self._target = SerialBox(port, stimulus, stand)
+        self._client = link.Client(target.exchange)
+        self._ports = {name: Port() for name in ("pcs", "parallel")}
+        hello = None
+        for _ in range(4):              # it has just been reset
+            try:
+                hello = self._client.hello()
+                break
+            except link.LinkError as error:
+                silent = error
+        wrong = target.verdict()
+        if wrong:
+            raise RigError(wrong)
+        if hello is None:
+            raise RigError("the bench: the board runs, and its debug port does not answer at "
+                           f"{port}: {silent}")
+        if hello.get("profile", profile) != profile:
+            raise RigError(f"the board runs profile {hello.get('profile')}, not {profile}; "
+                           f"packctl --port {port} profile {profile}")
+        self._client.set_params(params)
+        return {"ports": {**{name: port.path for name, port in self._ports.items()},
+                          "debug": port, "usb": None},
+                "urls": {name: port.url for name, port in self._ports.items()}, "can": None,
+                "can_note": "a real board's CAN is reached by an adapter of yours",
+                "box": target.identity, "pins": read_pins(), "t_ms": _ms(target.t_us),
+                "hello": hello}
+
+    def _run_serial(self, us):
+        """Let time pass for a real board; with a box, its ports are served meanwhile."""
+        target = self._target
+        end_us = target.t_us + us
+        while target.t_us < end_us:
+            step_us = min(target.chunk_us, end_us - target.t_us) if target.boxed else us
+            feeds = [(name, 0, port.read(), None) for name, port in self._ports.items()]
+            for name, at_us, data, _baud in target.run(
+                    step_us, [feed for feed in feeds if feed[2]]):
+                self._ports[name].write(data, at_us)
+
     def close(self):
         """Close the bench, if one is open."""
         self._player.stop()
@@ -323,7 +375,7 @@ class Rig:
         with self._take():
             target = self._bench()
             if isinstance(target, SerialTarget):
-                target.run(round(ms * 1000), [])
+                self._run_serial(round(ms * 1000))
                 return {"t_ms": _ms(target.t_us)}
             end_us = target.t_us + round(ms * 1000)
             ask_us = max(target.t_us, end_us - _ASK_BEFORE_END_US)
@@ -869,7 +921,8 @@ class Rig:
             if isinstance(target, SerialTarget):
                 if speed != 1:
                     raise RigError("not controllable: a real board runs at speed 1")
-                return {}
+                if not target.boxed:
+                    return {}
             self._player.start(speed)
         return {}
 
@@ -881,6 +934,9 @@ class Rig:
 
     def _play_on(self, speed):
         """A moment of a play."""
+        if isinstance(self._target, SerialTarget):
+            self._run_serial(_BUSY_CHUNK_US)
+            return
         self._ask_report(_ASK_IN_PLAY_US)
         self._advance(min(self._chunk_us(), _BUSY_CHUNK_US) if speed else self._chunk_us())
 

@@ -5,6 +5,7 @@ in every other turn comparators step and the computer is listened to. Events bea
 box, in microseconds modulo 2**30.
 """
 
+import array
 import select
 import struct
 import sys
@@ -65,7 +66,8 @@ class Box:
         self._turn_about = False        # the computer is listened to in every other turn
         self._frames = 0
         self._frames_ms = 0
-        self._alive = bytearray(12)
+        self._alive = bytearray(bf.ALIVE_BYTES)
+        self._both = array.array("I", (0, 0))
 
     # -- to the computer -------------------------------------------------------------------
 
@@ -106,7 +108,8 @@ class Box:
     def serve(self):
         """What has come on the AFE's bus and on the inputs; True if there was a write."""
         bus = self.bus
-        if box_rp2.nothing_new(bus.ring_dma, bus.ring, bus.tail, self._watched, self._seen):
+        if box_rp2.nothing_new(bus.ring_dma, bus.ring, bus.tail, self._watched, self._seen,
+                               self._both):
             return False
         front = self.front
         wrote = False
@@ -182,10 +185,13 @@ class Box:
         elif time.ticks_diff(now_ms, self._frames_ms) > _REST_MS:
             if box_rp2.levels() & self._cs:
                 self.bus.restart()
-        struct.pack_into("<IHHHH", self._alive, 0, now_us, self.front.turn, counts[0] & 0xFFFF,
-                         counts[1] & 0xFFFF, min(self._worst_us, 0xFFFF))
+        both = self._both
+        struct.pack_into(bf.ALIVE_FORM, self._alive, 0, now_us, self.front.turn,
+                         counts[0] & 0xFFFF, counts[1] & 0xFFFF, min(self._worst_us, 0xFFFF),
+                         both[0], both[1])
+        both[0] = both[1] = 0
         self._worst_us = 0
-        self.send(bf.ALIVE, self._alive, 12)
+        self.send(bf.ALIVE, self._alive, bf.ALIVE_BYTES)
         heard = self._heard
         for port in (0, 1):
             count = min(self._uarts[port].any(), len(heard) - 1)

@@ -26,10 +26,14 @@ CLOCK = const(0x0C)         # registers of the clock chip
 # from the box
 IS = const(0x81)            # version, text
 EVENTS = const(0x82)        # of EVENT bytes each
-ALIVE = const(0x83)         # us (4), turn (2), frames (2), bad frames (2), worst service us (2)
+ALIVE = const(0x83)         # as ALIVE_FORM, below
 HEARD = const(0x84)         # port, bytes of the controller
 WROTE = const(0x85)         # bytes written to the clock chip
 
+# us, turn, frames, bad frames, us of the longest turn, pins seen high and pins seen low since the
+# last one
+ALIVE_FORM = "<IHHHHII"
+ALIVE_BYTES = const(20)
 EVENT = const(8)            # us (4), kind, a, b (2)
 # kinds of events
 WRITE = const(1)            # a: register, b: value

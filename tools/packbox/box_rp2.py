@@ -177,11 +177,17 @@ def _pio_get1(pio: int) -> int:
 
 
 @micropython.viper
-def nothing_new(channel: int, base: int, tail: int, watched: int, seen: int) -> bool:
-    """No frame, no input and no lamp word has come since: the quick look of most turns."""
+def nothing_new(channel: int, base: int, tail: int, watched: int, seen: int, both: ptr32) -> bool:
+    """No frame, no input and no lamp word has come since: the quick look of most turns.
+
+    both  pins that were seen high, and pins that were seen low, are added to the two masks
+    """
+    now = ptr32(int(0xD0000000))[1] & 0x1FFFFFFF
+    both[0] |= now
+    both[1] |= now ^ 0x1FFFFFFF
     if (ptr32(int(0x50000000) + channel * 0x40)[1] - base) >> 2 & (_RING - 1) != tail:
         return False
-    if ptr32(int(0xD0000000))[1] & watched != seen:
+    if now & watched != seen:
         return False
     return bool((ptr32(int(0x50300000))[3] >> 12) & 15 == 0)
 

@@ -48,6 +48,55 @@ def right_box(text):
     return None
 
 
+class Signs:
+    """What a box has seen of the board under test since this was made; names a wrong wire."""
+
+    def __init__(self):
+        self.high = self.low = 0            # pins of the box
+        self.frames = self.bad_frames = self.writes = 0
+        self.lamp_words = self.lamp_ones = self.lamp_zeros = 0
+
+    def pins(self, high, low):
+        self.high |= high
+        self.low |= low
+
+    def _moved(self, pin):
+        return self.high & self.low & 1 << pin
+
+    def verdict(self, pins, permitted=False):
+        """None, or one sentence: which wire. Some seconds after the board was reset.
+
+        pins       {signal: GPIO of the box}
+        permitted  the board has permitted the FETs for a second
+        """
+        def wire(*names):
+            where = " or ".join(f"{name} (the box's GP{pins[name]})" for name in names)
+            return f"the bench: look at the wire {where}: "
+
+        lamps = self.lamp_words
+        if not self._moved(pins["AFE_CS"]):
+            if not lamps and not self.high & 1 << pins["AFE_BOTHOFF"]:
+                return ("the bench: the board under test does not run: no pin of it moves; look "
+                        "at its supply, at GND and at the wire RUN "
+                        f"(the box's GP{pins['RUN']})")
+            return wire("AFE_CS") + "the board runs, and its select never comes"
+        if not self.frames:
+            return wire("AFE_SCK") + "selects come, and no clock with them"
+        if self.bad_frames * 2 > self.frames:
+            return wire("AFE_MOSI") + "the frames' checksums are wrong"
+        if not self.writes:
+            return wire("AFE_MISO") + "the board asks the same question again and again"
+        if not lamps:
+            return wire("AUX_SCK") + "no word for the lamps comes"
+        if lamps > 60:
+            return wire("CAN_CS") + "words for the CAN controller come as words for the lamps"
+        if not self.lamp_ones or not self.lamp_zeros:
+            return wire("AUX_MOSI") + "all bits of the lamps are alike"
+        if permitted and not self.high & 1 << pins["AFE_BOTHOFF"]:
+            return wire("AFE_BOTHOFF") + "the board permits its FETs, and the line stays low"
+        return None
+
+
 class BoxBench:
     """A Stand behind a box.
 
@@ -81,6 +130,7 @@ class BoxBench:
         self._asked = []
         self.reset_held = False
         self.supply = True
+        self.signs = Signs()
 
     # -- messages
 
@@ -94,7 +144,7 @@ class BoxBench:
                 for at in range(0, len(payload), bf.EVENT):
                     self._event(*struct.unpack_from("<IBBH", payload, at))
             elif kind == bf.ALIVE:
-                self._alive(*struct.unpack("<IHHHH", payload))
+                self._alive(*struct.unpack(bf.ALIVE_FORM, payload))
             elif kind == bf.HEARD:
                 self.heard(payload[0], payload[1:])
             elif kind == bf.IS:
@@ -114,8 +164,9 @@ class BoxBench:
         """What the box's clock showed at t_us = 0."""
         return self._zero or 0
 
-    def _alive(self, ticks, turn, frames, bad, worst_us):
+    def _alive(self, ticks, turn, frames, bad, worst_us, high, low):
         now_us = self._time(ticks)
+        self.signs.pins(high, low)
         self.stand.advance(now_us)
         if self._frames_seen is not None:
             new = frames - self._frames_seen[0] & 0xFFFF
@@ -123,6 +174,8 @@ class BoxBench:
             self.bad_frames += bad - self._frames_seen[1] & 0xFFFF
             if new:
                 self.stand.afe.heard(now_us)
+            self.signs.frames += new
+            self.signs.bad_frames += bad - self._frames_seen[1] & 0xFFFF
         self._frames_seen = frames, bad
         self.worst_us = max(self.worst_us, worst_us)
         if self._box_turn is None:
@@ -134,6 +187,7 @@ class BoxBench:
         stand = self.stand
         if kind == bf.WRITE:
             self._turn = self._turn + 1 & 0xFFFF
+            self.signs.writes += 1
             stand.afe.taken(a, b & 0xFF, now_us)
             if a == 0x3F:
                 command = self._sub_low | (b & 0xFF) << 8
@@ -147,6 +201,9 @@ class BoxBench:
                 self._turn = self._turn + 1 & 0xFFFF
             stand.pin(name, b, now_us)
         elif kind == bf.LAMPS:
+            self.signs.lamp_words += 1
+            self.signs.lamp_ones |= b
+            self.signs.lamp_zeros |= ~b & 0xFFFF
             stand.chain.shift(b >> 8)
             stand.chain.shift(b & 0xFF)
             stand.pin("LAMP_RCLK", 1, now_us)

@@ -6,11 +6,15 @@
 What a bench with a box cannot do is refused by name.
 """
 
+import csv
 import os
+import threading
+import time
 
 import rooms
 from box_bench import BoxBench, bf, right_box
-from rig_targets import PicoTarget, TargetError, find_uf2, make_stand
+from packctl import errors
+from rig_targets import PicoTarget, SerialTarget, TargetError, find_uf2, make_stand
 
 BOX_PINS_CSV = rooms.ROOT / "boards" / "PACKBOX_PICO" / "pins.csv"
 # faults of the models that the box shows itself
@@ -20,7 +24,12 @@ _NOT_ON_A_BOX = {
     "afe_late_ms": "the box answers each frame in the next one",
     "afe_latency_us": "the box answers each frame in the next one",
 }
+_BOARDS_OWN = ("flash_full", "supply_dip_ms", "cut_at_flash_op", "torn", "flash_bad_block",
+               "flash_erase_ms", "mcu_frozen", "mcu_clock_stopped")
 _UARTS = ("pcs", "parallel")
+_HELLO_S = 3.0                  # until a box has said what it is
+_SILENT_S = 1.5                 # a box that says nothing for so long is gone
+_SIGNS_S = 3.0                  # after a reset: by then each bus has been used
 _BOOT_LIMIT_US = 3_000_000
 
 
@@ -34,6 +43,39 @@ def box_uf2():
         return str(toolchain.firmware(board="PACKBOX_PICO").uf2)
     except toolchain.ToolchainError as error:
         raise TargetError(str(error)) from None
+
+
+def box_pins():
+    """{signal: GPIO} of the box."""
+    with open(BOX_PINS_CSV, newline="", encoding="ascii") as rows:
+        return {row[0]: int(row[1][4:]) for row in csv.reader(rows)
+                if len(row) >= 2 and not row[0].startswith("#")}
+
+
+def check_faults(faults):
+    """TargetError with the names of the faults that no bench with a box has."""
+    for kind, why in _NOT_ON_A_BOX.items():
+        if faults.get(kind) is not None:
+            raise TargetError(f"not controllable: fault {kind} ({why})")
+    own = [kind for kind in _BOARDS_OWN if kind in faults]
+    if own:
+        raise TargetError("not controllable: fault " + ", ".join(own)
+                          + " (a real board's flash, clock and supply are its own)")
+
+
+def set_models(bench, values):
+    """`set` for the models behind a box."""
+    faults = values.get("fault") or {}
+    try:
+        bench.stand.set(values, bench.t_us)
+    except ValueError as error:
+        raise TargetError(str(error)) from None
+    if any(kind in faults for kind in _SHOWN):
+        bench.faults_changed()
+    if {"afe_brownout", "afe_config_lost"} & set(faults):
+        bench.put_memory()
+    bench.outputs()
+    bench.push(force=True)
 
 
 class EmulatedPair(PicoTarget):
@@ -148,9 +190,7 @@ class EmulatedPair(PicoTarget):
     def set(self, values):
         values = dict(values)
         faults = dict(values.get("fault") or {})
-        for kind, why in _NOT_ON_A_BOX.items():
-            if faults.get(kind) is not None:
-                raise TargetError(f"not controllable: fault {kind} ({why})")
+        check_faults(faults)
         chips = {name: values[name] for name in ("rst", "dip", "clock") if name in values}
         of_chips = {kind: faults.pop(kind) for kind in list(faults)
                     if kind.startswith(("can_", "rtc_"))}
@@ -166,22 +206,7 @@ class EmulatedPair(PicoTarget):
         except ValueError as error:
             raise TargetError(str(error)) from None
         self._stand = bench.stand
-        own = {kind: faults.pop(kind) for kind in (
-            "flash_full", "supply_dip_ms", "cut_at_flash_op", "torn", "flash_bad_block",
-            "flash_erase_ms", "mcu_frozen", "mcu_clock_stopped") if kind in faults}
-        if own:
-            raise TargetError("not controllable: fault " + ", ".join(own)
-                              + " (a real board's flash, clock and supply are its own)")
-        try:
-            bench.stand.set(values, bench.t_us)
-        except ValueError as error:
-            raise TargetError(str(error)) from None
-        if any(kind in faults for kind in _SHOWN):
-            bench.faults_changed()
-        if {"afe_brownout", "afe_config_lost"} & set(faults):
-            bench.put_memory()
-        bench.outputs()
-        bench.push(force=True)
+        set_models(bench, values)
         self._models_changed()
 
     def _models_changed(self):
@@ -214,5 +239,225 @@ class EmulatedPair(PicoTarget):
             self._pico.reset()
             self._models_changed()
 
+    def verdict(self):
+        """None, or the sentence that names a wrong wire, from what the box has seen so far."""
+        return self._bench.signs.verdict(self._box.pins)
+
     def close(self):
         self._pico = self._box = self._wires = None
+
+
+# -- a real board and a real box -----------------------------------------------------------------
+
+
+def greet(stream, name, patience_s=_HELLO_S):
+    """What the box at the open port *stream* says of itself; TargetError if it is none."""
+    parser = bf.Parser()
+    end = time.monotonic() + patience_s
+    heard = b""
+    while time.monotonic() < end:
+        stream.write(bf.framed(bf.HELLO))
+        until = time.monotonic() + 0.2
+        while time.monotonic() < until:
+            data = stream.read()
+            heard = (heard + data)[-200:]
+            for kind, payload in parser.feed(data):
+                if kind == bf.IS:
+                    text = payload.decode("ascii", "replace")
+                    wrong = right_box(text)
+                    if wrong:
+                        raise TargetError(f"the bench: {wrong}")
+                    return text
+    if heard:
+        raise TargetError(f"the bench: what is at {name} is no box (it says "
+                          f"{heard[-40:].decode('ascii', 'replace')!r}); flash the box's image")
+    raise TargetError(f"the bench: no box answers at {name}; is it plugged in, and flashed?")
+
+
+def find_boxes(names, open_port):
+    """The ports among *names* at which a box answers."""
+    found = []
+    for name in names:
+        try:
+            stream = open_port(name)
+        except errors.PackError:
+            continue
+        try:
+            greet(stream, name, 0.6)
+            found.append(name)
+        except (TargetError, errors.PackError):
+            pass
+        finally:
+            stream.close()
+    return found
+
+
+def only_box(names, open_port):
+    """The port of the one box that there is."""
+    found = find_boxes(names, open_port)
+    if not found:
+        raise TargetError("the bench: no box answers at any serial port of this computer")
+    if len(found) > 1:
+        raise TargetError(f"the bench: {len(found)} boxes answer, at {' and '.join(found)}; name "
+                          "the one that is wired to the board: BOX=<port>")
+    return found[0]
+
+
+class SerialBox(SerialTarget):
+    """A real board on its debug port, with a real box on its pins.
+
+    A thread keeps the models and the box together, whatever the caller does meanwhile.
+    """
+
+    boxed = True
+    answer_us = 0
+
+    def __init__(self, port, stimulus, stand, open_port=None):
+        from packctl.link import open_serial
+        open_port = open_port or open_serial
+        self.name = stimulus
+        self._error = None              # None | why the box is of no use any more
+        self._ended = False
+        self._lock = threading.RLock()
+        self._sent = []
+        self._box = self._stream = None
+        self._boots = 0
+        self._base_us = 0
+        try:
+            self._box = open_port(stimulus)
+            self.identity = greet(self._box, stimulus)
+            self._bench = BoxBench(make_stand(stand), self._box.write, self._uart_heard)
+            self._bench.start()
+            self._heard_s = time.monotonic()
+            self._thread = threading.Thread(target=self._keep_up, daemon=True)
+            self._thread.start()
+            self.reset()
+            super().__init__(port)
+        except errors.PackError as error:
+            self.close()
+            raise TargetError(f"the bench: {error}") from None
+        except BaseException:
+            self.close()
+            raise
+        self._base_us = self._bench.t_us
+
+    # -- together with the box
+
+    def _keep_up(self):
+        try:
+            while not self._ended:
+                data = self._box.read()
+                with self._lock:
+                    if data:
+                        self._heard_s = time.monotonic()
+                        self._bench.feed(data)
+                    elif time.monotonic() - self._heard_s > _SILENT_S:
+                        self._error = (f"the bench: the box at {self.name} says nothing any more; "
+                                       "is its USB cable unplugged?")
+                        return
+                    self._bench.push()
+        except errors.PackError as error:
+            if not self._ended:
+                self._error = f"the bench: the box at {self.name} is gone: {error}"
+        except Exception as error:      # a mistake here must not look like one of the board
+            self._error = f"the bench: {error!r}"
+
+    def _checked(self):
+        if self._error is not None:
+            raise TargetError(self._error)
+        return self._bench
+
+    def _uart_heard(self, port, data):
+        self._sent.append((_UARTS[port], self.t_us, data, None))
+
+    @property
+    def t_us(self):
+        return self._bench.t_us - self._base_us
+
+    @property
+    def boots(self):
+        return self._boots
+
+    @boots.setter
+    def boots(self, value):
+        self._boots = value
+
+    def run(self, us, feeds):
+        end_us = self.t_us + us
+        with self._lock:
+            for port, _delay_us, data, _baud in feeds:
+                for at in range(0, len(data), 56):
+                    self._checked().message(
+                        bf.UART, bytes((_UARTS.index(port),)) + data[at:at + 56])
+        while self.t_us < end_us:
+            self._checked()
+            time.sleep(min(0.02, max(0.001, (end_us - self.t_us) / 1e6)))
+        with self._lock:
+            sent, self._sent = self._sent, []
+        return sent
+
+    # -- the rig's commands
+
+    def set(self, values):
+        bench = self._checked()
+        faults = values.get("fault") or {}
+        check_faults(faults)
+        by_hand = [name for name in ("rst", "dip", "clock") if name in values]
+        by_hand += [name for name in values if name.startswith("rs485_")]
+        by_hand += [f"fault {kind}" for kind in faults if kind.startswith(("can_", "rtc_"))]
+        if by_hand:
+            raise TargetError(f"not controllable: {', '.join(by_hand)} (the box has no part for "
+                              "it; switches, clock and CAN controller are real ones)")
+        with self._lock:
+            set_models(bench, values)
+
+    def state(self):
+        bench = self._checked()
+        with self._lock:
+            return bench.stand.wire(bench.t_us), bench.stand.truth()
+
+    def edges(self, since_us):
+        bench = self._checked()
+        base_ms = self._base_us / 1000
+        with self._lock:
+            return [[t_ms - base_ms, signal, value]
+                    for t_ms, signal, value in bench.stand.edges(since_us + self._base_us)]
+
+    def power(self, on):
+        if not os.environ.get("PACKCTL_SUPPLY"):
+            raise TargetError("not controllable: power (no transistor in the board's supply; "
+                              "where one is fitted to the box's GP12, set PACKCTL_SUPPLY=1)")
+        with self._lock:
+            bench = self._checked()
+            bench.supply = on
+            bench.stand.power(on, bench.t_us)
+            bench.outputs()
+            self._boots += on
+
+    def reset(self):
+        with self._lock:
+            bench = self._checked()
+            bench.reset_held = True
+            bench.outputs()
+            bench.stand.reset(bench.t_us)
+        time.sleep(0.05)
+        with self._lock:
+            bench.reset_held = False
+            bench.signs.__init__()
+            bench.outputs()
+            self._boots += 1
+        self._reset_s = time.monotonic()
+
+    def verdict(self):
+        """None, or the sentence that names a wrong wire, as soon as enough was seen."""
+        self._checked()
+        time.sleep(max(0.0, self._reset_s + _SIGNS_S - time.monotonic()))
+        with self._lock:
+            return self._checked().signs.verdict(box_pins())
+
+    def close(self):
+        self._ended = True
+        if self._box is not None:
+            self._box.close()
+        if self._stream is not None:
+            super().close()

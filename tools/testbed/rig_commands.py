@@ -7,7 +7,8 @@ from rig_fields import SET_FIELDS, RigError, refuse
 
 # name: (method, fields it takes, fields it needs)
 COMMANDS = {
-    "open": ("open", ("board", "profile", "dip", "seed", "plant", "params", "spread"), ()),
+    "open": ("open", ("board", "profile", "dip", "seed", "plant", "params", "spread",
+                      "stimulus"), ()),
     "run": ("run", ("ms",), ("ms",)),
     "play": ("play", ("speed",), ()),
     "pause": ("pause", (), ()),

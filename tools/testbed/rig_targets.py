@@ -450,6 +450,7 @@ class SerialTarget:
 
     chunk_us = 20_000
     answer_us = 0
+    boxed = False               # True: with a box on its pins (rig_box.py)
     on = True
     boots = 1
     crash = None
