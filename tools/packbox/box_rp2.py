@@ -128,7 +128,8 @@ def find_write(base: int, tail: int, head: int, crc: ptr8, counts: ptr32) -> int
         first = (word >> 24) & 0xFF
         second = (word >> 16) & 0xFF
         counts[0] += 1
-        if crc[crc[first] ^ second] != (word >> 8) & 0xFF:
+        # a line that stays low makes 00 00 00, whose CRC is right
+        if crc[crc[first] ^ second] != (word >> 8) & 0xFF or not word:
             counts[1] += 1
         elif first & 0x80:
             counts[2] = (first & 0x7F) << 8 | second
