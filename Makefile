@@ -16,7 +16,7 @@ SHELL := /bin/bash
 
 # Variables given on the command line (DURATION=20 PLAIN=1) reach the tools as environment.
 
-.PHONY: help setup ready test-ready firmware run rig test test-rp2040 test-rv32 test-fast report fuzz lint soc-report dbc pages profile trace days bench campaign hunt mutants powercut update-cuts web web-ready web-serve test-web release mip wheel flash size clean
+.PHONY: help setup ready test-ready firmware run rig test test-rp2040 test-rv32 test-fast hil hil-emulated hil-silicon report fuzz lint soc-report dbc pages profile trace days bench campaign hunt mutants powercut update-cuts web web-ready web-serve test-web release mip wheel flash size clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,6 +79,18 @@ test-fast: test-ready ## tests on CPython alone
 
 # The page and the file for CI that `make report` writes; `make hil` uses them too.
 REPORT = --html=build/report.html --self-contained-html --junitxml=build/report.xml
+
+hil: ready ## the scenarios on a real board with a box (PORT=debug port, BOX=port, FLASH=USB port, K=text)
+	@exec $(PY) tools/trials/hil.py $(if $(PORT),--port "$(PORT)") $(if $(BOX),--box "$(BOX)") \
+		$(if $(FLASH),--flash "$(FLASH)") $(if $(K),-k "$(K)")
+
+hil-emulated: ready ## the same on two emulated Picos, pin by pin (hours; K=text for a part)
+	@$(PY) -m pytest -v -n 2 tests_host/scenarios --targets rp2040+box -m box \
+		$(if $(K),-k "$(K)") $(REPORT)
+
+hil-silicon: ready ## a real BQ76952 on the AFE's pins against the models (PORT=USB port, build/silicon.md)
+	@[ -n "$(PORT)" ] || { echo "make hil-silicon PORT=/dev/ttyACM0" >&2; exit 1; }
+	@exec $(PY) tools/image/hil_silicon.py "$(PORT)"
 
 report: ready ## the bench's scenarios as a page: build/report.html (TARGETS=host,unix,rp2040)
 	@$(PY) -m pytest -n 2 tests_host/scenarios --targets $(or $(TARGETS),host,unix,sample) $(REPORT)

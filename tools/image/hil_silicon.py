@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """What a real BQ76952 does, against what the models say it may do: make hil-silicon PORT=...
 
-The chip, or TI's evaluation module set to SPI with CRC, is wired to the pins AFE_* of a board with
-MicroPython (boards/README.md); PORT is that board's USB port. No load at the terminals. Prints a
+The chip, or TI's evaluation module set to SPI with CRC, is wired to the pins AFE_* of a Pico with
+MicroPython (boards/README.md); PORT is that Pico's USB port. It must not be packctl that runs
+there: its dead man's switch opens the FETs meanwhile. No load at the terminals. Prints a
 table and writes build/silicon.md and build/silicon.json, which are to be sent to us.
 """
 
@@ -122,7 +123,12 @@ def main(argv=None):
         wired = flash.Board(args.port)
         try:
             wired.interrupt(soft_reset=False)
-            about = " ".join(str(word) for word in wired.about()[:3])
+            about = wired.about()
+            if about[4]:
+                raise flash.FlashError(
+                    f"packctl {about[4]} is in this board's image, and its dead man's switch "
+                    "would act within the measurement; use a Pico with MicroPython alone")
+            about = " ".join(str(word) for word in about[:3])
             said = wired.run(SCRIPT.read_text("utf-8"), "asking the chip")
         finally:
             wired.close()

@@ -37,7 +37,12 @@ def is_answer(data, first):
 
 
 def read(register, tries=40):
-    """The register's value, by asking until it comes; None if it never does."""
+    """The register's value, by asking until it comes; None if it never does.
+
+    An answer to an earlier question may be waiting: it comes with the first one.
+    """
+    frame(register, 0xFF)
+    time.sleep_us(1000)
     for _ in range(tries):
         data = frame(register, 0xFF)
         if is_answer(data, register):
@@ -177,7 +182,7 @@ def main():
         command(0x0020)
         time.sleep_ms(20)
         out["fets"] = (read(0x7F) or 0) & 5
-        time.sleep_ms(300)
+        time.sleep_ms(600)
         out["closed"] = [word(0x34), word(0x36), word(0x38)]
         out["bothoff"] = bothoff()
         reset()
