@@ -34,7 +34,10 @@ COMMANDS = {
 }
 OPEN = {
     "board": "`host` (CPython), `unix` (MicroPython's unix port), `rp2040` (the UF2 on an "
-             "emulated RP2040), `serial:PORT` (a real board)",
+             "emulated RP2040), `rp2040+box` (the same, and the emulated box on its pins), "
+             "`serial:PORT` (a real board)",
+    "stimulus": "with `serial:PORT`: the port of the box that is wired to the board; left out, "
+                "the board can only be asked",
     "profile": "the product; `am5000` unless given",
     "dip": "address on the DIP switches, 0 to 15",
     "seed": "number that the board's tolerances are drawn from; 1 unless given",
