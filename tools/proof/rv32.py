@@ -23,6 +23,14 @@ _MOUNT = (f"import sys, uctypes, vfs\n"
 _OTHER_BOARDS = ("_rp2.py", "_thumb.py", "_esp32.py", "_xtensa.py")
 _NOT_HERE = ("boot.py", "main.py")
 _KEEP_ROMS = 6
+# The port's `os` has no random bytes, which the PIN's salt is made of.
+_OS = """from uos import *
+import random
+
+
+def urandom(count):
+    return bytes(random.getrandbits(8) for _ in range(count))
+"""
 
 
 class Rv32Error(Exception):
@@ -30,24 +38,31 @@ class Rv32Error(Exception):
 
 
 def files_of(*folders):
-    """{name in the ROM: path} of the firmware, of lib/ and of the flat *folders*."""
-    found = {}
+    """{name in the ROM: its bytes} of the firmware, of lib/ and of the flat *folders*."""
+    found = {"os.py": _OS.encode(), "profile_names.py": _profile_names()}
     for base in (rooms.ROOT / "firmware", rooms.ROOT / "lib"):
         for path in sorted(base.rglob("*")):
             name = str(path.relative_to(base))
             if (path.suffix in (".py", ".json") and "examples" not in path.parts
                     and not name.endswith(_OTHER_BOARDS) and name not in _NOT_HERE):
-                found[name] = path
+                found[name] = path.read_bytes()
     for folder in folders:
         for path in sorted(pathlib.Path(folder).glob("*.py")):
-            found[path.name] = path
+            found[path.name] = path.read_bytes()
     return found
 
 
-def _compiled(cross, name, path):
-    if path.suffix != ".py":
-        return name, path.read_bytes()
-    done = subprocess.run([cross, f"-march={ARCH}", "-s", name, "-o", "-", path],
+def _profile_names():
+    """What boards/application.py makes for an image: there is no folder to be listed."""
+    names = sorted(path.stem for path in (rooms.ROOT / "firmware" / "profiles").glob("[!_]*.*")
+                   if path.suffix in (".py", ".json"))
+    return f"MODULES = {tuple(names)!r}\n".encode()
+
+
+def _compiled(cross, name, data):
+    if not name.endswith(".py"):
+        return name, data
+    done = subprocess.run([cross, f"-march={ARCH}", "-s", name, "-o", "-", "-"], input=data,
                           capture_output=True)
     if done.returncode:
         raise Rv32Error(f"{name}: {(done.stderr or done.stdout).decode(errors='replace')}")
@@ -58,7 +73,7 @@ def rom_of(files):
     """Path of the ROM with *files*, in the cache."""
     cross = toolchain.mpy_cross()
     key = toolchain.hash_of(ARCH, str(cross), *(
-        part for name, path in sorted(files.items()) for part in (name, path.read_bytes())))
+        part for name, data in sorted(files.items()) for part in (name, data)))
     roms = toolchain.cache_dir() / "roms"
     rom = roms / f"{key}.rom"
     if rom.exists():
