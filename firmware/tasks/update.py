@@ -116,7 +116,7 @@ class Update:
         try:
             write()
         except ValueError as error:
-            raise UpdateRefused(hd.ON_TRIAL, str(error))
+            raise UpdateRefused(hd.NOT_NOW, str(error))
         except OSError:
             raise UpdateRefused(hd.FLASH, "the flash does not take it")
 

@@ -90,7 +90,7 @@ def test_what_the_pack_refuses_has_its_own_exit_code(tmp_path, port, board, vers
 
 def test_nothing_to_go_back_to(port):
     said = run(port, "update", "--rollback")
-    assert said.code >= 30 and "The pack does not take the update" in said.err
+    assert said.code == 30 and "The pack does not take the update" in said.err
 
 
 def test_a_file_or_rollback_but_not_both(file, port):
@@ -108,3 +108,19 @@ def test_an_update_with_a_key_set_from_the_first_to_the_last_word(file, owner, p
     said = run(port, "update", str(file), "--wait", "0", "--json")
     assert said.code == 0, said.err
     assert said.json["slot"] == "B"
+
+
+@pytest.mark.req("HST-02")
+def test_a_new_firmware_proves_itself_and_the_old_one_comes_back_when_it_is_wanted(file):
+    with Rig() as rig:
+        opened = rig.open("host", plant={"soc": 0.55}, spread=0)
+        rig.run(8_000)
+        rig.play(20)
+        port = opened["ports"]["debug"]
+        said = run(port, "update", str(file))
+        assert said.code == 0 and "in slot B, which has proven itself" in said.out, said.err
+        said = run(port, "update", "--rollback")
+        assert said.code == 0 and "in slot A, which has proven itself" in said.out, said.err
+        rig.pause()
+        items = [e["item"] for e in rig.events()["events"] if e["event"] == "update"]
+        assert items == [0, 1, 2, 5, 3, 5]

@@ -25,6 +25,7 @@ class SimSlots:
         self._slots = ({}, {})
         self.running = self.confirmed = 0
         self.trial = False
+        self.proven = False         # the other slot's image was confirmed once
         self.reason = self._untold = 0
         self.full = False
         self.erases = 0
@@ -85,9 +86,10 @@ class SimSlots:
     def confirm(self):
         self.confirmed = self.running
         self.trial = False
+        self.proven = True
 
     def refuse(self, reason):
-        self.trial = False
+        self.trial = self.proven = False
         self.reason = self._untold = reason
 
     def outcome(self):
@@ -97,7 +99,7 @@ class SimSlots:
         self._untold = 0
 
     def go_back(self):
-        if not self._slots[self.other]:
+        if not self.proven:
             raise ValueError("the other place holds no image that was confirmed")
         self.trial = True
 

@@ -112,6 +112,21 @@ def _given_before(here: typer.Context) -> dict[str, Any]:
             if before.get(name) and not is_typed(name)}
 
 
+def attempt(session: Session, work: Callable[[], object]) -> None:
+    """Do *work*; what goes wrong becomes a sentence and an exit code."""
+    try:
+        work()
+    except PackError as error:
+        raise _fail(error, session.as_json) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    except BrokenPipeError:                 # whoever read the lines has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(0) from None
+    finally:
+        session.close()
+
+
 def command(function: Callable[..., Any]) -> Callable[..., Any]:
     """A command on a pack: gives *function* a Session first, adds the options of the port."""
     own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
@@ -122,17 +137,7 @@ def command(function: Callable[..., Any]) -> Callable[..., Any]:
     def run(**values: Any) -> None:
         values.update(_given_before(values.pop("here")))
         session = Session(*(values.pop(name) for name, _, _ in _OPTIONS))
-        try:
-            function(session, **values)
-        except PackError as error:
-            raise _fail(error, session.as_json) from None
-        except KeyboardInterrupt:
-            raise typer.Exit(130) from None
-        except BrokenPipeError:                 # whoever read the lines has had enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(0) from None
-        finally:
-            session.close()
+        attempt(session, lambda: function(session, **values))
 
     own = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
     here = inspect.Parameter("here", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)

@@ -17,8 +17,9 @@ from ..errors import (
 )
 from ..pack import Pack
 from ..package import PAGE, Package
+from ..ports import BAUD
 from ..updating import UpdateStatus
-from .session import JsonOption, Session, command, warn
+from .session import JsonOption, Session, attempt, command, warn
 
 _T = TypeVar("_T")
 _AGAIN_S = 1.0
@@ -186,9 +187,8 @@ def _public(key: str) -> bytes:
 
 def _offline(as_json: bool, work: Callable[[Session], None]) -> None:
     """A command on a file: errors as those of the others."""
-    def run(session: Session) -> None:
-        work(session)
-    command(run)(port=None, baud=0, timeout=1.0, pin=None, as_json=as_json)
+    session = Session(None, BAUD, 1.0, None, as_json)
+    attempt(session, lambda: work(session))
 
 
 def _about(package: Package) -> dict[str, Any]:
