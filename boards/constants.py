@@ -36,7 +36,8 @@ _CALCULATED = "mask_of", "_fault", "faults_with"    # of RULES: follow from its 
 TABLES = ("bms.panel.indication", "bms.words.parameters", "protocols.as1_codes",
           "protocols.ascii.pace", "protocols.can.layout", "protocols.debug.report_rows",
           "protocols.debug.words", RULES)
-_AS_THEY_ARE = ("boot.py", "version.py")
+# The map is asked for by modules of the board as well (boards/PACKCTL_PICO/modules).
+_AS_THEY_ARE = ("boot.py", "flash_map_rp2.py", "version.py")
 _OPERATORS = {
     ast.Add: lambda a, b: a + b, ast.Sub: lambda a, b: a - b, ast.Mult: lambda a, b: a * b,
     ast.FloorDiv: lambda a, b: a // b, ast.Mod: lambda a, b: a % b,

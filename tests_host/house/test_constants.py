@@ -171,3 +171,18 @@ def test_large_numbers_texts_floats_and_truths_stay():
 def test_viper_code_stays():
     text = "A = 1\n\n@micropython.viper\ndef f():\n    return A\n"
     assert _made(a=text).a == text
+
+
+def test_what_a_boards_own_modules_ask_of_the_map_is_in_the_image():
+    """They are frozen as they are, so constants.py does not see what they use."""
+    module = APPLICATION.modules["flash_map_rp2"]
+    space = {}
+    exec(APPLICATION.text(module) if module.changes else module.source, space)
+    asked = set()
+    for path in (ROOT / "boards" / "PACKCTL_PICO" / "modules").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if (isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+                    and node.value.id == "flash_map"):
+                asked.add(node.attr)
+    assert asked == {"FILES", "RECORDS", "STORAGE", "SLOT_B"}
+    assert asked <= set(space)
