@@ -140,4 +140,6 @@ def _talk(qemu, source, limit_s):
     qemu.stdin.write(source.encode() + b"\x04")
     ended = until(b"\x04>")
     text = heard.decode(errors="replace").replace("\r\n", "\n").removeprefix("OK")
-    return text.replace("\x04", "") if ended else f"{text}\nno end after {limit_s} s"
+    if not ended:
+        return f"{text}\nno end after {limit_s} s"
+    return text.removesuffix("\x04>").replace("\x04", "")
