@@ -129,6 +129,7 @@ class SelfTests:
         self._still_ms = 0          # since a scan was seen to be made
         self._rested = False        # the pack was asleep at the look before
         self._ready_row = 0         # steps in a row with the AFE ready
+        self._afe_starts = 0        # its configurations that were begun until the look before
         self._stuck_ram = 0
         self._stuck_program = 0
         self._hurry = 0             # ms a second by which ticks shall seem too fast
@@ -191,7 +192,9 @@ class SelfTests:
         self._still_ms = 0 if moved else self._still_ms + past_ms
         self._seq = seq
         self._flow_ms = now_ms
-        if not pack.afe_ready or pack.measurements.failed_row:
+        starts = self._control.afe_starts
+        if not pack.afe_ready or pack.measurements.failed_row or starts != self._afe_starts:
+            self._afe_starts = starts   # a wake configures the AFE between two looks
             self._ready_row = self._still_ms = 0
             return True
         self._ready_row += 1

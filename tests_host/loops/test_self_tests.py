@@ -238,6 +238,7 @@ class FakeAfe:
 class FakeControl:
     counted_ms = -1
     acted = 0
+    afe_starts = 1
 
 
 class FakeOutput:
@@ -668,6 +669,16 @@ class TestFlow(Case):
         self.pack.protection = Skipped(self.pack.protection)
         self.supervise(1)
         self.check_stopped()
+
+    def test_an_afe_that_was_configured_between_two_looks(self):    # req: SAF-07 PWR-12
+        """A timed wake does that: no scan for a second and more, and the AFE ready at both."""
+        for starts, faults in ((1, 0), (0, rules.FAULT_FLOW)):
+            self.setUp()
+            self.control.afe_starts += starts
+            self.now += 1500
+            self.supervisor.step(self.now)
+            self.assertEqual(self.pack.faults & rules.FAULT_FLOW, faults)
+            self.assertEqual(self.watchdog.fed, 5 + starts)
 
     def test_it_can_be_provoked(self):                          # req: SAF-07 SAF-01
         self.tests.provoke("flow")
