@@ -335,7 +335,6 @@ def heap_free(meter):
 
 def cycle_and_memory(meter, size, rows):
     """The parts of the control step; memory. Leaves the interpreter ready for scripts."""
-    meter.run_until_edges(("fets.chg", "fets.dsg"))
     meter.run(1_500_000)                # the supervisor measures each second
     free = heap_free(meter)
     meter.prepare()
@@ -406,11 +405,20 @@ def c_module():
     return made.read_bytes()
 
 
+def names():
+    """Source that gives device.py the names of numbers which the image has by value alone."""
+    rooms.use(ROOT / "firmware", rooms.MOCKS)
+    from bms.words import readings
+    from hot.protect_py import STATE, WIDTH
+    slots = {name: value for name, value in vars(readings).items() if type(value) is int}
+    return f"slots = {slots!r}\nSTATE, WIDTH = {STATE}, {WIDTH}\n"
+
+
 def protection(meter, size, rows):
     """The protection step in viper, Python and C."""
     nothing = subprocess.run([toolchain.mpy_cross(), "-march=armv6m", "-o", "-",
                               ON_DEVICE / "nothing.py"], capture_output=True, check=True).stdout
-    meter.script(f"module = load('protect_c', {c_module()!r})\n"
+    meter.script(names() + f"module = load('protect_c', {c_module()!r})\n"
                  f"nothing = load('nothing', {nothing!r})")
     meter.clear()
     printed = meter.script(f"protection_time(module, nothing, {size['protect']})").split()

@@ -228,21 +228,18 @@ def recorded_call():
     """The arguments of the protection step that a healthy pack at rest gives it."""
     from array import array
     from bms.protect import protection as module
-    from bms.words import readings as rd
     from bms.words.parameters import Parameters
     from profiles import am5000 as profile
-    values = array("i", (0 for _ in range(rd.COUNT)))
-    for name in dir(rd):
-        slot = getattr(rd, name)
-        if isinstance(slot, int):
-            if name.endswith("_DC"):
-                for i in range(4 if name == "TEMP_DC" else 1):
-                    values[slot + i] = 250
-            elif name in ("STACK_MV", "PACK_MV", "CELL_SUM_MV"):
-                values[slot] = 53_200
-    values[rd.MAX_CELL_MV] = 3330
-    values[rd.MIN_CELL_MV] = 3320
-    values[rd.SOC_CPCT] = 5000
+    values = array("i", (0 for _ in range(slots["COUNT"])))     # slots, STATE: sent by bench.py
+    for name, slot in slots.items():
+        if name.endswith("_DC"):
+            for i in range(4 if name == "TEMP_DC" else 1):
+                values[slot + i] = 250
+        elif name in ("STACK_MV", "PACK_MV", "CELL_SUM_MV"):
+            values[slot] = 53_200
+    values[slots["MAX_CELL_MV"]] = 3330
+    values[slots["MIN_CELL_MV"]] = 3320
+    values[slots["SOC_CPCT"]] = 5000
     seen = []
     step = module.protect_step
 
@@ -282,7 +279,6 @@ def protection_time(c_module, nothing, count):
 def protection_same(c_module, steps, seed):
     """Step the three side by side on random tables and readings; print where they differ."""
     from array import array
-    from hot.protect_py import STATE, WIDTH
     functions = variants(c_module)
     no_reading = -0x20000000
     items = 6
