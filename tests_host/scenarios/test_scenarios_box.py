@@ -12,6 +12,7 @@ pytestmark = [pytest.mark.req("HST-03"), pytest.mark.rp2040]
 
 SETTLE_MS = 4000
 CONFIGURES_MS = 500
+SCAN_MS = 100
 BOTH = ("chg", "dsg")
 
 
@@ -30,6 +31,8 @@ def story(board):
         rig.open(board, plant={"soc": 0.5, "temp_c": 25}, spread=0)
         rig.run(SETTLE_MS)
         closing = edges(rig, 0)
+        # in the middle between two scans: a FET is commanded at the end of one
+        rig.run((closing["chg"] + SCAN_MS / 2 - rig.get()["t_ms"]) % SCAN_MS)
         start_ms = rig.get()["t_ms"]
         rig.set(cell_mv={"7": 3605})
         rig.run(3400)
