@@ -171,6 +171,8 @@ class TestLife(unittest.TestCase):
         self.assertEqual(self.looks(20_000), {})
 
     def test_counts_that_never_moved_are_no_witness(self):      # req: MEA-07 MEA-06
+        for i in range(6):
+            self.raw[i] = 7
         self.assertEqual(self.looks(100, range(6)), {})
 
     def test_an_open_thermistor_has_a_name_of_its_own(self):    # req: MEA-03

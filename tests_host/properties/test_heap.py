@@ -133,7 +133,7 @@ class SmallFlash:
             self._bytes[i] = 0xFF
 
 
-class QuietChip(FakeChip):
+class RunningChip(FakeChip):
     """Keeps no list of the sub-commands that a running pack sends: a list grows."""
 
     def _execute(self, number):
@@ -158,7 +158,7 @@ class TestCase(unittest.TestCase):
         self.now = LATE
         self.pack = Pack(am5000, Parameters(), 100)
         self.regs = scan_regs(current_ma=5000)
-        self.chip = QuietChip(self.regs)
+        self.chip = RunningChip(self.regs)
         self.turn = 0
 
     def moved(self):

@@ -61,6 +61,7 @@ class Life:
         self._moved_uv = self._heat = 0
         self._counts = bytearray(SENSORS)       # raw counts of the thermistors, low bytes
         self._same = bytearray(SENSORS)         # looks at which they were the same
+        self._looked = 0                        # bits: a count is known
         self._counts_move = False               # on this board
         self.stuck = 0
         bind(self, "visit", "look_at_counts", "_is_owed")
@@ -127,7 +128,10 @@ class Life:
         converter, which all of them share.
         """
         for i in range(3 * half, 3 * half + 3):
-            if counts[i] != self._counts[i]:
+            if not self._looked >> i & 1:       # the first look is no move
+                self._looked |= 1 << i
+                self._counts[i] = counts[i]
+            elif counts[i] != self._counts[i]:
                 self._counts[i] = counts[i]
                 self._same[i] = 0
                 self._counts_move = True
@@ -138,7 +142,10 @@ class Life:
                 self._same[i] += 1
         if not self._counts_move:
             return
-        all_stand = min(self._same) >= ALL_SAME_COUNTS
+        all_stand = True
+        for i in range(SENSORS):
+            if self._same[i] < ALL_SAME_COUNTS:
+                all_stand = False
         for i in range(SENSORS):
             at = self._stack + 2 + SENSOR_OF[i]
             if (all_stand or self._same[i] >= SAME_COUNTS) and not self.stuck >> at & 1:

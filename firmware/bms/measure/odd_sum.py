@@ -53,8 +53,10 @@ class OddSum:
 
     def _away(self, cells_mv, off_mv):
         """The cell that stands away from the mean of the others by about *off_mv*, or -1."""
-        total = sum(cells_mv)
+        total = 0
         others = len(cells_mv) - 1
+        for i in range(others + 1):
+            total += cells_mv[i]
         for i in range(others + 1):
             away_mv = cells_mv[i] - (total - cells_mv[i]) // others
             if off_mv < 0:
