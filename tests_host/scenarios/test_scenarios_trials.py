@@ -10,6 +10,7 @@ import pytest
 
 import image_slots
 import pico_image
+from test_scenarios_self_tests import provoke
 
 pytestmark = [pytest.mark.req("SAF-06"), pytest.mark.targets("rp2040")]
 LAYOUT = pico_image.flash_map()
@@ -123,7 +124,7 @@ def test_an_image_whose_control_task_raises(rig, target, slot_b):
 def test_an_image_that_fails_its_self_test(rig, target, slot_b):
     trial = Trial(rig, slot_b)
     rig.run(5000)
-    rig.set(fault={"self_test": "ram"})
+    provoke(rig, "ram")
     trial.back(SELF_TEST)
 
 
