@@ -31,6 +31,8 @@ class TestFill(unittest.TestCase):
     def test_it_keeps_nothing(self):
         if not ON_MICROPYTHON:
             raise unittest.SkipTest("CPython has no such heap")
+        if sys.platform == "qemu":
+            raise unittest.SkipTest("its modules are on the heap: more holes than a look fills")
         gc.collect()
         free = gc.mem_free()
         fill()

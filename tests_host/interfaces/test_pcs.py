@@ -717,7 +717,7 @@ class TestModbus(TestCase):
         self.assertEqual(answer[3:-2], (SERIAL + "    ").encode())
 
     def test_exceptions(self):                                  # req: COM-06
-        self.assertEqual(self.exchange(modbus("010300C80001")), bytes.fromhex("018302C0F1"))
+        self.assertEqual(self.exchange(modbus("0103012C0001")), bytes.fromhex("018302C0F1"))
         self.assertEqual(self.exchange(modbus("010300000000")), modbus("018303"))
         self.assertEqual(self.exchange(modbus("01030000007E")), modbus("018303"))
         self.assertEqual(self.exchange(modbus("010400000001")), modbus("018401"))
