@@ -3,6 +3,7 @@
 import ast
 import importlib
 import pathlib
+import re
 import sys
 import types
 
@@ -122,6 +123,21 @@ def test_what_other_modules_import_is_there():
                 for alias in node.names:
                     assert (alias.name in tops[node.module]
                             or f"{node.module}.{alias.name}" in NEW), (name, alias.name)
+
+
+def test_what_the_modules_of_a_board_ask_for_is_there():
+    for path in sorted((ROOT / "boards").glob("*/modules/**/*.py")):
+        tree = ast.parse(path.read_text("utf-8"))
+        aliases = {alias.asname or alias.name: alias.name for node in ast.walk(tree)
+                   if isinstance(node, ast.Import) for alias in node.names}
+        asked = [(node.module, alias.name) for node in ast.walk(tree)
+                 if isinstance(node, ast.ImportFrom) for alias in node.names]
+        asked += [(aliases.get(node.value.id), node.attr) for node in ast.walk(tree)
+                  if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)]
+        for module, name in asked:
+            if module in NEW:
+                assert re.search(rf"^(def|class) {name}\b|^[\w, ]*\b{name}\b[\w, ]*=", NEW[module],
+                                 re.M), (path.name, module, name)
 
 
 def test_the_lines_stay_where_they_are():
