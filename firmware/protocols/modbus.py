@@ -7,7 +7,7 @@ request does no harm; a request that is followed by more was none.
 Sources: PACE Modbus RTU V1.3 (2017), Voltronic LIB (2020).
 """
 
-from bms.charge import health
+from bms.records import health
 from bms.protect.second_line import SHORT_DELAY_US
 from bms.words.readings import NO_READING
 from crc16 import crc16_modbus

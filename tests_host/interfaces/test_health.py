@@ -2,7 +2,7 @@
 
 import unittest
 
-from bms.charge import health
+from bms.records import health
 from bms.pack import Pack
 from bms.records.counters import Counters
 from bms.words import events as ev

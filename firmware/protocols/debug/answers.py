@@ -17,7 +17,7 @@ from bms.words import states as st
 from bms.words.phrases import quantity
 from bms.words.readings import NO_READING
 from bms.words.rules import CHARGE, DISCHARGE
-from bms.charge import health
+from bms.records import health
 from civil import text_of
 from protocols import pace_names
 from protocols.debug import words as w
