@@ -130,8 +130,9 @@ class TestPylontech(TestCase):
         put16(self.regs, 0x72, 2731 + 590)
         self.scan(40)
         info = self.ask("~20024644E00202FD31\r")[13:-5]
+        # one high cell is no full pack (SOC-05), so status 3 does not say that it is
         self.assertEqual(info[4:], "10" + "00" * 3 + "02" + "00" * 12 + "05" + "0000020000"
-                         + "000000" + "61" + "00" + "08" + "0000")
+                         + "000000" + "61" + "00" + "00" + "0000")
         set_cells(self.regs, *([3300] * 12 + [2650]))
         put16(self.regs, 0x72, 0)
         self.scan(80)
