@@ -39,7 +39,7 @@ def log_region():
 def image_slots():
     """PartitionSlots of an image that runs in one of two OTA partitions, None: it does not."""
     try:
-        if Partition(Partition.RUNNING).info()[1] & 0xF0 != 0x10:
+        if Partition(Partition.RUNNING).info()[1] & 0xF0 != 0x10:   # type: ignore[arg-type]  # or a name
             return None
         return PartitionSlots(Partition, Slots(files, "trial"))
     except OSError:

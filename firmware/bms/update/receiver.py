@@ -218,7 +218,7 @@ class Receiver:
 
     def _verify(self, now_ms):
         for _ in range(_SLICES):
-            fits = next(self._verifying)
+            fits = next(self._verifying)        # type: ignore[arg-type]  # it runs
             if fits is not None:
                 self._verifying = None
                 if fits:
