@@ -368,7 +368,7 @@ def test_minimalmodbus_reads_what_the_pack_reports(rig, target, monkeypatch):
         client.write_registers(64, [3400, 3600, 3300, 30])
     assert rig.param("cell_ov_alarm_mv")["value"] == 3500
     with pytest.raises(minimalmodbus.IllegalRequestError):
-        client.read_register(200)
+        client.read_register(300)
 
 
 @pytest.mark.req("COM-01")

@@ -128,7 +128,11 @@ def test_what_is_packed_with_the_tool_is_enough_to_decide(tmp_path):
     assert len(packed) >= 5
     shutil.copytree(ROOT / "tools/packctl", tmp_path / "packctl")
     for source, target in packed:
-        shutil.copytree(ROOT / source, tmp_path / target)
+        if (ROOT / source).is_dir():
+            shutil.copytree(ROOT / source, tmp_path / target)
+        else:
+            (tmp_path / target).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / source, tmp_path / target)
     code = ("from packctl import decisions, replaying; from packctl.screen.panel import Panel; "
             "replaying._Firmware(); wire = Panel('b1-5.1-48').wire("
             "{'state': 'standby', 'direction': 'standby'}, 0); "

@@ -78,12 +78,17 @@ def session():
     return run.Session(FakeRig(), view, 1_000)
 
 
+def hear_interrupts():
+    """What a shell starts in the background is deaf to Ctrl-C, and so are its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(board="host", **settings):
     environment = {name: value for name, value in os.environ.items()
                    if name not in ("DURATION", "PLAIN", "BOARD")}
     return subprocess.Popen([sys.executable, run.__file__],
                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, text=True,
+                            stderr=subprocess.PIPE, text=True, preexec_fn=hear_interrupts,
                             env={**environment, "BOARD": board, **settings})
 
 

@@ -16,6 +16,7 @@ import micropython
 
 port = main.port
 TAG_CALIBRATE = 1
+_RECORD_BYTES = 26          # of the event log
 
 
 @micropython.asm_thumb
@@ -325,13 +326,13 @@ def protection_same(c_module, steps, seed):
 def event_log(count):
     """Write *count* records into an empty log, open it anew as at a start; print what it took."""
     import time
-    from flash_ring import PAYLOAD, FlashRing
+    from flash_ring import FlashRing
     region = port.log_region()
     for sector in range(region.sectors):
         region.erase(sector)
     ring = FlashRing(region)
     ring.open()
-    payload = bytearray(PAYLOAD)
+    payload = bytearray(_RECORD_BYTES)
     write_us = worst_us = erases = 0
     for number in range(1, count + 1):
         if ring.wants_erase:

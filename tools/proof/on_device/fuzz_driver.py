@@ -225,6 +225,11 @@ class _Scheduler:
         self.tasks = (_Task(),)
 
 
+class _Update:
+    def text(self):
+        return "no update"
+
+
 class _Parts:
     """What the console looks at, around the bench's pack."""
 
@@ -236,6 +241,7 @@ class _Parts:
         self.reporter = reporter
         self.clock = self.can = self.supervisor = self.parallel = self.installed = _Task()
         self.choice = _Task()
+        self.update = _Update()
         self.scheduler = _Scheduler()
         self.refused = None
         self.shunt_uohm = 250
